@@ -1,0 +1,32 @@
+//! The few operating-system calls that need care.
+//!
+//! Purpose: hand listening sockets from a parent to a child and between processes, name a process so that a
+//! reused pid is never mistaken for it, signal and wait for exactly that process, and find out who owns a
+//! listening port. Linux only.
+//!
+//! This is the one crate of the workspace in which `unsafe` may appear, each time expected with its reason.
+//! Owns no state except the record of which inherited sockets were already taken. Must not know what a
+//! service, a revision or a proxy is.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("Cutover runs its processes on Linux only: pidfd and /proc are needed");
+
+mod fd_passing;
+mod identity;
+mod inherit;
+mod listen;
+mod peer;
+mod pidfd;
+mod port_owner;
+mod proc_stat;
+mod spawn;
+
+pub use fd_passing::{MAX_PASSED_FDS, receive_fds, send_fds};
+pub use identity::{IdentityError, ProcessIdentity, boot_id};
+pub use inherit::{INHERITED_ENV, InheritError, InheritedListener, take_inherited};
+pub use listen::{adopt_listener, bind_listener};
+pub use nix::sys::signal::Signal;
+pub use peer::{PeerCredentials, peer_credentials};
+pub use pidfd::{Exit, PidFd, PidFdError};
+pub use port_owner::{PortOwner, group_owns_port, port_owners};
+pub use spawn::{Grouping, SpawnOptions, configure, spawn};
