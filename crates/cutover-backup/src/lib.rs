@@ -1,0 +1,1 @@
+//! Backups: dump, verify, restore, prune.

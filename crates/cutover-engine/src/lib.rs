@@ -1,0 +1,1 @@
+//! Journal, execution, recovery and leases over the ports.

@@ -1,0 +1,1 @@
+//! Migrations: files, history, locks; PostgreSQL and SQLite.

@@ -1,0 +1,117 @@
+//! What a user asks to be measured. How it is judged lives in `cutover-analysis`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Span;
+
+/// Metrics measured at an interval into a verdict. Names and defaults are Argo Rollouts', except where noted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AnalysisTemplate {
+    /// Between two measurements; default 30s.
+    #[serde(default = "defaults::interval")]
+    pub interval: Span,
+    /// Before the first measurement: the warm-up; default none.
+    #[serde(default)]
+    pub initial_delay: Span,
+    /// How many measurements an inline analysis takes; default 1. A background analysis goes on until its end.
+    #[serde(default = "defaults::count")]
+    pub count: u32,
+    /// Failed measurements that are tolerated; one more fails the analysis. Default 0.
+    #[serde(default)]
+    pub failure_limit: u32,
+    /// Inconclusive measurements that are tolerated by an inline analysis before it waits for a person; default 0.
+    #[serde(default)]
+    pub inconclusive_limit: u32,
+    /// Provider errors in a row that are tolerated; default 4.
+    #[serde(default = "defaults::consecutive_error_limit")]
+    pub consecutive_error_limit: u32,
+    /// Requests on the candidate below which thresholds and ratios are inconclusive; default 30 (with fewer, one
+    /// error is over 3 %).
+    #[serde(default = "defaults::min_requests")]
+    pub min_requests: u64,
+    /// What is measured; at least one.
+    pub metrics: Vec<Metric>,
+}
+
+/// One thing that is measured on the proxy's own counters, and the bound it must keep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Metric {
+    /// The candidate's share of failed requests (5xx answers, time-outs, broken connections).
+    #[serde(rename_all = "camelCase")]
+    ErrorRate {
+        /// Failed above this many per cent (0 to 100).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<f64>,
+        /// Failed above this many times stable's share in the same window.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_ratio: Option<f64>,
+    },
+    /// A quantile of the candidate's answer times.
+    #[serde(rename_all = "camelCase")]
+    Latency {
+        /// Which quantile, between 0 and 1; default 0.99.
+        #[serde(default = "defaults::quantile")]
+        quantile: f64,
+        /// Failed above this long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<Span>,
+        /// Failed above this many times stable's in the same window.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_ratio: Option<f64>,
+    },
+    /// The sequential test: failures of the candidate against failures of stable, looked at after every request,
+    /// with a stated chance of a false alarm.
+    #[serde(rename_all = "camelCase")]
+    Sequential {
+        /// The chance of failing an equally good release, in all; default 0.001.
+        #[serde(default = "defaults::alpha")]
+        alpha: f64,
+    },
+}
+
+impl Metric {
+    /// The word for it in files and reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ErrorRate { .. } => "errorRate",
+            Self::Latency { .. } => "latency",
+            Self::Sequential { .. } => "sequential",
+        }
+    }
+
+    /// Whether it has a bound at all: a metric that cannot fail is refused.
+    #[must_use]
+    pub const fn has_condition(&self) -> bool {
+        match self {
+            Self::ErrorRate { max, max_ratio } => max.is_some() || max_ratio.is_some(),
+            Self::Latency { max, max_ratio, .. } => max.is_some() || max_ratio.is_some(),
+            Self::Sequential { .. } => true,
+        }
+    }
+}
+
+mod defaults {
+    use crate::Span;
+
+    pub(super) const fn interval() -> Span {
+        Span::from_secs(30)
+    }
+    pub(super) const fn count() -> u32 {
+        1
+    }
+    pub(super) const fn consecutive_error_limit() -> u32 {
+        4
+    }
+    pub(super) const fn min_requests() -> u64 {
+        30
+    }
+    pub(super) const fn quantile() -> f64 {
+        0.99
+    }
+    pub(super) const fn alpha() -> f64 {
+        0.001
+    }
+}

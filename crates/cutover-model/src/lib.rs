@@ -1,0 +1,53 @@
+//! The vocabulary of Cutover: ids, versions, weights, phases, plans, events and diagnostics.
+//!
+//! Everything here is a value that can be compared, printed and serialised. This crate owns no state
+//! and must not know of clocks, files, networks or randomness: whoever needs a moment or a new id
+//! passes it in.
+
+mod analysis;
+mod desired;
+mod diagnostic;
+mod digest;
+mod event;
+mod exit;
+mod ids;
+mod instance;
+mod migration;
+mod names;
+mod phase;
+mod plan;
+mod report;
+mod routes;
+mod span;
+mod version;
+mod waiting;
+mod weight;
+
+pub use analysis::{AnalysisTemplate, Metric};
+pub use desired::{Desired, DesiredRevision};
+pub use diagnostic::{Diagnostic, Location, Severity};
+pub use digest::Digest;
+pub use event::{Command, ENGINE_VERSION, Event, Outcome, Progress, Record};
+pub use exit::ExitCode;
+pub use ids::{
+    Fence, Generation, InstanceId, InvalidRevisionId, PlanId, ReleaseId, RevisionId, StepId,
+    StoreId, UpgradeId,
+};
+pub use instance::{Instance, InstanceState};
+pub use migration::{AppliedMigration, DatabaseState, Migration, MigrationId};
+pub use names::{ApplicationName, DatabaseName, EnvironmentName, InvalidName, ServiceName};
+pub use phase::{
+    MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict,
+};
+pub use plan::{
+    Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack,
+};
+pub use report::{Note, PlanReport};
+pub use routes::{Endpoint, RouteTable, RoutedRevision, ServiceRoute};
+pub use span::{InvalidSpan, Span};
+pub use version::{Channel, InvalidVersion, Version};
+pub use waiting::WaitingOn;
+pub use weight::{InvalidWeight, Weight};
+
+/// A moment, always passed in, never read from a clock here.
+pub type Timestamp = jiff::Timestamp;

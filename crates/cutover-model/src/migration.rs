@@ -1,0 +1,98 @@
+//! Schema and data changes, as the planner sees them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DatabaseName, Digest, MigrationPhase, Span, Timestamp, Version};
+
+/// A migration within its database: number and name, `004_full_name`. Ordered by number, then name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationId {
+    /// Its number.
+    pub number: u64,
+    /// Its name as in the file's name: `full_name`.
+    pub name: String,
+    /// How many digits the file's name has, for printing.
+    pub width: u8,
+}
+
+impl fmt::Display for MigrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!(
+            "{:0width$}_{}",
+            self.number,
+            self.name,
+            width = usize::from(self.width)
+        ))
+    }
+}
+
+/// A migration as read from its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// Its identity.
+    pub id: MigrationId,
+    /// The database.
+    pub database: DatabaseName,
+    /// When it may run.
+    pub phase: MigrationPhase,
+    /// For a contract: versions below this cannot live with it.
+    pub retires: Option<Version>,
+    /// Whether the file runs in one transaction.
+    pub transaction: bool,
+    /// Digest over the normalised text of the up file.
+    pub checksum: Digest,
+    /// A query that must return 0 once a backfill is done.
+    pub verify: Option<String>,
+    /// Why there is no down file, where the author says so.
+    pub irreversible: Option<String>,
+    /// One line on what it does, from its file's first comment.
+    pub summary: Option<String>,
+}
+
+/// A migration that a database's history records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedMigration {
+    /// Its identity.
+    pub id: MigrationId,
+    /// Its phase when it was applied.
+    pub phase: MigrationPhase,
+    /// Checksum when it was applied.
+    pub checksum: Digest,
+    /// When.
+    pub applied_at: Timestamp,
+    /// How long it ran.
+    pub took: Span,
+    /// The release that brought it.
+    pub release: Option<Version>,
+    /// Whether all its statements are applied; false: interrupted in the middle.
+    pub complete: bool,
+}
+
+/// A database as observed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseState {
+    /// Product and version, for people: `PostgreSQL 15.18`.
+    pub server: String,
+    /// Size in bytes, where it can be had.
+    pub size: Option<u64>,
+    /// What its history records, by number.
+    pub applied: Vec<AppliedMigration>,
+    /// No version below this may be started against it: written before the first contract (invariant I11).
+    pub retired_below: Option<Version>,
+}
+
+impl DatabaseState {
+    /// Whether a migration is recorded as applied, whole.
+    #[must_use]
+    pub fn has(&self, id: &MigrationId) -> bool {
+        self.applied
+            .iter()
+            .any(|done| done.id == *id && done.complete)
+    }
+}

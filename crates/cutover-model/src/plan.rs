@@ -1,0 +1,276 @@
+//! The plan: an immutable, ordered value. Made by `cutover-plan`, carried out by `cutover-engine`, drawn by the edge.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration,
+    PlanId, PlanReport, ReleaseId, RevisionId, ServiceName, Span, Stage, StepId, StrategyKind,
+    UpgradeKind, Version,
+};
+
+/// The version of the plan's form. An engine carries out plans of its own and older forms only.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// What "go back" means from somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WayBack {
+    /// There is a way.
+    To {
+        /// To this version; none on a first deployment.
+        version: Option<Version>,
+        /// How, in a few words: `weight 0, drain, remove the candidate; nothing is lost`.
+        by: String,
+    },
+    /// There is none.
+    None {
+        /// Why, and what remains.
+        reason: String,
+    },
+}
+
+impl WayBack {
+    /// The words, for one line.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::To { by, .. } => by,
+            Self::None { reason } => reason,
+        }
+    }
+}
+
+/// How a step is undone when the upgrade goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Undo {
+    /// There is nothing to undo, and why: it only looked, or what it left is harmless.
+    Nothing(String),
+    /// The world is brought to this state.
+    Hold(Desired),
+    /// It cannot be undone, and why. Past it an upgrade only goes forward (invariants I10 and I12).
+    Impossible(String),
+}
+
+/// One smoke test: a request to each new instance, and what must come back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Smoke {
+    /// The path to get.
+    pub get: String,
+    /// The expected status; default 200.
+    #[serde(default = "ok_status")]
+    pub status: u16,
+    /// A text that the body must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// How long to wait for the answer; default 5s.
+    #[serde(default = "smoke_timeout")]
+    pub timeout: Span,
+}
+
+const fn ok_status() -> u16 {
+    200
+}
+
+const fn smoke_timeout() -> Span {
+    Span::from_secs(5)
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Act: checks that change nothing.
+    Preflight,
+    /// Act: back up a database and verify the copy.
+    #[serde(rename_all = "camelCase")]
+    Backup {
+        /// Which.
+        database: DatabaseName,
+    },
+    /// Act: apply migrations, all of one phase, in order.
+    #[serde(rename_all = "camelCase")]
+    Migrate {
+        /// Where.
+        database: DatabaseName,
+        /// What; their phase is the step's stage.
+        migrations: Vec<Migration>,
+    },
+    /// Hold: bring instances and traffic to this state, always in the same order: up, route, drain, down.
+    #[serde(rename_all = "camelCase")]
+    Hold {
+        /// The wanted state.
+        desired: Desired,
+    },
+    /// Act: smoke tests against the candidate alone.
+    #[serde(rename_all = "camelCase")]
+    Smoke {
+        /// Against each instance of this revision.
+        revision: RevisionId,
+        /// The tests.
+        tests: Vec<Smoke>,
+    },
+    /// Gate: measure until there is a verdict.
+    #[serde(rename_all = "camelCase")]
+    Analyze {
+        /// The template's name.
+        name: String,
+        /// What to measure.
+        template: AnalysisTemplate,
+        /// The candidate.
+        candidate: RevisionId,
+        /// What it is compared with.
+        stable: Option<RevisionId>,
+    },
+    /// Gate: wait; without a duration until a person promotes.
+    #[serde(rename_all = "camelCase")]
+    Pause {
+        /// How long.
+        duration: Option<Span>,
+    },
+    /// Gate: a person approves.
+    #[serde(rename_all = "camelCase")]
+    Approve {
+        /// What is asked.
+        question: String,
+    },
+    /// Gate: so much *observed healthy* time, counted in journalled ticks.
+    #[serde(rename_all = "camelCase")]
+    Soak {
+        /// How long.
+        duration: Span,
+    },
+    /// Act: the release is recorded as stable, in the same transaction as its event.
+    Promote,
+}
+
+impl Action {
+    /// Whether it is a desired state that is kept true until the next one, not something done once.
+    #[must_use]
+    pub const fn is_hold(&self) -> bool {
+        matches!(self, Self::Hold { .. })
+    }
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Its place, from 1.
+    pub id: StepId,
+    /// The part of the upgrade it belongs to.
+    pub stage: Stage,
+    /// What it does, for people, without the stage: `api 1.1.0, 1 instance`.
+    pub title: String,
+    /// What it does, for the engine.
+    pub action: Action,
+    /// After this long the step has failed; none: it has no deadline of its own.
+    pub deadline: Option<Span>,
+    /// How it is undone.
+    pub undo: Undo,
+    /// What "go back" means once it has begun.
+    pub way_back: WayBack,
+}
+
+/// An analysis in the background, from one step to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Guard {
+    /// The template's name.
+    pub name: String,
+    /// What to measure.
+    pub template: AnalysisTemplate,
+    /// From the end of this step on.
+    pub after: StepId,
+    /// Until the end of this step.
+    pub until: StepId,
+    /// The candidate.
+    pub candidate: RevisionId,
+    /// What it is compared with.
+    pub stable: Option<RevisionId>,
+}
+
+/// What happens to one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceChange {
+    /// The service.
+    pub service: ServiceName,
+    /// What runs now.
+    pub from: Option<RevisionId>,
+    /// What is to run; equal to `from` when the service is left alone; none when it is removed.
+    pub to: Option<RevisionId>,
+    /// How many instances at the end.
+    pub replicas: u32,
+    /// Whether a router sends it requests.
+    pub routed: bool,
+}
+
+/// Choices that hold for the whole execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Whether a failed step or verdict goes back by itself; otherwise it pauses.
+    pub auto_rollback: bool,
+    /// How long an instance that gets no new requests may finish those it has.
+    pub drain_deadline: Span,
+}
+
+/// An immutable, ordered value: what will be done, in which order, and how each part is undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// [`PLAN_FORMAT`] of its maker.
+    pub format: u32,
+    /// The digest of everything else in it.
+    pub id: PlanId,
+    /// The application.
+    pub application: ApplicationName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What it is for.
+    pub kind: UpgradeKind,
+    /// How the release takes over.
+    pub strategy: StrategyKind,
+    /// The release it starts from: must still be the recorded one when it is executed.
+    pub parent: Option<ReleaseId>,
+    /// Its version.
+    pub from: Option<Version>,
+    /// The release it goes to.
+    pub release: ReleaseId,
+    /// Its version.
+    pub to: Version,
+    /// Digest of the observed state it was made from: if the world moved, execution refuses.
+    pub bound_to: Digest,
+    /// The state of instances and traffic it starts from.
+    pub initial: Desired,
+    /// The services, in dependency order.
+    pub services: Vec<ServiceChange>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// Analyses in the background.
+    pub guards: Vec<Guard>,
+    /// Contract migrations that stay pending after it.
+    pub pending_contracts: Vec<Migration>,
+    /// Choices that hold throughout.
+    pub settings: Settings,
+    /// What will be done, what not, and why.
+    pub report: PlanReport,
+}
+
+impl Plan {
+    /// The plan with its id computed from its content.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.id = PlanId(Digest::of(b""));
+        self.id = PlanId(Digest::of_value(&self));
+        self
+    }
+
+    /// A step by its id.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.get(usize::try_from(id.0).ok()?.checked_sub(1)?)
+    }
+}

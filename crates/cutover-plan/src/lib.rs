@@ -1,0 +1,1 @@
+//! The pure planner and the pure decision function.

@@ -1,0 +1,85 @@
+//! Databases: history, migrations, backups.
+
+use cutover_model::{
+    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, Span, UpgradeId,
+    Version,
+};
+
+use crate::PortError;
+
+/// What goes with a migration into its history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrateOptions {
+    /// The release that brings it.
+    pub release: Version,
+    /// The upgrade that applies it; none from `cutover migrate`.
+    pub upgrade: Option<UpgradeId>,
+    /// Who.
+    pub by: String,
+}
+
+/// What came of applying one migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// Which.
+    pub id: MigrationId,
+    /// How long it ran.
+    pub took: Span,
+    /// Rows that its statements changed, where the database says.
+    pub rows: Option<u64>,
+    /// Whether it had been applied before, so that nothing was done.
+    pub already: bool,
+}
+
+/// The databases of an application, by name. The texts of the migrations come with the adapter (from the stored
+/// release), so that only identities cross this port.
+#[async_trait::async_trait]
+pub trait Databases: Send + Sync {
+    /// History, size and metadata.
+    async fn observe(&self, database: &DatabaseName) -> Result<DatabaseState, PortError>;
+
+    /// The up file is applied, whole, and recorded; its checksum must be the plan's. Resumes what was interrupted.
+    /// A backfill's verify query must return 0 afterwards; a contract's runs before. Idempotent by history.
+    async fn up(
+        &self,
+        fence: &Fence,
+        migration: &Migration,
+        options: &MigrateOptions,
+    ) -> Result<MigrationReport, PortError>;
+
+    /// Writes, before the first contract, that no version below this may be started from now on. Only ever raises.
+    async fn retire_below(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        version: &Version,
+    ) -> Result<(), PortError>;
+
+    /// Marks a backfill as pending again: without sync the old version may have written since. Idempotent.
+    async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError>;
+
+    /// Findings that must be looked at before anything runs: unreachable, a changed checksum, an unknown migration.
+    async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic>;
+}
+
+/// A backup that exists and was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Where, for people.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Backups before migrations.
+#[async_trait::async_trait]
+pub trait Backups: Send + Sync {
+    /// A verified backup of the database for this upgrade exists. Idempotent: an existing whole one is verified and
+    /// reported again.
+    async fn create(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        upgrade: &UpgradeId,
+    ) -> Result<BackupReport, PortError>;
+}

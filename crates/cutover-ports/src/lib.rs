@@ -1,0 +1,25 @@
+//! The small traits between the engine and the world, and the values that cross them.
+//!
+//! Every operation is idempotent ("ensure"), object safe, and says how it ended in the engine's three outcomes: a
+//! [`PortError`] is either *definitely not done* or *unknown*. Who implements a port reads back before it answers `Ok`.
+//! No adapter is known here.
+
+mod clock;
+mod database;
+mod error;
+mod metrics;
+mod router;
+mod smoke;
+mod store;
+mod target;
+
+pub use clock::Clock;
+pub use database::{BackupReport, Backups, Databases, MigrateOptions, MigrationReport};
+pub use error::{Certainty, PortError};
+pub use metrics::MetricSource;
+pub use router::{InFlight, RouteAck, Router, RouterState};
+pub use smoke::{SmokeFailure, SmokeTester};
+pub use store::{
+    Append, Holder, Lease, LeaseError, Promotion, Stable, Store, StoreError, UpgradeHead,
+};
+pub use target::{RevisionSpec, Target};

@@ -1,0 +1,36 @@
+//! Who sends requests to revisions.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{Fence, InstanceId, RouteTable};
+
+use crate::PortError;
+
+/// Requests that are open now, by instance. Instances without any may be missing.
+pub type InFlight = BTreeMap<InstanceId, u64>;
+
+/// A router's confirmation: every worker of it serves by the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteAck {
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What a router reports of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouterState {
+    /// What it serves now, acknowledged by every worker.
+    pub table: RouteTable,
+    /// Open requests.
+    pub in_flight: InFlight,
+}
+
+/// Who sends requests to revisions.
+#[async_trait::async_trait]
+pub trait Router: Send + Sync {
+    /// What the router serves now: read from it, never remembered.
+    async fn read(&self) -> Result<RouterState, PortError>;
+
+    /// Serves by this table, all services in one snapshot, and answers once every worker does. Idempotent.
+    async fn apply(&self, fence: &Fence, table: &RouteTable) -> Result<RouteAck, PortError>;
+}

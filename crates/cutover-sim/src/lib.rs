@@ -1,0 +1,1 @@
+//! The simulator: the real planner and engine over a simulated world.

@@ -1,0 +1,183 @@
+//! The file as a whole.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    AnalysisTemplate, ApplicationName, Channel, DatabaseName, EnvironmentName, ServiceName, Span,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Service, Strategy};
+
+/// What one `cutover.yaml` describes: services, databases, and how they are released.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Application {
+    /// Always `cutover/v1`.
+    pub api_version: String,
+    /// The application's name.
+    pub application: ApplicationName,
+    /// The least mature channel that is accepted; default stable.
+    #[serde(default)]
+    pub channel: Channel,
+    /// From which versions a release can be reached, as a SemVer requirement; default from any older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrades_from: Option<String>,
+    /// A changelog in Markdown with a heading a version; its sections are shown in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changelog: Option<String>,
+    /// The databases by name.
+    #[serde(default)]
+    pub databases: BTreeMap<DatabaseName, Database>,
+    /// The services by name; at least one.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// How a release takes over.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Analysis templates by name.
+    #[serde(default)]
+    pub analysis: BTreeMap<String, AnalysisTemplate>,
+    /// Backups before migrations.
+    #[serde(default)]
+    pub backup: Backup,
+    /// When contract migrations run.
+    #[serde(default)]
+    pub contract: Contract,
+    /// Whether a failed step or verdict goes back by itself; default true.
+    #[serde(default = "yes")]
+    pub auto_rollback_on_failure: bool,
+    /// How long an instance that gets no new requests may finish those it has; default 30s.
+    #[serde(default = "drain_deadline")]
+    pub drain_deadline: Span,
+    /// What a release must have done before it may come here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Requires>,
+    /// What differs by environment: overlays that were not chosen yet. Empty once one was applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: BTreeMap<EnvironmentName, Overlay>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn drain_deadline() -> Span {
+    Span::from_secs(30)
+}
+
+/// A database and its migrations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:path` or `postgres://…`; may hold `${env:NAME}` and `${file:path}`.
+    pub url: String,
+    /// The folder of its migrations; `{version}` is the release's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<String>,
+}
+
+/// Backups before migrations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    /// Whether every database that is migrated is backed up before; default true.
+    #[serde(default = "yes")]
+    pub before_migrate: bool,
+    /// Where; default `backups/` in the state folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// How many per database are kept; default 7. At least 1.
+    #[serde(default = "keep")]
+    pub keep: u32,
+}
+
+const fn keep() -> u32 {
+    7
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            before_migrate: true,
+            directory: None,
+            keep: keep(),
+        }
+    }
+}
+
+/// When contract migrations run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Contract {
+    /// See [`ContractAfter`]; default manual.
+    #[serde(default)]
+    pub after: ContractAfter,
+}
+
+/// `manual`, `nextUpgrade`, or a duration after the promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ContractAfter {
+    /// By `cutover migrate contract`.
+    #[default]
+    Manual,
+    /// At the beginning of the next upgrade.
+    NextUpgrade,
+    /// Within the upgrade, so long after the old version is gone.
+    Duration(Span),
+}
+
+impl TryFrom<String> for ContractAfter {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "manual" => Ok(Self::Manual),
+            "nextUpgrade" => Ok(Self::NextUpgrade),
+            other => other.parse().map(Self::Duration).map_err(|_| {
+                format!("`{other}` is none of manual, nextUpgrade and a duration such as 24h")
+            }),
+        }
+    }
+}
+
+impl From<ContractAfter> for String {
+    fn from(after: ContractAfter) -> Self {
+        match after {
+            ContractAfter::Manual => "manual".to_owned(),
+            ContractAfter::NextUpgrade => "nextUpgrade".to_owned(),
+            ContractAfter::Duration(span) => span.to_string(),
+        }
+    }
+}
+
+/// What a release must have done before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Requires {
+    /// It must have succeeded in this environment.
+    pub succeeded_in: EnvironmentName,
+}
+
+/// What differs in one environment. Maps are merged by key, everything else replaces.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Overlay {
+    /// Replaces database URLs and folders, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub databases: BTreeMap<DatabaseName, Database>,
+    /// Per service: replicas, environment and router are taken from here where given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<ServiceName, crate::service::ServiceOverlay>,
+    /// Replaces the strategy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// Replaces when contract migrations run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
+    /// Replaces the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// Replaces what a release must have done before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Requires>,
+}

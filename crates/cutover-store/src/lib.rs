@@ -1,0 +1,1 @@
+//! The journal and the rest of the state in SQLite.
