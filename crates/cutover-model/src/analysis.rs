@@ -1,11 +1,12 @@
 //! What a user asks to be measured. How it is judged lives in `cutover-analysis`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Span;
 
 /// Metrics measured at an interval into a verdict. Names and defaults are Argo Rollouts', except where noted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AnalysisTemplate {
     /// Between two measurements; default 30s.
@@ -16,6 +17,7 @@ pub struct AnalysisTemplate {
     pub initial_delay: Span,
     /// How many measurements an inline analysis takes; default 1. A background analysis goes on until its end.
     #[serde(default = "defaults::count")]
+    #[schemars(range(min = 1))]
     pub count: u32,
     /// Failed measurements that are tolerated; one more fails the analysis. Default 0.
     #[serde(default)]
@@ -35,7 +37,7 @@ pub struct AnalysisTemplate {
 }
 
 /// One thing that is measured on the proxy's own counters, and the bound it must keep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Metric {
     /// The candidate's share of failed requests (5xx answers, time-outs, broken connections).

@@ -19,7 +19,7 @@ pub enum Outcome {
         /// What came of it, in a few words: `214 MB, verified`.
         detail: String,
     },
-    /// It certainly changed nothing.
+    /// It certainly did not happen.
     DefinitelyNot {
         /// Why.
         error: String,
@@ -201,6 +201,10 @@ pub enum Event {
         requests: u64,
         /// Failed ones among them.
         errors: u64,
+        /// Whether the candidate fails so hard that going back cannot wait for anything.
+        hard: bool,
+        /// When the next measurement is due; none when it is over.
+        next: Option<Timestamp>,
         /// What the analysis needs to go on after a restart, as JSON of `cutover-analysis`.
         state: String,
     },

@@ -41,25 +41,34 @@ impl WayBack {
 }
 
 /// How a step is undone when the upgrade goes back.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Undo {
     /// There is nothing to undo, and why: it only looked, or what it left is harmless.
     Nothing(String),
     /// The world is brought to this state.
     Hold(Desired),
+    /// These backfills count as pending again: the old version may write without filling in.
+    #[serde(rename_all = "camelCase")]
+    Reopen {
+        /// Where.
+        database: DatabaseName,
+        /// Which.
+        migrations: Vec<Migration>,
+    },
     /// It cannot be undone, and why. Past it an upgrade only goes forward (invariants I10 and I12).
     Impossible(String),
 }
 
 /// One smoke test: a request to each new instance, and what must come back.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Smoke {
     /// The path to get.
     pub get: String,
     /// The expected status; default 200.
     #[serde(default = "ok_status")]
+    #[schemars(range(min = 100, max = 599))]
     pub status: u16,
     /// A text that the body must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +104,14 @@ pub enum Action {
         /// Where.
         database: DatabaseName,
         /// What; their phase is the step's stage.
+        migrations: Vec<Migration>,
+    },
+    /// Act: these backfills count as pending again.
+    #[serde(rename_all = "camelCase")]
+    Reopen {
+        /// Where.
+        database: DatabaseName,
+        /// Which.
         migrations: Vec<Migration>,
     },
     /// Hold: bring instances and traffic to this state, always in the same order: up, route, drain, down.
@@ -203,8 +220,8 @@ pub struct ServiceChange {
     pub to: Option<RevisionId>,
     /// How many instances at the end.
     pub replicas: u32,
-    /// Whether a router sends it requests.
-    pub routed: bool,
+    /// Where its clients connect; none for a worker.
+    pub listen: Option<String>,
 }
 
 /// Choices that hold for the whole execution.

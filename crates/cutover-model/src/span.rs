@@ -4,13 +4,26 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A length of time in whole milliseconds; written `500ms`, `30s`, `5m`, `1h30m`, `24h`, `7d`.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("format" = "cutover-duration", "pattern" = "^(0|([0-9]+(d|h|m|s|ms))+)$"))]
 pub struct Span(u64);
 
 /// A text that is no length of time.

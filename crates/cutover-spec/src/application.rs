@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use cutover_model::{
     AnalysisTemplate, ApplicationName, Channel, DatabaseName, EnvironmentName, ServiceName, Span,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Service, Strategy};
 
 /// What one `cutover.yaml` describes: services, databases, and how they are released.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Application {
     /// Always `cutover/v1`.
@@ -66,7 +67,7 @@ const fn drain_deadline() -> Span {
 }
 
 /// A database and its migrations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Database {
     /// `sqlite:path` or `postgres://…`; may hold `${env:NAME}` and `${file:path}`.
@@ -77,7 +78,7 @@ pub struct Database {
 }
 
 /// Backups before migrations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backup {
     /// Whether every database that is migrated is backed up before; default true.
@@ -88,6 +89,7 @@ pub struct Backup {
     pub directory: Option<String>,
     /// How many per database are kept; default 7. At least 1.
     #[serde(default = "keep")]
+    #[schemars(range(min = 1))]
     pub keep: u32,
 }
 
@@ -106,7 +108,7 @@ impl Default for Backup {
 }
 
 /// When contract migrations run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Contract {
     /// See [`ContractAfter`]; default manual.
@@ -115,8 +117,9 @@ pub struct Contract {
 }
 
 /// `manual`, `nextUpgrade`, or a duration after the promotion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("format" = "cutover-contract-after", "pattern" = "^(manual|nextUpgrade|0|([0-9]+(d|h|m|s|ms))+)$"))]
 pub enum ContractAfter {
     /// By `cutover migrate contract`.
     #[default]
@@ -151,7 +154,7 @@ impl From<ContractAfter> for String {
 }
 
 /// What a release must have done before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requires {
     /// It must have succeeded in this environment.
@@ -159,7 +162,7 @@ pub struct Requires {
 }
 
 /// What differs in one environment. Maps are merged by key, everything else replaces.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Overlay {
     /// Replaces database URLs and folders, by name.

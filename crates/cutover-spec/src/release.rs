@@ -20,6 +20,10 @@ pub struct Release {
     pub application: Application,
     /// The revision of each service. Equal to the one of another release when artifact and configuration are.
     pub revisions: BTreeMap<ServiceName, RevisionId>,
+    /// What each service's revision is made of: artifact and configuration, without version, replicas and router.
+    /// Equal contents keep their revision from release to release.
+    #[serde(default)]
+    pub contents: BTreeMap<ServiceName, Digest>,
     /// Per database, its migrations in order.
     pub migrations: BTreeMap<DatabaseName, Vec<Migration>>,
     /// The migration files, by database.

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{DatabaseName, ServiceName, Smoke, Span};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One deployable part: where it runs, how its health is seen, who sends it requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
     /// Where its instances run.
     pub target: Target,
     /// How many; default 1, 1 to 1000.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
     pub replicas: u32,
     /// Environment variables; values may hold `${env:NAME}`, `${file:path}`, `${service:name.url}` and `{version}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -42,11 +44,12 @@ const fn one() -> u32 {
 }
 
 /// What an environment may change of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceOverlay {
     /// Replaces how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub replicas: Option<u32>,
     /// Adds and replaces environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -60,7 +63,7 @@ pub struct ServiceOverlay {
 }
 
 /// Where instances run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Target {
     /// As local processes, under the supervisor.
@@ -68,7 +71,7 @@ pub enum Target {
 }
 
 /// Local processes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProcessTarget {
     /// Program and arguments; `{version}` is the release's version, `{port}` the instance's port.
@@ -90,8 +93,9 @@ const fn grace() -> Span {
 }
 
 /// First and last port, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("format" = "cutover-ports", "pattern" = "^ *[0-9]{1,5} *- *[0-9]{1,5} *$"))]
 pub struct PortRange {
     /// The first.
     pub first: u16,
@@ -123,7 +127,7 @@ impl From<PortRange> for String {
 }
 
 /// How an instance's health is seen. `path`, `interval`, `rise`, `fall` are the short form of a readiness probe.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Health {
     /// Short form: the path of the readiness probe.
@@ -134,9 +138,11 @@ pub struct Health {
     pub interval: Option<Span>,
     /// Short form: successes in a row until it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub rise: Option<u32>,
     /// Short form: failures in a row until it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub fall: Option<u32>,
     /// Whether requests may be sent there. Without any probe an instance with a port is ready when it listens, one
     /// without when it has run for `minReady`.
@@ -160,7 +166,7 @@ pub struct Health {
 }
 
 /// A span whose default is 10m.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ProgressDeadline(pub Span);
 
@@ -191,7 +197,7 @@ impl Health {
 }
 
 /// What `degraded` counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Degraded {
     /// Requests may be sent there.
@@ -203,7 +209,7 @@ pub enum Degraded {
 
 /// An HTTP probe: a status from 200 to 399 passes; a JSON answer with a `status` must say `healthy`, `ok` or `UP`
 /// (or `degraded`, see [`Degraded`]). Names and defaults are Kubernetes', but for the period's 2s.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Probe {
     /// The path to get.
@@ -215,8 +221,10 @@ pub struct Probe {
     /// For one answer; default 1s.
     pub timeout: Span,
     /// Successes in a row until it passes; default 1.
+    #[schemars(range(min = 1))]
     pub success_threshold: u32,
     /// Failures in a row until it fails; default 3.
+    #[schemars(range(min = 1))]
     pub failure_threshold: u32,
 }
 
@@ -234,7 +242,7 @@ impl Default for Probe {
 }
 
 /// Who sends requests to a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Router {
     /// The embedded proxy.
@@ -252,7 +260,7 @@ impl Router {
 }
 
 /// The embedded proxy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProxyRouter {
     /// Where clients connect, `127.0.0.1:8080`.

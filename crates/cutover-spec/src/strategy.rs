@@ -1,10 +1,11 @@
 //! How a release takes over.
 
 use cutover_model::{Span, StrategyKind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a release takes over; default a canary with the default steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Strategy {
     /// Two full sets, one switch.
@@ -49,7 +50,7 @@ const fn scale_down_delay() -> Span {
 }
 
 /// Two full sets, one switch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BlueGreen {
     /// Whether the switch happens without asking; default true.
@@ -80,7 +81,7 @@ impl Default for BlueGreen {
 }
 
 /// A growing share of the traffic.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Canary {
     /// The steps; default 10, 25, 50, 75 and 100 % with 5m each.
@@ -104,11 +105,11 @@ impl Default for Canary {
 }
 
 /// One step of a canary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum CanaryStep {
     /// The candidate's share, in per cent, 0 to 100.
-    SetWeight(u8),
+    SetWeight(#[schemars(range(max = 100))] u8),
     /// Wait; without a duration until a person promotes.
     Pause(PauseStep),
     /// Measure until there is a verdict.
@@ -118,7 +119,7 @@ pub enum CanaryStep {
 }
 
 /// A pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PauseStep {
     /// How long.
@@ -127,7 +128,7 @@ pub struct PauseStep {
 }
 
 /// The candidate's instances, apart from its share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CanaryScale {
     /// How many, at most as many as the service has.
@@ -135,7 +136,7 @@ pub struct CanaryScale {
 }
 
 /// An analysis by its template's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InlineAnalysis {
     /// The template under `analysis:`.
@@ -143,7 +144,7 @@ pub struct InlineAnalysis {
 }
 
 /// Instance by instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rolling {
     /// How many instances more than wanted may run; a number or per cent, rounded up; default 25%.
@@ -171,12 +172,12 @@ impl Default for Rolling {
 }
 
 /// Old down, then new up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Recreate {}
 
 /// A number of instances, or a share of them: `2` or `25%`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "CountText", into = "String")]
 pub enum Count {
     /// So many.
@@ -208,6 +209,21 @@ impl Count {
 /// YAML gives `2` as a number and `25%` as text; both are read through this.
 #[derive(Debug, Clone)]
 pub struct CountText(String);
+
+impl JsonSchema for CountText {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "format": "cutover-count",
+            "pattern": "^[0-9]+ *%?$",
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for CountText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
