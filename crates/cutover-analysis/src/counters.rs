@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Answer times in log-linear buckets: 16 to an octave of microseconds, so at most 6.25 % wide.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Histogram(pub Vec<u64>);
+use crate::Histogram;
 
 /// Cumulative counts of one revision since its router started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
-    /// Which run of the source counted: another number means it started again from zero.
+    /// Which run of the source counted: another number means it started again from zero. 0 with no requests is a
+    /// revision that the source does not know.
     pub epoch: u64,
     /// Requests that the split assigned to the revision and whose first attempt has ended.
     pub requests: u64,
@@ -22,4 +20,79 @@ pub struct Counters {
     pub total_us: u64,
     /// Distribution of answer times.
     pub latency: Histogram,
+}
+
+impl Counters {
+    /// The failed share, from 0 to 1; none of no requests.
+    #[must_use]
+    pub fn error_rate(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.errors as f64 / self.requests as f64)
+    }
+
+    /// What was counted since `earlier`, both cumulative and of one source. When the source started again in between,
+    /// that is what it has counted since then: what it counted between `earlier` and its end is lost.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        if self.restarted_after(earlier) {
+            return self.clone();
+        }
+        Self {
+            epoch: self.epoch,
+            requests: self.requests.saturating_sub(earlier.requests),
+            errors: self.errors.saturating_sub(earlier.errors),
+            total_us: self.total_us.saturating_sub(earlier.total_us),
+            latency: self.latency.minus(&earlier.latency),
+        }
+    }
+
+    /// Both together, for instance of two routers.
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Self {
+        Self {
+            epoch: self.epoch.max(other.epoch),
+            requests: self.requests.saturating_add(other.requests),
+            errors: self.errors.saturating_add(other.errors),
+            total_us: self.total_us.saturating_add(other.total_us),
+            latency: self.latency.merge(&other.latency),
+        }
+    }
+
+    /// Whether the source says that it does not know the revision.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.epoch == 0 && self.requests == 0
+    }
+
+    /// Whether the source started again from zero after `earlier` was read.
+    pub(crate) const fn restarted_after(&self, earlier: &Self) -> bool {
+        self.epoch != earlier.epoch || self.requests < earlier.requests || self.errors < earlier.errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(epoch: u64, requests: u64, errors: u64) -> Counters {
+        Counters {
+            epoch,
+            requests,
+            errors,
+            ..Counters::default()
+        }
+    }
+
+    #[test]
+    fn differences_survive_a_restart_of_the_source() {
+        let early = counters(1, 100, 7);
+        assert_eq!(counters(1, 130, 8).since(&early), counters(1, 30, 1));
+        assert_eq!(counters(2, 5, 1).since(&early), counters(2, 5, 1));
+        // The same epoch with smaller numbers is a restart too: nothing ever counts down.
+        assert_eq!(counters(1, 5, 1).since(&early), counters(1, 5, 1));
+    }
+
+    #[test]
+    fn no_requests_have_no_error_rate() {
+        assert_eq!(Counters::default().error_rate(), None);
+        assert_eq!(counters(1, 4, 1).error_rate(), Some(0.25));
+    }
 }

@@ -103,7 +103,7 @@ impl fmt::Display for Span {
         let mut text = String::new();
         for (unit, size) in UNITS {
             // Whole days only when nothing smaller follows: "36h" reads better than "1d12h".
-            if unit == "d" && rest % size != 0 {
+            if unit == "d" && !rest.is_multiple_of(size) {
                 continue;
             }
             if rest >= size {

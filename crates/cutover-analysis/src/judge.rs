@@ -1,0 +1,290 @@
+//! One metric on one measurement.
+
+use cutover_model::{Metric, Span};
+
+use crate::binomial::at_least;
+use crate::sample::Sample;
+use crate::words;
+use crate::{Counters, Evidence};
+
+/// A comparison fails a measurement only when an equally good release would show as much with less than this chance.
+const CHANCE: f64 = 1e-3;
+
+/// The same for failing before `minRequests`: smaller, because it is looked at every second.
+const EARLY_CHANCE: f64 = 1e-4;
+
+/// What one metric says of one measurement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Finding {
+    /// The word.
+    pub(crate) outcome: Outcome,
+    /// Numbers, as a phrase: `errors 6.1 % (61 of 1000), more than 5 %`.
+    pub(crate) words: String,
+}
+
+/// Argo's words for one measurement, with too few requests apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// Within the bounds.
+    Successful,
+    /// About so many requests of the candidate are missing: wait for them.
+    NoData {
+        /// How many.
+        needed: u64,
+    },
+    /// It cannot be told, and waiting will not help.
+    Inconclusive,
+    /// Outside.
+    Failed,
+}
+
+/// What a measurement is judged on.
+pub(crate) struct Evidences<'a> {
+    /// Since the last measurement.
+    pub(crate) window: &'a Sample,
+    /// All that stable counted, also before the analysis: stands in where the split leaves stable no request.
+    pub(crate) history: Option<&'a Counters>,
+    /// Whether the split leaves stable no request.
+    pub(crate) candidate_alone: bool,
+    /// Requests of the candidate since the analysis began.
+    pub(crate) requests: u64,
+    /// The sequential test.
+    pub(crate) sequential: &'a Evidence,
+    /// `minRequests` of the template.
+    pub(crate) min_requests: u64,
+}
+
+enum Baseline<'a> {
+    There(&'a Counters, &'static str),
+    TooFew(u64),
+    Never,
+}
+
+impl Evidences<'_> {
+    fn baseline(&self) -> Baseline<'_> {
+        let Some(stable) = &self.window.stable else {
+            return Baseline::Never;
+        };
+        if stable.requests >= self.min_requests && stable.requests > 0 {
+            return Baseline::There(stable, "stable");
+        }
+        if !self.candidate_alone {
+            return Baseline::TooFew(self.min_requests.max(1) - stable.requests);
+        }
+        match self.history {
+            Some(all) if all.requests >= self.min_requests.max(1) => Baseline::There(all, "stable before"),
+            _ => Baseline::Never,
+        }
+    }
+
+    /// Judges one metric at the end of a measurement.
+    pub(crate) fn judge(&self, metric: &Metric) -> Finding {
+        match metric {
+            Metric::ErrorRate { max, max_ratio } => self.error_rate(*max, *max_ratio),
+            Metric::Latency {
+                quantile,
+                max,
+                max_ratio,
+            } => self.latency(*quantile, *max, *max_ratio),
+            Metric::Sequential { alpha } => self.sequential(*alpha),
+        }
+    }
+
+    fn error_rate(&self, max: Option<f64>, max_ratio: Option<f64>) -> Finding {
+        let candidate = &self.window.candidate;
+        let Some(rate) = candidate.error_rate() else {
+            return no_data(self.min_requests.max(1), "no requests");
+        };
+        if let Some(missing) = self.missing(candidate.requests) {
+            return missing;
+        }
+        let mut words = errors_of(candidate);
+        if let Some(max) = max {
+            if rate * 100.0 > max {
+                return failed(format!("{words}, more than {max} %"));
+            }
+            words.push_str(&format!(", {max} % allowed"));
+        }
+        let Some(ratio) = max_ratio else {
+            return successful(words);
+        };
+        match self.baseline() {
+            Baseline::Never => inconclusive(format!("{words}, and no stable to compare with")),
+            Baseline::TooFew(needed) => no_data(needed, "too few requests on stable"),
+            Baseline::There(stable, name) => {
+                let stable_rate = stable.error_rate().unwrap_or(0.0);
+                words.push_str(&format!(", {name} {}", words::percent(stable_rate)));
+                if rate <= ratio * stable_rate {
+                    successful(words)
+                } else if surprise(candidate, stable, ratio) < CHANCE {
+                    failed(format!("{words}: more than {ratio} times"))
+                } else {
+                    successful(format!("{words}: no more than chance"))
+                }
+            }
+        }
+    }
+
+    fn latency(&self, q: f64, max: Option<Span>, max_ratio: Option<f64>) -> Finding {
+        let candidate = &self.window.candidate.latency;
+        let count = candidate.count();
+        let Some(value) = candidate.quantile(q) else {
+            return no_data(self.min_requests.max(1), "no requests");
+        };
+        if let Some(missing) = self.missing(count) {
+            return missing;
+        }
+        let slow_share = 1.0 - q;
+        let mut words = format!("{} {}", words::quantile(q), words::time(value));
+        if let Some(max) = max {
+            let limit = max.as_millis().saturating_mul(1_000);
+            let slower = candidate.above(limit);
+            words.push_str(&format!(", {max} allowed"));
+            if value > limit && at_least(slower, count, slow_share) < CHANCE {
+                return failed(format!("{words}: {slower} of {count} were slower"));
+            }
+        }
+        let Some(ratio) = max_ratio else {
+            return successful(words);
+        };
+        match self.baseline() {
+            Baseline::Never => inconclusive(format!("{words}, and no stable to compare with")),
+            Baseline::TooFew(needed) => no_data(needed, "too few requests on stable"),
+            Baseline::There(stable, name) => {
+                let Some(stable_value) = stable.latency.quantile(q) else {
+                    return no_data(self.min_requests.max(1), "no times of stable");
+                };
+                words.push_str(&format!(", {name} {}", words::time(stable_value)));
+                let limit = (stable_value as f64 * ratio) as u64;
+                if value <= limit {
+                    return successful(words);
+                }
+                // The largest time of 30 says little of a p99. That the candidate has more slow answers than the
+                // quantile leaves it, *and* more than its share of both revisions' slow ones, is what must not be
+                // chance. The second is exact whatever the distribution: of all orders in which exchangeable times can
+                // fall, it counts those with so many of the candidate above stable's (y + 1)-th greatest.
+                let (x, y) = (candidate.above(limit), stable.latency.above(limit));
+                let all = stable.latency.count();
+                let share = count as f64 / (count as f64 + all as f64);
+                if at_least(x, count, slow_share) < CHANCE && at_least(x, x + y, share) < CHANCE {
+                    failed(format!(
+                        "{words}: more than {ratio} times ({x} of {count} over {})",
+                        words::time(limit)
+                    ))
+                } else {
+                    successful(format!("{words}: no more than chance"))
+                }
+            }
+        }
+    }
+
+    fn sequential(&self, alpha: f64) -> Finding {
+        if self.window.stable.is_none() {
+            return inconclusive("no stable to compare with".to_owned());
+        }
+        let words = evidence_words(self.sequential, alpha);
+        if self.sequential.is_worse(alpha) {
+            return failed(words);
+        }
+        self.missing(self.requests).unwrap_or_else(|| successful(words))
+    }
+
+    fn missing(&self, requests: u64) -> Option<Finding> {
+        (requests < self.min_requests).then(|| {
+            no_data(
+                self.min_requests - requests,
+                &format!("{requests} of {} requests", self.min_requests),
+            )
+        })
+    }
+}
+
+/// Whether a metric is broken so clearly that the measurement need not be waited for, and in which words. `evidence` is
+/// the sequential test's, over the whole analysis.
+pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence) -> Option<String> {
+    let candidate = &sample.candidate;
+    match metric {
+        Metric::ErrorRate { max, max_ratio } => {
+            let (x, n) = (candidate.errors, candidate.requests);
+            if x == 0 || sample.is_shared() {
+                return None;
+            }
+            if let Some(max) = max
+                && at_least(x, n, max / 100.0) < EARLY_CHANCE
+            {
+                return Some(format!("{}, more than {max} %", errors_of(candidate)));
+            }
+            let stable = sample.stable.as_ref().filter(|stable| stable.requests > 0)?;
+            let ratio = (*max_ratio)?;
+            (surprise(candidate, stable, ratio) < EARLY_CHANCE).then(|| {
+                let rate = words::percent(stable.error_rate().unwrap_or(0.0));
+                format!("{}, stable {rate}: more than {ratio} times", errors_of(candidate))
+            })
+        }
+        Metric::Latency { .. } => None,
+        Metric::Sequential { alpha } => evidence
+            .is_worse(*alpha)
+            .then(|| evidence_words(evidence, *alpha)),
+    }
+}
+
+/// The chance of so many failures on the candidate, of all that both saw, if it failed `ratio` times as often as stable:
+/// given their sum, the candidate's part is binomial.
+fn surprise(candidate: &Counters, stable: &Counters, ratio: f64) -> f64 {
+    let weighed = candidate.requests as f64 * ratio;
+    let share = weighed / (weighed + stable.requests as f64);
+    at_least(
+        candidate.errors,
+        candidate.errors.saturating_add(stable.errors),
+        share,
+    )
+}
+
+fn errors_of(counters: &Counters) -> String {
+    format!(
+        "errors {} ({} of {})",
+        words::percent(counters.error_rate().unwrap_or(0.0)),
+        counters.errors,
+        counters.requests
+    )
+}
+
+fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
+    let (log_e, limit) = (evidence.log_e(), 1.0 / alpha);
+    let value = if log_e > 13.8 {
+        "over 1000000".to_owned()
+    } else if log_e >= 2.3 {
+        format!("{:.0}", log_e.exp())
+    } else {
+        format!("{:.2}", log_e.exp())
+    };
+    format!("evidence of more failures than stable {value}, {limit:.0} fails")
+}
+
+const fn failed(words: String) -> Finding {
+    Finding {
+        outcome: Outcome::Failed,
+        words,
+    }
+}
+
+const fn successful(words: String) -> Finding {
+    Finding {
+        outcome: Outcome::Successful,
+        words,
+    }
+}
+
+const fn inconclusive(words: String) -> Finding {
+    Finding {
+        outcome: Outcome::Inconclusive,
+        words,
+    }
+}
+
+fn no_data(needed: u64, words: &str) -> Finding {
+    Finding {
+        outcome: Outcome::NoData { needed },
+        words: words.to_owned(),
+    }
+}

@@ -1,0 +1,296 @@
+//! The loop body of an analysis.
+//!
+//! A *reading* is a look at the counters, about every second. A *measurement* is what the template's `interval`,
+//! `count` and limits are about: it judges what was counted since the one before. One that has too few requests at its
+//! end is not counted, it goes on: until it has them, or for [`PATIENCE`] intervals, when it counts as inconclusive.
+//!
+//! Within one measurement the worst metric speaks: Failed before Inconclusive before too few requests before
+//! Successful. Among the limits, `failureLimit` is looked at first: evidence against a release is never hidden by what
+//! else is missing. (In Argo's code an exceeded error limit overwrites an exceeded failure limit.) All limits are
+//! strict, as there: a limit of 3 tolerates three.
+//!
+//! Two things do not wait for the end of a measurement: the sequential test, which may be looked at any time, and an
+//! error rate so far over its bound that chance cannot explain it. The latter spends a failure only when it decides:
+//! when `failureLimit` is used up, or when the candidate fails hard (then whatever the limit).
+
+use cutover_model::{AnalysisTemplate, Metric, Span, Timestamp, Verdict};
+
+use crate::assessment::LOOK;
+use crate::judge::{Evidences, Finding, Outcome, early};
+use crate::sample::Sample;
+use crate::{AnalysisState, Assessment, Mode, Reading, words};
+
+/// A measurement waits for its requests at most so many intervals.
+const PATIENCE: u64 = 10;
+
+/// Provider errors are counted this far apart at least, as Argo retries them, so that a restart of the source of a few
+/// seconds is one error and not five.
+const ERROR_RETRY: Span = Span::from_secs(10);
+
+/// Takes a reading into the state and says where the analysis stands. `reading` is an error's sentence when the source
+/// could not be read.
+#[must_use]
+pub fn measure(
+    template: &AnalysisTemplate,
+    mode: Mode,
+    mut state: AnalysisState,
+    reading: Result<Reading, String>,
+    now: Timestamp,
+) -> (AnalysisState, Assessment) {
+    let started = *state.started_at.get_or_insert(now);
+    let analysis = Analysis { template, mode, now };
+    let assessment = match reading {
+        Err(why) => analysis.provider_error(&mut state, &why),
+        Ok(reading) => {
+            state.errors_in_row = 0;
+            state.error_at = None;
+            let warm_at = template.initial_delay.after(started);
+            if now < warm_at {
+                let left = Span::between(now, warm_at);
+                analysis.go_on(&state, format!("warming up for {left}"), Some(warm_at))
+            } else if let Some(window_at) = state.window_at {
+                analysis.reading(&mut state, &reading, window_at)
+            } else {
+                state.open_window(&reading, now, analysis.needs_times());
+                state.advance_share(reading.candidate_share);
+                analysis.go_on(&state, analysis.progress(&state), None)
+            }
+        }
+    };
+    (state, assessment)
+}
+
+/// An analysis that was ended from outside, by a deadline or a person, before it had a verdict: never `Successful`.
+#[must_use]
+pub fn terminate(state: &AnalysisState, why: &str) -> Assessment {
+    let (requests, errors) = state.exposed();
+    Assessment {
+        verdict: Some(Verdict::Inconclusive),
+        because: format!(
+            "ended before it had a verdict: {why}; {} so far, {} on the candidate, {errors} failed",
+            words::count(u64::from(state.measured), "measurement"),
+            words::count(requests, "request"),
+        ),
+        requests,
+        errors,
+        measured: true,
+        next: None,
+        needed: None,
+        until: None,
+        hard: false,
+    }
+}
+
+struct Analysis<'a> {
+    template: &'a AnalysisTemplate,
+    mode: Mode,
+    now: Timestamp,
+}
+
+impl Analysis<'_> {
+    fn provider_error(&self, state: &mut AnalysisState, why: &str) -> Assessment {
+        let retry = self.interval().min(ERROR_RETRY);
+        let counts = state
+            .error_at
+            .is_none_or(|at| Span::between(at, self.now) >= retry);
+        if counts {
+            state.errors_in_row = state.errors_in_row.saturating_add(1);
+            state.error_at = Some(self.now);
+        }
+        let limit = self.template.consecutive_error_limit;
+        let because = format!(
+            "the counters could not be read, {} in a row ({limit} tolerated): {why}",
+            words::count(u64::from(state.errors_in_row), "time")
+        );
+        if state.errors_in_row > limit {
+            return self.end(state, Verdict::Error, because, false);
+        }
+        let next = state.error_at.map(|at| retry.after(at));
+        Assessment {
+            measured: counts,
+            ..self.go_on(state, because, next)
+        }
+    }
+
+    fn reading(&self, state: &mut AnalysisState, reading: &Reading, window_at: Timestamp) -> Assessment {
+        let (latest, window) = state.advance(reading, self.needs_times());
+        let share = state.advance_share(reading.candidate_share);
+        if let Some(stable) = &latest.stable {
+            state.evidence = state.evidence.with(latest.candidate.errors, stable.errors, share);
+        }
+        let hard = window.fails_hard() || latest.fails_hard();
+        if let Some(because) = self.early(state, &[&window, &latest], hard) {
+            state.failures = state.failures.saturating_add(1);
+            state.measured = state.measured.saturating_add(1);
+            return self.end(state, Verdict::Failed, because, hard);
+        }
+        let age = Span::between(window_at, self.now);
+        let assessment = if age < self.interval() {
+            self.go_on(state, self.progress(state), None)
+        } else {
+            let evidence = Evidences {
+                window: &window,
+                history: reading.stable.as_ref(),
+                candidate_alone: share >= 1.0,
+                requests: state.exposed().0,
+                sequential: &state.evidence,
+                min_requests: self.template.min_requests,
+            };
+            let metrics = &self.template.metrics;
+            let findings = metrics.iter().map(|metric| evidence.judge(metric));
+            let finding = worst(findings.collect());
+            self.end_of_window(state, reading, finding, age)
+        };
+        Assessment { hard, ..assessment }
+    }
+
+    /// Whether the analysis need not wait for the end of the measurement, and in which words.
+    fn early(&self, state: &AnalysisState, samples: &[&Sample], hard: bool) -> Option<String> {
+        let decides = hard || state.failures >= self.template.failure_limit;
+        self.template.metrics.iter().find_map(|metric| {
+            if !decides && !matches!(metric, Metric::Sequential { .. }) {
+                return None;
+            }
+            samples
+                .iter()
+                .find_map(|sample| early(metric, sample, &state.evidence))
+        })
+    }
+
+    fn end_of_window(
+        &self,
+        state: &mut AnalysisState,
+        reading: &Reading,
+        finding: Finding,
+        age: Span,
+    ) -> Assessment {
+        let mut outcome = finding.outcome;
+        if let Outcome::NoData { needed } = outcome {
+            if age < self.patience() {
+                let because = format!("waiting for requests: {}", finding.words);
+                return Assessment {
+                    needed: Some(needed),
+                    ..self.go_on(state, because, None)
+                };
+            }
+            outcome = Outcome::Inconclusive;
+        }
+        state.measured = state.measured.saturating_add(1);
+        let template = self.template;
+        let said = match outcome {
+            Outcome::Failed => {
+                state.failures = state.failures.saturating_add(1);
+                if state.failures > template.failure_limit {
+                    return self.end(state, Verdict::Failed, finding.words, false);
+                }
+                format!(
+                    "failed, {} of {} tolerated",
+                    state.failures, template.failure_limit
+                )
+            }
+            Outcome::Inconclusive | Outcome::NoData { .. } => {
+                state.inconclusives = state.inconclusives.saturating_add(1);
+                if self.mode == Mode::Inline && state.inconclusives > template.inconclusive_limit {
+                    let because = format!("it cannot be told: {}", finding.words);
+                    return self.end(state, Verdict::Inconclusive, because, false);
+                }
+                "inconclusive".to_owned()
+            }
+            Outcome::Successful => "good".to_owned(),
+        };
+        if self.mode == Mode::Inline && state.measured >= template.count.max(1) {
+            return self.end(state, Verdict::Successful, finding.words, false);
+        }
+        state.open_window(reading, self.now, self.needs_times());
+        let because = format!("{} {said}: {}", self.name(state.measured), finding.words);
+        Assessment {
+            measured: true,
+            ..self.go_on(state, because, None)
+        }
+    }
+
+    fn end(&self, state: &AnalysisState, verdict: Verdict, because: String, hard: bool) -> Assessment {
+        Assessment {
+            verdict: Some(verdict),
+            measured: true,
+            next: None,
+            until: None,
+            hard,
+            ..self.go_on(state, because, None)
+        }
+    }
+
+    /// No verdict yet. Without another time the next look is due, at the latest, when the measurement ends.
+    fn go_on(&self, state: &AnalysisState, because: String, next: Option<Timestamp>) -> Assessment {
+        let (requests, errors) = state.exposed();
+        let look = LOOK.min(self.interval()).after(self.now);
+        let next = next.unwrap_or_else(|| {
+            state
+                .window_at
+                .map(|at| self.interval().after(at))
+                .filter(|due| *due > self.now)
+                .map_or(look, |due| due.min(look))
+        });
+        Assessment {
+            verdict: None,
+            because,
+            requests,
+            errors,
+            measured: false,
+            next: Some(next),
+            needed: None,
+            until: state.window_at.map(|at| self.patience().after(at)),
+            hard: false,
+        }
+    }
+
+    fn progress(&self, state: &AnalysisState) -> String {
+        let (requests, errors) = state.exposed();
+        format!(
+            "{} under way: {} on the candidate so far, {errors} failed",
+            self.name(state.measured.saturating_add(1)),
+            words::count(requests, "request"),
+        )
+    }
+
+    fn name(&self, number: u32) -> String {
+        match self.mode {
+            Mode::Inline => format!("measurement {number} of {}", self.template.count.max(1)),
+            Mode::Background => format!("measurement {number}"),
+        }
+    }
+
+    /// A template without an interval would measure without end at one moment: at least a tenth of a second.
+    fn interval(&self) -> Span {
+        self.template.interval.max(Span::from_millis(100))
+    }
+
+    fn patience(&self) -> Span {
+        Span::from_millis(self.interval().as_millis().saturating_mul(PATIENCE))
+    }
+
+    fn needs_times(&self) -> bool {
+        self.template
+            .metrics
+            .iter()
+            .any(|metric| matches!(metric, Metric::Latency { .. }))
+    }
+}
+
+/// The worst finding speaks; where several are as bad, all of their words. No metric at all tells nothing.
+fn worst(mut findings: Vec<Finding>) -> Finding {
+    let Some(top) = findings.iter().map(|finding| finding.outcome).max() else {
+        return Finding {
+            outcome: Outcome::Inconclusive,
+            words: "nothing is measured".to_owned(),
+        };
+    };
+    let same = |outcome: Outcome| std::mem::discriminant(&outcome) == std::mem::discriminant(&top);
+    findings.retain(|finding| same(finding.outcome));
+    findings.dedup_by(|a, b| a.words == b.words);
+    let words: Vec<String> = findings.into_iter().map(|finding| finding.words).collect();
+    Finding {
+        outcome: top,
+        words: words.join("; "),
+    }
+}

@@ -1,0 +1,235 @@
+//! What an analysis remembers between two readings.
+
+use cutover_model::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::compact;
+use crate::sample::Sample;
+use crate::{Counters, Evidence, Histogram, Reading};
+
+/// What an analysis remembers between two readings. Kept in the journal as JSON, so that it goes on after a restart of
+/// its reader with nothing lost: what was counted meanwhile is in the source's cumulative counters.
+///
+/// The default value is an analysis that has not begun.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AnalysisState {
+    /// When it was first asked.
+    pub(crate) started_at: Option<Timestamp>,
+    /// When the measurement that is under way began.
+    pub(crate) window_at: Option<Timestamp>,
+    /// Measurements that counted: successful, failed or inconclusive.
+    pub(crate) measured: u32,
+    /// Failed ones among them.
+    pub(crate) failures: u32,
+    /// Inconclusive ones among them.
+    pub(crate) inconclusives: u32,
+    /// Provider errors in a row.
+    pub(crate) errors_in_row: u32,
+    /// When the last of these was counted.
+    pub(crate) error_at: Option<Timestamp>,
+    /// The candidate's share at the last reading, 0 to 1.
+    pub(crate) share: Option<f64>,
+    /// The candidate.
+    pub(crate) candidate: Option<Side>,
+    /// Stable.
+    pub(crate) stable: Option<Side>,
+    /// The sequential test.
+    pub(crate) evidence: Evidence,
+}
+
+impl AnalysisState {
+    /// Requests and failed ones of the candidate since the analysis began.
+    #[must_use]
+    pub fn exposed(&self) -> (u64, u64) {
+        self.candidate
+            .as_ref()
+            .map_or((0, 0), |side| (side.requests, side.errors))
+    }
+
+    /// When it began.
+    #[must_use]
+    pub const fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
+    /// ln E of the sequential test.
+    #[must_use]
+    pub fn log_e(&self) -> f64 {
+        self.evidence.log_e()
+    }
+
+    /// Begins a measurement: what is counted from this reading on belongs to it.
+    pub(crate) fn open_window(&mut self, reading: &Reading, now: Timestamp, times: bool) {
+        self.window_at = Some(now);
+        Side::open(&mut self.candidate, Some(&reading.candidate), times);
+        Side::open(&mut self.stable, reading.stable.as_ref(), times);
+    }
+
+    /// Takes a reading in; answers what was counted since the last one, and since the measurement began.
+    pub(crate) fn advance(&mut self, reading: &Reading, times: bool) -> (Sample, Sample) {
+        let mut restarted = false;
+        let mut step = |side: &mut Option<Side>, raw: &Counters| {
+            let side = side.get_or_insert_with(|| Side::new(raw, times));
+            let (since, again) = side.advance(raw);
+            restarted |= again;
+            since
+        };
+        let candidate = step(&mut self.candidate, &reading.candidate);
+        let stable = reading.stable.as_ref().map(|raw| step(&mut self.stable, raw));
+        let latest = Sample { candidate, stable };
+        if restarted {
+            // Both must be counted over the same time: the measurement begins anew, where it can with what has been
+            // counted since the restart.
+            for (side, raw) in [
+                (&mut self.candidate, Some(&reading.candidate)),
+                (&mut self.stable, reading.stable.as_ref()),
+            ] {
+                if let (Some(side), Some(raw)) = (side, raw) {
+                    side.rebase(raw, times);
+                }
+            }
+        }
+        let window = Sample {
+            candidate: Side::window(self.candidate.as_ref(), &reading.candidate),
+            stable: reading
+                .stable
+                .as_ref()
+                .map(|raw| Side::window(self.stable.as_ref(), raw)),
+        };
+        (latest, window)
+    }
+
+    /// Takes the share of a reading in; answers the one that failures since the last reading were assigned at. It may
+    /// have changed in between: then the greater one, which can only weaken the case against the candidate.
+    pub(crate) fn advance_share(&mut self, share: f64) -> f64 {
+        let share = if share.is_finite() {
+            share.clamp(0.0, 1.0)
+        } else {
+            1.0
+        };
+        let before = self.share.replace(share);
+        before.map_or(share, |before| before.max(share))
+    }
+}
+
+/// One revision's counters, as far as they must be remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Side {
+    /// Requests since the analysis began.
+    pub(crate) requests: u64,
+    /// Failed ones among them.
+    pub(crate) errors: u64,
+    /// The last reading, without times.
+    seen: Mark,
+    /// The reading at which the measurement under way began, without times.
+    base: Mark,
+    /// Its times; nothing where no metric asks for them.
+    #[serde(with = "compact")]
+    base_times: Histogram,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Mark {
+    epoch: u64,
+    requests: u64,
+    errors: u64,
+}
+
+impl Mark {
+    const fn of(raw: &Counters) -> Self {
+        Self {
+            epoch: raw.epoch,
+            requests: raw.requests,
+            errors: raw.errors,
+        }
+    }
+
+    fn counters(self, latency: Histogram) -> Counters {
+        Counters {
+            epoch: self.epoch,
+            requests: self.requests,
+            errors: self.errors,
+            total_us: 0,
+            latency,
+        }
+    }
+}
+
+impl Side {
+    fn new(raw: &Counters, times: bool) -> Self {
+        let mut side = Self {
+            seen: Mark::of(raw),
+            ..Self::default()
+        };
+        side.set_base(raw, times);
+        side
+    }
+
+    fn open(side: &mut Option<Self>, raw: Option<&Counters>, times: bool) {
+        if let Some(raw) = raw {
+            let known = side.get_or_insert_with(|| Self::new(raw, times));
+            // A source that does not know the revision for a moment does not undo what it said before.
+            if !raw.is_unknown() {
+                known.set_base(raw, times);
+            }
+        }
+    }
+
+    fn set_base(&mut self, raw: &Counters, times: bool) {
+        self.base = Mark::of(raw);
+        self.base_times = if times {
+            raw.latency.clone()
+        } else {
+            Histogram::default()
+        };
+    }
+
+    /// Answers what was counted since the last reading, and whether the source started again since then.
+    fn advance(&mut self, raw: &Counters) -> (Counters, bool) {
+        if raw.is_unknown() {
+            return (Counters::default(), false);
+        }
+        let seen = self.seen.counters(Histogram::default());
+        let restarted = !seen.is_unknown() && raw.restarted_after(&seen);
+        let mut since = raw.since(&seen);
+        since.latency = Histogram::default();
+        if seen.is_unknown() {
+            self.base = Mark {
+                epoch: raw.epoch,
+                ..Mark::default()
+            };
+            self.base_times = Histogram::default();
+        }
+        self.requests = self.requests.saturating_add(since.requests);
+        self.errors = self.errors.saturating_add(since.errors);
+        self.seen = Mark::of(raw);
+        (since, restarted)
+    }
+
+    /// After a restart of a source: from zero for this side if it was its source, else from now.
+    fn rebase(&mut self, raw: &Counters, times: bool) {
+        if raw.is_unknown() {
+            return;
+        }
+        if raw.restarted_after(&self.base.counters(Histogram::default())) {
+            self.base = Mark {
+                epoch: raw.epoch,
+                ..Mark::default()
+            };
+            self.base_times = Histogram::default();
+        } else {
+            self.set_base(raw, times);
+        }
+    }
+
+    /// What was counted since the measurement began.
+    fn window(side: Option<&Self>, raw: &Counters) -> Counters {
+        match side {
+            Some(side) if !raw.is_unknown() => raw.since(&side.base.counters(side.base_times.clone())),
+            _ => Counters::default(),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Numbers as people read them.
+
+/// A share from 0 to 1 in per cent, with as many digits as say something: `0.1 %`, `12 %`, `0.04 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent == 0.0 {
+        "0 %".to_owned()
+    } else if percent < 0.1 {
+        format!("{percent:.2} %")
+    } else if percent < 10.0 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+/// A time in microseconds: `480 µs`, `3.2 ms`, `21 ms`, `12.5 s`.
+pub(crate) fn time(us: u64) -> String {
+    let ms = us as f64 / 1_000.0;
+    if us < 1_000 {
+        format!("{us} µs")
+    } else if ms < 10.0 {
+        format!("{ms:.1} ms")
+    } else if ms < 10_000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1_000.0)
+    }
+}
+
+/// A quantile's usual name: `p99`, `p99.9`, `p50`.
+pub(crate) fn quantile(q: f64) -> String {
+    let text = format!("{:.2}", q * 100.0);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("p{text}")
+}
+
+/// A count with its noun.
+pub(crate) fn count(n: u64, one: &str) -> String {
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{n} {one}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        for (share, text) in [
+            (0.0, "0 %"),
+            (0.0004, "0.04 %"),
+            (0.001, "0.1 %"),
+            (0.061, "6.1 %"),
+            (0.5, "50 %"),
+        ] {
+            assert_eq!(percent(share), text);
+        }
+        for (us, text) in [
+            (480, "480 µs"),
+            (3_200, "3.2 ms"),
+            (21_000, "21 ms"),
+            (12_500_000, "12.5 s"),
+        ] {
+            assert_eq!(time(us), text);
+        }
+        for (q, text) in [(0.99, "p99"), (0.999, "p99.9"), (0.5, "p50"), (1.0, "p100")] {
+            assert_eq!(quantile(q), text);
+        }
+        assert_eq!(count(1, "request"), "1 request");
+        assert_eq!(count(0, "request"), "0 requests");
+    }
+}
