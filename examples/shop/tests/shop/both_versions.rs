@@ -28,13 +28,7 @@ async fn the_triggers_do_not_loop_when_recursion_is_on() {
 #[tokio::test]
 async fn both_versions_share_a_postgresql_database() {
     let Some(server) = Postgres::start() else { return };
-    let url = server.url();
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    let moving = tokio::spawn(connection);
-    upgrade_with_both_versions_running(&url, &Direct::Postgres(client)).await;
-    moving.await.unwrap().unwrap();
+    upgrade_with_both_versions_running(&server.url(), &server.connect().await).await;
 }
 
 async fn upgrade_with_both_versions_running(url: &str, direct: &Direct) {

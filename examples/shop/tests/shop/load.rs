@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::migrations::Direct;
+use crate::support::postgres::Postgres;
 use crate::support::process::Process;
-use crate::support::{serve, shared_database};
+use crate::support::{serve, shared_database, sqlite_url};
 use axum::extract::{Path, State};
 use axum::{Json, Router, routing::get};
 use serde_json::{Value, json};
@@ -76,7 +78,68 @@ async fn a_good_shop_loses_nothing() {
     server.stop().await.unwrap();
 }
 
-/// Each version's writes, made while the other one writes too, are read back through the other one.
+#[tokio::test]
+async fn an_upgrade_under_load_loses_nothing_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqlite_url(folder.path());
+    upgrade_under_load(&url, &Direct::open(&url)).await;
+}
+
+#[tokio::test]
+async fn an_upgrade_under_load_loses_nothing_on_postgresql() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    upgrade_under_load(&server.url(), &server.connect().await).await;
+}
+
+/// Every migration of 1.1.0 runs while requests do, and for a while both versions write to the same rows' table.
+async fn upgrade_under_load(url: &str, direct: &Direct) {
+    direct.apply("001_create_users.up.sql").await;
+    let old = serve("1.0.0", url).await;
+    let on_old = Load::start(LoadOptions {
+        rate: 200,
+        seed: 1,
+        ..options(old.address())
+    });
+    until(&on_old, "traffic on the old version", busy).await;
+    direct.apply("002_full_name.up.sql").await;
+    direct.apply("003_backfill_full_name.up.sql").await;
+    assert_eq!(direct.disagreements().await, 0);
+
+    let new = serve("1.1.0", url).await;
+    let on_new = Load::start(LoadOptions {
+        rate: 200,
+        seed: 2,
+        ..options(new.address())
+    });
+    until(&on_new, "traffic on the new version", busy).await;
+    assert_eq!(direct.disagreements().await, 0);
+    well(&on_old.stop().await);
+    // The old version's writes as the new one reads them, and the other way about.
+    let report = on_old.verify_writes(new.address()).await.unwrap();
+    assert_eq!(report.lost_writes, Some(0), "{:?}", report.lost);
+    let acknowledged = on_new.snapshot().writes_acknowledged;
+    old.stop().await.unwrap();
+
+    direct.apply("004_drop_old_names.up.sql").await;
+    until(&on_new, "writes after the contract", |report| {
+        report.writes_acknowledged > acknowledged + 20
+    })
+    .await;
+    well(&on_new.stop().await);
+    for load in [&on_old, &on_new] {
+        let report = load.verify_writes(new.address()).await.unwrap();
+        assert_eq!(report.lost_writes, Some(0), "{:?}", report.lost);
+    }
+    new.stop().await.unwrap();
+}
+
+fn well(report: &LoadReport) {
+    assert_eq!((report.ok, report.wrong_reads), (report.sent, 0), "{report:#?}");
+}
+
+/// What each version writes while the other one writes too is read back through the other one.
 #[tokio::test]
 async fn two_versions_on_one_database_lose_nothing_of_each_other() {
     let (_folder, url) = shared_database().await;
@@ -96,13 +159,42 @@ async fn two_versions_on_one_database_lose_nothing_of_each_other() {
     until(&on_old, "traffic", busy).await;
     until(&on_new, "traffic", busy).await;
     for (load, other) in [(&on_old, &new), (&on_new, &old)] {
-        let report = load.stop().await;
-        assert_eq!((report.ok, report.wrong_reads), (report.sent, 0), "{report:#?}");
+        well(&load.stop().await);
         let report = load.verify_writes(other.address()).await.unwrap();
         assert_eq!(report.lost_writes, Some(0), "{:?}", report.lost);
     }
     old.stop().await.unwrap();
     new.stop().await.unwrap();
+}
+
+/// PostgreSQL ends every connection of the shop; it opens new ones by itself.
+#[tokio::test]
+async fn broken_database_connections_are_replaced() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let direct = server.connect().await;
+    direct.apply("001_create_users.up.sql").await;
+    let shop = serve("1.0.0", &server.url()).await;
+    let load = Load::start(options(shop.address()));
+    until(&load, "traffic", busy).await;
+    let ended = direct
+        .count(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'shop'",
+        )
+        .await;
+    assert!(ended > 0);
+    let before = load.snapshot();
+    until(&load, "answers again", |report| report.ok > before.ok + 200).await;
+    let report = load.stop().await;
+    // At most what was running and what was taken from the pool before the break was seen.
+    assert!(report.error_answers <= 16, "{report:#?}");
+    assert_eq!(report.failed, 0);
+    assert_eq!(
+        load.verify_writes(shop.address()).await.unwrap().lost_writes,
+        Some(0)
+    );
+    shop.stop().await.unwrap();
 }
 
 #[tokio::test]

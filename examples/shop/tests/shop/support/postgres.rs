@@ -5,6 +5,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::migrations::Direct;
+
 pub(crate) struct Postgres {
     folder: TempDir,
     programs: PathBuf,
@@ -63,6 +65,15 @@ impl Postgres {
     pub(crate) fn url(&self) -> String {
         let socket = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{socket}/postgres")
+    }
+
+    /// A connection around the shop; the task that moves its bytes ends with it.
+    pub(crate) async fn connect(&self) -> Direct {
+        let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Direct::Postgres(client)
     }
 
     fn data(&self) -> PathBuf {
