@@ -31,15 +31,22 @@ impl Counters {
 
     /// What was counted since `earlier`, both cumulative and of one source. When the source started again in between,
     /// that is what it has counted since then: what it counted between `earlier` and its end is lost.
+    ///
+    /// There are never more errors than requests in it: a source that is read while it counts may show the error of a
+    /// request that it does not show yet.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         if self.restarted_after(earlier) {
-            return self.clone();
+            return Self {
+                errors: self.errors.min(self.requests),
+                ..self.clone()
+            };
         }
+        let requests = self.requests.saturating_sub(earlier.requests);
         Self {
             epoch: self.epoch,
-            requests: self.requests.saturating_sub(earlier.requests),
-            errors: self.errors.saturating_sub(earlier.errors),
+            requests,
+            errors: self.errors.saturating_sub(earlier.errors).min(requests),
             total_us: self.total_us.saturating_sub(earlier.total_us),
             latency: self.latency.minus(&earlier.latency),
         }
@@ -88,6 +95,13 @@ mod tests {
         assert_eq!(counters(2, 5, 1).since(&early), counters(2, 5, 1));
         // The same epoch with smaller numbers is a restart too: nothing ever counts down.
         assert_eq!(counters(1, 5, 1).since(&early), counters(1, 5, 1));
+    }
+
+    #[test]
+    fn an_error_whose_request_is_not_counted_yet_is_left_out() {
+        let since = counters(1, 101, 9).since(&counters(1, 100, 7));
+        assert_eq!((since.requests, since.errors), (1, 1));
+        assert_eq!(counters(2, 0, 1).since(&counters(1, 9, 0)).errors, 0);
     }
 
     #[test]

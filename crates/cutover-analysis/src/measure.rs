@@ -2,7 +2,9 @@
 //!
 //! A *reading* is a look at the counters, about every second. A *measurement* is what the template's `interval`,
 //! `count` and limits are about: it judges what was counted since the one before. One that has too few requests at its
-//! end is not counted, it goes on: until it has them, or for [`PATIENCE`] intervals, when it counts as inconclusive.
+//! end is not counted, it goes on: until it has them, or for [`PATIENCE`] intervals, when it counts as inconclusive. A
+//! rate just over its threshold on so few requests that it may be chance is waited for in the same way; then it counts
+//! as failed.
 //!
 //! Within one measurement the worst metric speaks: Failed before Inconclusive before too few requests before
 //! Successful. Among the limits, `failureLimit` is looked at first: evidence against a release is never hidden by what
@@ -135,6 +137,7 @@ impl Analysis<'_> {
                 requests: state.exposed().0,
                 sequential: &state.evidence,
                 min_requests: self.template.min_requests,
+                last_call: age >= self.patience(),
             };
             let metrics = &self.template.metrics;
             let findings = metrics.iter().map(|metric| evidence.judge(metric));

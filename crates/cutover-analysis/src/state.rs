@@ -205,7 +205,12 @@ impl Side {
         }
         self.requests = self.requests.saturating_add(since.requests);
         self.errors = self.errors.saturating_add(since.errors);
-        self.seen = Mark::of(raw);
+        // An error that was left out because its request was not counted yet comes with the next reading.
+        let errors = since.errors + if restarted { 0 } else { seen.errors };
+        self.seen = Mark {
+            errors,
+            ..Mark::of(raw)
+        };
         (since, restarted)
     }
 
