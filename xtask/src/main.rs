@@ -1,2 +1,75 @@
-//! Tasks of this repository.
-fn main() {}
+//! Tasks of this repository: `cargo xtask help`.
+//!
+//! One subcommand a file. This crate builds alone, in seconds and without the product's crates, so that its
+//! checks still run while one of those does not compile; what must run product code starts it through cargo.
+
+#![expect(clippy::print_stdout, reason = "a task talks to whoever started it")]
+
+mod cargo;
+mod check_deps;
+mod ci;
+mod debian;
+mod finding;
+mod generate;
+mod needs;
+mod parts;
+mod repository;
+mod summary;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::needs::NotReady;
+use crate::repository::Repository;
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = false
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all tests, after installing what they need
+    Test(test::Options),
+    /// Run everything that must hold before a change goes in
+    Ci(ci::Options),
+    /// Check that dependencies point down the floors, and that manifests follow the workspace
+    CheckDeps,
+    /// Check the repository's rules: module docs, file lengths, leftovers, links, error pages
+    Tidy,
+    /// Write the generated files again
+    Generate(generate::Options),
+}
+
+fn run(task: &Task) -> Result<()> {
+    let repository = Repository::open()?;
+    match task {
+        Task::Test(options) => test::run(&repository, options),
+        Task::Ci(options) => ci::run(&repository, options),
+        Task::CheckDeps => check_deps::run(&repository),
+        Task::Tidy => tidy::run(&repository),
+        Task::Generate(options) => generate::run(&repository, options),
+    }
+}
+
+/// 0 done, 1 something does not hold, 2 this machine lacks something.
+fn main() -> ExitCode {
+    match run(&Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::from(if error.is::<NotReady>() { 2 } else { 1 })
+        }
+    }
+}
