@@ -1,1 +1,21 @@
-//! SQL: statement splitting.
+//! What Cutover knows of SQL without a database: where one statement ends and the next begins, what a migration
+//! file's header says, and the text that its checksum is made of.
+//!
+//! Pure: texts in, values out. It must not know of files, connections or the history of a database.
+
+mod dialect;
+mod facts;
+mod header;
+mod lexer;
+mod normal;
+mod place;
+mod split;
+
+pub use dialect::Dialect;
+pub use facts::{
+    concurrent_index, controls_transaction, outside_transaction, sets_session, subject_table, writes_rows,
+};
+pub use header::{DirectiveError, DirectiveProblem, Header, header};
+pub use normal::normalised;
+pub use place::locate;
+pub use split::{SplitError, SplitProblem, Statement, split};

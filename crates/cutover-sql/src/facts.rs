@@ -1,0 +1,196 @@
+//! What can be told of a statement from its first words: enough to run it rightly, not a grammar.
+
+use crate::Dialect;
+use crate::lexer::{Kind, tokens};
+
+/// The significant tokens, words in upper case.
+fn words(dialect: Dialect, statement: &str, most: usize) -> Vec<String> {
+    let Ok(all) = tokens(dialect, statement) else {
+        return Vec::new();
+    };
+    all.iter()
+        .filter(|token| token.is_significant())
+        .take(most)
+        .map(|token| {
+            let text = token.text(statement);
+            if token.kind == Kind::Word {
+                text.to_ascii_uppercase()
+            } else {
+                text.to_owned()
+            }
+        })
+        .collect()
+}
+
+fn first(dialect: Dialect, statement: &str) -> String {
+    words(dialect, statement, 1).pop().unwrap_or_default()
+}
+
+/// Whether it begins or ends a transaction itself, which the runner of a migration does.
+#[must_use]
+pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {
+    let head = words(dialect, statement, 2);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    match head.as_slice() {
+        // A savepoint nests within the runner's transaction.
+        ["ROLLBACK", "TO"] => false,
+        ["START", "TRANSACTION"] | ["PREPARE", "TRANSACTION"] => true,
+        [word, ..] => matches!(*word, "BEGIN" | "COMMIT" | "ROLLBACK" | "END" | "ABORT"),
+        [] => false,
+    }
+}
+
+/// Whether it only changes the session, so that it must be said again in a new one.
+#[must_use]
+pub fn sets_session(dialect: Dialect, statement: &str) -> bool {
+    match dialect {
+        Dialect::Postgres => matches!(first(dialect, statement).as_str(), "SET" | "RESET"),
+        Dialect::Sqlite => matches!(first(dialect, statement).as_str(), "PRAGMA" | "ATTACH" | "DETACH"),
+    }
+}
+
+/// Whether it does nothing, or fails, within a transaction. PostgreSQL says so itself (25001); SQLite ignores some
+/// of these silently.
+#[must_use]
+pub fn outside_transaction(dialect: Dialect, statement: &str) -> bool {
+    dialect == Dialect::Sqlite && (sets_session(dialect, statement) || first(dialect, statement) == "VACUUM")
+}
+
+/// Whether the count that the database answers with is one of changed rows.
+#[must_use]
+pub fn writes_rows(dialect: Dialect, statement: &str) -> bool {
+    matches!(
+        first(dialect, statement).as_str(),
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "REPLACE"
+    )
+}
+
+/// The name, as written, of the index that `CREATE INDEX CONCURRENTLY` makes.
+#[must_use]
+pub fn concurrent_index(statement: &str) -> Option<String> {
+    let dialect = Dialect::Postgres;
+    let head = words(dialect, statement, 8);
+    let mut rest = head.iter().map(String::as_str).peekable();
+    rest.next_if_eq(&"CREATE")?;
+    rest.next_if_eq(&"UNIQUE");
+    rest.next_if_eq(&"INDEX")?;
+    rest.next_if_eq(&"CONCURRENTLY")?;
+    for word in ["IF", "NOT", "EXISTS"] {
+        rest.next_if_eq(&word);
+    }
+    let name = rest.next().filter(|name| *name != "ON")?;
+    // Words were raised for comparing; PostgreSQL lowers unquoted names anyway.
+    Some(if name.starts_with('"') {
+        name.to_owned()
+    } else {
+        name.to_lowercase()
+    })
+}
+
+/// The table that a statement changes, as written (lower case where unquoted), where its first words tell.
+#[must_use]
+pub fn subject_table(dialect: Dialect, statement: &str) -> Option<String> {
+    let head = words(dialect, statement, 24);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let mut rest = match head.as_slice() {
+        [
+            "ALTER" | "DROP" | "CREATE" | "LOCK" | "TRUNCATE",
+            "TABLE",
+            rest @ ..,
+        ]
+        | ["INSERT" | "REPLACE", "INTO", rest @ ..]
+        | ["DELETE", "FROM", rest @ ..]
+        | ["UPDATE", rest @ ..] => rest,
+        ["CREATE", "INDEX" | "UNIQUE" | "TRIGGER" | "CONSTRAINT" | "OR", ..] | ["DROP", "TRIGGER", ..] => {
+            let on = head.iter().position(|word| *word == "ON")?;
+            &head[on + 1..]
+        }
+        _ => return None,
+    };
+    while let [skip, after @ ..] = rest
+        && matches!(*skip, "IF" | "NOT" | "EXISTS" | "ONLY")
+    {
+        rest = after;
+    }
+    let name = |word: &&str| {
+        if word.starts_with(['"', '`', '[']) {
+            (*word).to_owned()
+        } else {
+            word.to_lowercase()
+        }
+    };
+    match rest {
+        [schema, ".", table, ..] => Some(format!("{}.{}", name(schema), name(table))),
+        [table, ..] => Some(name(table)),
+        [] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_are_the_runners() {
+        for (text, expected) in [
+            ("begin", true),
+            ("/* x */ COMMIT", true),
+            ("ROLLBACK TO s", false),
+            ("END", true),
+            ("DO $$ BEGIN END $$", false),
+            ("START TRANSACTION", true),
+        ] {
+            assert_eq!(controls_transaction(Dialect::Postgres, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_index_that_is_built_concurrently() {
+        for (text, expected) in [
+            (
+                "CREATE INDEX CONCURRENTLY Users_Name ON users (name)",
+                Some("users_name"),
+            ),
+            (
+                "create unique index concurrently if not exists \"X y\" on t(a)",
+                Some("\"X y\""),
+            ),
+            ("CREATE INDEX i ON t (a)", None),
+            ("CREATE INDEX CONCURRENTLY ON t (a)", None),
+        ] {
+            assert_eq!(concurrent_index(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_that_is_changed() {
+        for (text, expected) in [
+            (
+                "ALTER TABLE IF EXISTS ONLY Shop.\"Users\" ADD x int",
+                Some("shop.\"Users\""),
+            ),
+            ("UPDATE users SET a = 1", Some("users")),
+            ("CREATE INDEX CONCURRENTLY i ON users (a)", Some("users")),
+            (
+                "CREATE TRIGGER t AFTER UPDATE OF a ON users FOR EACH ROW EXECUTE FUNCTION f()",
+                Some("users"),
+            ),
+            ("SELECT 1", None),
+        ] {
+            assert_eq!(
+                subject_table(Dialect::Postgres, text).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_the_session() {
+        assert!(sets_session(Dialect::Sqlite, "PRAGMA foreign_keys=off"));
+        assert!(sets_session(Dialect::Postgres, "SET search_path = a"));
+        assert!(outside_transaction(Dialect::Sqlite, "vacuum"));
+        assert!(!outside_transaction(Dialect::Postgres, "vacuum"));
+        assert!(writes_rows(Dialect::Sqlite, "insert into t values (1)"));
+    }
+}

@@ -1,0 +1,245 @@
+//! Tokens: as much of the lexical rules of both dialects as splitting needs, and no grammar.
+//!
+//! PostgreSQL's rules are those of its manual, chapter 4.1; SQLite's those of its tokenizer. Every token begins and
+//! ends at a character boundary, because only ASCII characters delimit.
+
+use crate::{Dialect, SplitError, SplitProblem};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Space,
+    LineComment,
+    BlockComment,
+    /// A keyword, an unquoted name or a number.
+    Word,
+    /// A string, with its prefix: `'…'`, `E'…'`, `$$…$$`.
+    Literal,
+    /// A quoted name.
+    Name,
+    Operator,
+    Open,
+    Close,
+    Semicolon,
+    /// Any other single character.
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Token {
+    pub(crate) fn text<'a>(&self, source: &'a str) -> &'a str {
+        source.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub(crate) const fn is_significant(&self) -> bool {
+        !matches!(self.kind, Kind::Space | Kind::LineComment | Kind::BlockComment)
+    }
+}
+
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
+/// All tokens of a text; joined they are the text.
+pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, SplitError> {
+    let mut lexer = Lexer {
+        dialect,
+        bytes: source.as_bytes(),
+        at: 0,
+    };
+    let mut out = Vec::new();
+    while lexer.at < lexer.bytes.len() {
+        let start = lexer.at;
+        let kind = lexer
+            .next()
+            .map_err(|problem| SplitError::new(source, start, problem))?;
+        out.push(Token {
+            kind,
+            start,
+            end: lexer.at,
+        });
+    }
+    Ok(out)
+}
+
+struct Lexer<'a> {
+    dialect: Dialect,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+const fn is_operator(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'+' | b'-'
+            | b'*'
+            | b'/'
+            | b'<'
+            | b'>'
+            | b'='
+            | b'~'
+            | b'!'
+            | b'@'
+            | b'#'
+            | b'%'
+            | b'^'
+            | b'&'
+            | b'|'
+            | b'?'
+            | b':'
+    )
+}
+
+impl Lexer<'_> {
+    fn peek(&self, ahead: usize) -> u8 {
+        self.bytes.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn starts(&self, with: &[u8]) -> bool {
+        self.bytes[self.at..].starts_with(with)
+    }
+
+    fn skip_while(&mut self, test: impl Fn(u8) -> bool) {
+        while self.at < self.bytes.len() && test(self.bytes[self.at]) {
+            self.at += 1;
+        }
+    }
+
+    fn next(&mut self) -> Result<Kind, SplitProblem> {
+        if self.at == 0 && self.starts(BOM) {
+            self.at = BOM.len();
+            return Ok(Kind::Space);
+        }
+        let byte = self.peek(0);
+        match byte {
+            _ if byte.is_ascii_whitespace() || byte == 0x0b => {
+                self.skip_while(|b| b.is_ascii_whitespace() || b == 0x0b);
+                Ok(Kind::Space)
+            }
+            b'-' if self.peek(1) == b'-' => {
+                self.skip_while(|b| b != b'\n');
+                Ok(Kind::LineComment)
+            }
+            b'/' if self.peek(1) == b'*' => self.block_comment(),
+            b'\'' => self.quoted(b'\'', false, Kind::Literal),
+            b'"' => self.quoted(b'"', false, Kind::Name),
+            b'`' if self.dialect == Dialect::Sqlite => self.quoted(b'`', false, Kind::Name),
+            b'[' if self.dialect == Dialect::Sqlite => self.bracketed(),
+            b'$' if self.dialect == Dialect::Postgres => self.dollar(),
+            _ if is_word(byte) => self.word(),
+            b'(' => self.single(Kind::Open),
+            b')' => self.single(Kind::Close),
+            b';' => self.single(Kind::Semicolon),
+            _ if is_operator(byte) => {
+                // An operator ends where a comment begins (PostgreSQL manual, 4.1.3).
+                while is_operator(self.peek(0)) && !self.starts(b"--") && !self.starts(b"/*") {
+                    self.at += 1;
+                }
+                Ok(Kind::Operator)
+            }
+            _ => self.single(Kind::Other),
+        }
+    }
+
+    fn single(&mut self, kind: Kind) -> Result<Kind, SplitProblem> {
+        self.at += 1;
+        Ok(kind)
+    }
+
+    /// PostgreSQL's nest, SQLite's do not.
+    fn block_comment(&mut self) -> Result<Kind, SplitProblem> {
+        let mut depth = 0usize;
+        while self.at < self.bytes.len() {
+            if self.starts(b"/*") && (depth == 0 || self.dialect == Dialect::Postgres) {
+                depth += 1;
+                self.at += 2;
+            } else if self.starts(b"*/") {
+                depth -= 1;
+                self.at += 2;
+                if depth == 0 {
+                    return Ok(Kind::BlockComment);
+                }
+            } else {
+                self.at += 1;
+            }
+        }
+        Err(SplitProblem::UnclosedComment)
+    }
+
+    /// From the opening quote on; a doubled quote stands for itself, a backslash escapes only in `E'…'`.
+    fn quoted(&mut self, quote: u8, backslash: bool, kind: Kind) -> Result<Kind, SplitProblem> {
+        self.at += 1;
+        while self.at < self.bytes.len() {
+            let byte = self.peek(0);
+            if backslash && byte == b'\\' {
+                self.at += 2;
+            } else if byte == quote && self.peek(1) == quote {
+                self.at += 2;
+            } else if byte == quote {
+                self.at += 1;
+                return Ok(kind);
+            } else {
+                self.at += 1;
+            }
+        }
+        self.at = self.bytes.len();
+        Err(if kind == Kind::Name {
+            SplitProblem::UnclosedName
+        } else {
+            SplitProblem::UnclosedString
+        })
+    }
+
+    fn bracketed(&mut self) -> Result<Kind, SplitProblem> {
+        self.skip_while(|b| b != b']');
+        if self.at == self.bytes.len() {
+            return Err(SplitProblem::UnclosedName);
+        }
+        self.single(Kind::Name)
+    }
+
+    /// `$$…$$`, `$tag$…$tag$`, or a parameter such as `$1`.
+    fn dollar(&mut self) -> Result<Kind, SplitProblem> {
+        let rest = &self.bytes[self.at + 1..];
+        let tag = rest.iter().take_while(|b| is_word(**b)).count();
+        let is_quote = rest.get(tag) == Some(&b'$') && !rest.first().is_some_and(u8::is_ascii_digit);
+        if !is_quote {
+            self.at += 1;
+            self.skip_while(is_word);
+            return Ok(Kind::Word);
+        }
+        let fence = self.bytes[self.at..self.at + tag + 2].to_vec();
+        self.at += fence.len();
+        while self.at < self.bytes.len() {
+            if self.starts(&fence) {
+                self.at += fence.len();
+                return Ok(Kind::Literal);
+            }
+            self.at += 1;
+        }
+        Err(SplitProblem::UnclosedDollar(
+            String::from_utf8_lossy(&fence).into_owned(),
+        ))
+    }
+
+    fn word(&mut self) -> Result<Kind, SplitProblem> {
+        let start = self.at;
+        self.skip_while(|b| is_word(b) || b == b'$');
+        let word = &self.bytes[start..self.at];
+        if self.peek(0) == b'\'' {
+            let escape = self.dialect == Dialect::Postgres && word.eq_ignore_ascii_case(b"e");
+            let prefix = word.len() == 1 && matches!(word[0] | 0x20, b'b' | b'x' | b'n');
+            if escape || prefix {
+                return self.quoted(b'\'', escape, Kind::Literal);
+            }
+        }
+        Ok(Kind::Word)
+    }
+}

@@ -1,0 +1,342 @@
+//! Where one statement ends and the next begins.
+
+use crate::lexer::{Kind, Token, tokens};
+use crate::{Dialect, place};
+
+/// One statement of a file, without its closing semicolon and without the comments around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// As written.
+    pub text: String,
+    /// The line it begins on, from 1.
+    pub line: usize,
+    /// Where it begins in the file, in bytes.
+    pub byte_offset: usize,
+}
+
+/// What was opened and never closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SplitProblem {
+    /// `'…`
+    #[error("a string that begins here is never closed")]
+    UnclosedString,
+    /// `"…`
+    #[error("a quoted name that begins here is never closed")]
+    UnclosedName,
+    /// `/* …`
+    #[error("a comment that begins here is never closed")]
+    UnclosedComment,
+    /// `$tag$…`
+    #[error("a string that begins here is never closed by another {0}")]
+    UnclosedDollar(String),
+    /// A trigger or a function whose body has no end.
+    #[error("the body of this statement is never closed by END;")]
+    UnclosedBody,
+}
+
+/// A text that cannot be split, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} (line {line})")]
+pub struct SplitError {
+    /// What is wrong.
+    pub problem: SplitProblem,
+    /// The line where it begins, from 1.
+    pub line: usize,
+    /// Where it begins, in bytes.
+    pub byte_offset: usize,
+}
+
+impl SplitError {
+    pub(crate) fn new(source: &str, byte_offset: usize, problem: SplitProblem) -> Self {
+        Self {
+            problem,
+            line: place::line_of(source, byte_offset),
+            byte_offset,
+        }
+    }
+}
+
+/// Splits a text into its statements.
+///
+/// Semicolons within quotes, comments, dollar quotes and (PostgreSQL) parentheses do not separate; neither do those
+/// within the body of a SQLite trigger or of a PostgreSQL function with `BEGIN ATOMIC … END`.
+///
+/// # Errors
+/// When a quote, a comment or a body is never closed.
+pub fn split(dialect: Dialect, source: &str) -> Result<Vec<Statement>, SplitError> {
+    let mut out = Vec::new();
+    let mut body = Body::new(dialect);
+    let mut range: Option<(usize, usize)> = None;
+    let mut lines = place::Lines::new(source);
+    let all = tokens(dialect, source)?;
+    for token in all.iter().filter(|token| token.is_significant()) {
+        if token.kind == Kind::Semicolon && body.may_end() {
+            if let Some((start, end)) = range.take() {
+                out.push(statement(source, &mut lines, start, end));
+            }
+            body = Body::new(dialect);
+            continue;
+        }
+        body.feed(token, source);
+        range = Some((range.map_or(token.start, |(start, _)| start), token.end));
+    }
+    if let Some((start, end)) = range {
+        if body.is_open() {
+            return Err(SplitError::new(source, start, SplitProblem::UnclosedBody));
+        }
+        out.push(statement(source, &mut lines, start, end));
+    }
+    Ok(out)
+}
+
+fn statement(source: &str, lines: &mut place::Lines<'_>, start: usize, end: usize) -> Statement {
+    Statement {
+        text: source.get(start..end).unwrap_or_default().to_owned(),
+        line: lines.advance(start),
+        byte_offset: start,
+    }
+}
+
+/// Whether a semicolon ends the statement that is being read.
+struct Body {
+    dialect: Dialect,
+    /// The first words, upper case: enough to tell a trigger or a function.
+    head: Vec<String>,
+    parens: usize,
+    /// PostgreSQL: open `BEGIN ATOMIC` and, within it, `CASE`.
+    blocks: usize,
+    /// The word before, upper case; empty after anything else.
+    last: String,
+    /// SQLite, in a trigger: `;` was seen, then maybe `END`. Only `; END ;` closes a trigger (the rule of
+    /// `sqlite3_complete`), because BEGIN and END may also be names.
+    trigger: Trigger,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    None,
+    Inside,
+    AfterSemicolon,
+    AfterEnd,
+}
+
+impl Body {
+    const fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            head: Vec::new(),
+            parens: 0,
+            blocks: 0,
+            last: String::new(),
+            trigger: Trigger::None,
+        }
+    }
+
+    const fn may_end(&self) -> bool {
+        match self.dialect {
+            Dialect::Postgres => self.parens == 0 && self.blocks == 0,
+            Dialect::Sqlite => matches!(self.trigger, Trigger::None | Trigger::AfterEnd),
+        }
+    }
+
+    const fn is_open(&self) -> bool {
+        match self.dialect {
+            Dialect::Postgres => self.blocks > 0,
+            Dialect::Sqlite => matches!(self.trigger, Trigger::Inside | Trigger::AfterSemicolon),
+        }
+    }
+
+    fn feed(&mut self, token: &Token, source: &str) {
+        let word = if token.kind == Kind::Word {
+            token.text(source).to_ascii_uppercase()
+        } else {
+            String::new()
+        };
+        if self.head.len() < 4 {
+            self.head.push(word.clone());
+        }
+        match self.dialect {
+            Dialect::Sqlite => self.feed_sqlite(token, &word),
+            Dialect::Postgres => self.feed_postgres(token, &word),
+        }
+        self.last = word;
+    }
+
+    fn feed_sqlite(&mut self, token: &Token, word: &str) {
+        self.trigger = match self.trigger {
+            Trigger::None if self.is_trigger_head() => Trigger::Inside,
+            Trigger::None => Trigger::None,
+            _ if token.kind == Kind::Semicolon => Trigger::AfterSemicolon,
+            Trigger::AfterSemicolon if word == "END" => Trigger::AfterEnd,
+            Trigger::Inside | Trigger::AfterSemicolon | Trigger::AfterEnd => Trigger::Inside,
+        };
+    }
+
+    fn is_trigger_head(&self) -> bool {
+        let head: Vec<&str> = self.head.iter().map(String::as_str).collect();
+        matches!(
+            head.as_slice(),
+            ["CREATE", "TRIGGER"] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER"]
+        )
+    }
+
+    fn feed_postgres(&mut self, token: &Token, word: &str) {
+        match token.kind {
+            Kind::Open => self.parens += 1,
+            Kind::Close => self.parens = self.parens.saturating_sub(1),
+            Kind::Word if self.parens == 0 && self.is_function_head() => match word {
+                "ATOMIC" if self.last == "BEGIN" => self.blocks += 1,
+                "CASE" if self.blocks > 0 => self.blocks += 1,
+                "END" => self.blocks = self.blocks.saturating_sub(1),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn is_function_head(&self) -> bool {
+        let head: Vec<&str> = self.head.iter().map(String::as_str).collect();
+        matches!(
+            head.as_slice(),
+            ["CREATE", "FUNCTION" | "PROCEDURE", ..] | ["CREATE", "OR", "REPLACE", "FUNCTION" | "PROCEDURE"]
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(dialect: Dialect, source: &str) -> Vec<String> {
+        split(dialect, source)
+            .unwrap()
+            .into_iter()
+            .map(|statement| statement.text)
+            .collect()
+    }
+
+    #[test]
+    fn semicolons_in_quotes_and_comments_do_not_separate() {
+        let source = "-- a; b\nINSERT INTO t VALUES ('x;''y', \";\") /* ; */;\n\nSELECT 1;;";
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let found = split(dialect, source).unwrap();
+            assert_eq!(found.len(), 2);
+            assert_eq!(found[0].text, "INSERT INTO t VALUES ('x;''y', \";\")");
+            assert_eq!((found[0].line, found[1].line), (2, 4));
+            assert_eq!(&source[found[1].byte_offset..][..8], "SELECT 1");
+        }
+    }
+
+    #[test]
+    fn postgres_dollar_quotes_escapes_and_nested_comments() {
+        let source = "CREATE FUNCTION f() RETURNS int AS $body$ BEGIN; $$;$$; END $body$ LANGUAGE plpgsql;
+            SELECT E'\\';', $1 /* a /* ; */ ; */; SELECT a$b FROM t; DO $$ BEGIN NULL; END $$";
+        let found = texts(Dialect::Postgres, source);
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[0].ends_with("LANGUAGE plpgsql"));
+        assert_eq!(found[2], "SELECT a$b FROM t");
+    }
+
+    #[test]
+    fn postgres_atomic_bodies_and_rules_stay_whole() {
+        let source = "CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC
+              SELECT CASE WHEN a > 0 THEN 1 ELSE 2 END; SELECT 3; END;
+            CREATE RULE r AS ON UPDATE TO t DO (INSERT INTO a VALUES (1); DELETE FROM b);
+            BEGIN; COMMIT";
+        let found = texts(Dialect::Postgres, source);
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[0].ends_with("SELECT 3; END"));
+        assert!(found[1].ends_with("DELETE FROM b)"));
+    }
+
+    #[test]
+    fn sqlite_triggers_stay_whole_even_with_case_and_names_like_keywords() {
+        let source = "CREATE TRIGGER sync AFTER UPDATE OF a ON t WHEN CASE WHEN new.a THEN 1 END BEGIN
+              UPDATE t SET b = CASE WHEN 1 THEN 'x;' END WHERE id = new.id; UPDATE t SET [end;] = 1; END;
+            CREATE TEMP TRIGGER x AFTER DELETE ON t BEGIN DELETE FROM u; END; SELECT 1 /* a /* b */;";
+        let found = texts(Dialect::Sqlite, source);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].ends_with("; END"));
+        assert_eq!(found[2], "SELECT 1");
+    }
+
+    #[test]
+    fn what_is_never_closed_is_named_with_its_place() {
+        let cases = [
+            (
+                Dialect::Postgres,
+                "SELECT 1;\nSELECT 'x",
+                SplitProblem::UnclosedString,
+            ),
+            (Dialect::Sqlite, "\n\"x", SplitProblem::UnclosedName),
+            (Dialect::Postgres, "\n/* /* */", SplitProblem::UnclosedComment),
+            (
+                Dialect::Postgres,
+                "\n$a$ x $$",
+                SplitProblem::UnclosedDollar("$a$".to_owned()),
+            ),
+            (
+                Dialect::Sqlite,
+                "\nCREATE TRIGGER t BEGIN SELECT 1;",
+                SplitProblem::UnclosedBody,
+            ),
+        ];
+        for (dialect, source, problem) in cases {
+            let error = split(dialect, source).unwrap_err();
+            assert_eq!((error.problem, error.line), (problem, 2), "{source}");
+        }
+    }
+
+    fn sql_like() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("'".to_owned()),
+            Just("\"".to_owned()),
+            Just("$$".to_owned()),
+            Just("$a$".to_owned()),
+            Just(";".to_owned()),
+            Just("--".to_owned()),
+            Just("/*".to_owned()),
+            Just("*/".to_owned()),
+            Just("\n".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("CREATE TRIGGER t BEGIN ".to_owned()),
+            Just("CREATE FUNCTION f() BEGIN ATOMIC ".to_owned()),
+            Just(" END".to_owned()),
+            Just("(".to_owned()),
+            Just(")".to_owned()),
+            Just("E'\\".to_owned()),
+            Just("[".to_owned()),
+            ".{0,6}",
+        ];
+        proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// Statements are slices of the source in order, and between them is nothing but space, comments and `;`.
+        #[test]
+        fn statements_and_gaps_join_back(source in sql_like(), postgres in any::<bool>()) {
+            let dialect = if postgres { Dialect::Postgres } else { Dialect::Sqlite };
+            let Ok(found) = split(dialect, &source) else { return Ok(()) };
+            let mut at = 0;
+            let end = Statement { text: String::new(), line: 0, byte_offset: source.len() };
+            for statement in found.iter().chain([&end]) {
+                let gap = &source[at..statement.byte_offset];
+                for token in tokens(dialect, gap).unwrap() {
+                    prop_assert!(!token.is_significant() || token.kind == Kind::Semicolon, "{gap:?}");
+                }
+                at = statement.byte_offset + statement.text.len();
+                prop_assert_eq!(&source[statement.byte_offset..at], statement.text.as_str());
+            }
+        }
+
+        #[test]
+        fn the_lexer_loses_nothing(source in ".{0,80}", postgres in any::<bool>()) {
+            let dialect = if postgres { Dialect::Postgres } else { Dialect::Sqlite };
+            if let Ok(all) = tokens(dialect, &source) {
+                let joined: String = all.iter().map(|token| token.text(&source)).collect();
+                prop_assert_eq!(joined, source);
+            }
+        }
+    }
+}
