@@ -1,1 +1,14 @@
-//! Connections to databases.
+//! Connections to the databases of an application: URLs, sessions, and what went wrong with them, in words that hold
+//! no password.
+//!
+//! Owns nothing that lasts: a session ends when it is dropped. It must not know of migrations, histories or backups.
+
+mod error;
+mod postgres;
+mod sqlite;
+mod url;
+
+pub use error::DbError;
+pub use postgres::{PgSession, describe};
+pub use sqlite::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};
+pub use url::{DatabaseUrl, PostgresUrl, SqliteUrl};

@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
             if let Some((key, value)) = text.split_once('=') {
                 self.keyed(key, value, word);
             } else if text == "verify" {
-                let query = self.source[rest.clone()].trim_end_matches(';').trim();
+                let query = self.source[rest].trim_end_matches(';').trim();
                 if query.is_empty() {
                     self.incomplete(word, "verify", "a query that returns a count");
                 } else if self.once("verify", self.header.verify.is_some(), &word) {

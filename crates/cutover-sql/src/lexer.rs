@@ -178,9 +178,8 @@ impl Lexer<'_> {
         self.at += 1;
         while self.at < self.bytes.len() {
             let byte = self.peek(0);
-            if backslash && byte == b'\\' {
-                self.at += 2;
-            } else if byte == quote && self.peek(1) == quote {
+            let doubled = byte == quote && self.peek(1) == quote;
+            if doubled || (backslash && byte == b'\\') {
                 self.at += 2;
             } else if byte == quote {
                 self.at += 1;

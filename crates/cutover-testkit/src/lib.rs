@@ -1,1 +1,13 @@
-//! Real servers for tests, each in its own temporary folder.
+//! Real servers for tests, each in its own temporary folder, stopped and removed when the test ends, however it ends.
+//!
+//! It must not know of anything else of this project.
+
+mod policy;
+mod port;
+mod postgres;
+mod wait;
+
+pub use policy::require_or_skip;
+pub use port::free_port;
+pub use postgres::{PostgresServer, TestkitError, postgres_database};
+pub use wait::wait_for;

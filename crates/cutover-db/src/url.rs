@@ -1,0 +1,267 @@
+//! Database URLs: `sqlite:path`, `sqlite:///absolute/path`, `postgres://user:password@host:port/database`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use cutover_sql::Dialect;
+use tokio_postgres::config::Host;
+
+use crate::DbError;
+
+/// Where a database is. `Display` and `Debug` never show a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file.
+    Sqlite(SqliteUrl),
+    /// A server.
+    Postgres(Box<PostgresUrl>),
+}
+
+/// An SQLite database: a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteUrl {
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// A PostgreSQL database on a server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl {
+    pub(crate) config: tokio_postgres::Config,
+}
+
+impl DatabaseUrl {
+    /// Whose SQL it speaks.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The same, with a relative file taken from this folder.
+    #[must_use]
+    pub fn relative_to(self, base: &Path) -> Self {
+        match self {
+            Self::Sqlite(url) => Self::Sqlite(SqliteUrl {
+                path: base.join(url.path),
+            }),
+            Self::Postgres(url) => Self::Postgres(url),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(url) => write!(f, "sqlite:{}", url.path.display()),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
+impl PostgresUrl {
+    /// The first host: a name, an address, or the folder of a Unix socket.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self.config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        }
+    }
+
+    /// The first port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(5432)
+    }
+
+    /// The user, where the URL names one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.config.get_user()
+    }
+
+    /// The database; by PostgreSQL's rule the user's name where the URL names none.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.config
+            .get_dbname()
+            .or_else(|| self.config.get_user())
+            .unwrap_or("postgres")
+    }
+
+    /// The password, for the environment of a child process only.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        self.config.get_password()
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://")?;
+        if let Some(user) = self.user() {
+            write!(f, "{user}@")?;
+        }
+        write!(f, "{}:{}/{}", self.host(), self.port(), self.database())
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = DbError;
+    fn from_str(text: &str) -> Result<Self, DbError> {
+        let text = text.trim();
+        match text.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => sqlite(text),
+            Some("postgres" | "postgresql") => postgres(text),
+            _ => Err(invalid(text, "it begins with sqlite: or postgres://".to_owned())),
+        }
+    }
+}
+
+fn invalid(text: &str, cause: String) -> DbError {
+    DbError::InvalidUrl {
+        what: format!("`{}`", redacted(text)),
+        cause,
+    }
+}
+
+/// A URL that may not even be one, without anything that could be a password: what stands between the scheme and the
+/// last `@`, and all parameters.
+fn redacted(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or_default();
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, after))) => format!("{scheme}://…@{after}"),
+        (None, Some((_, after))) => format!("…@{after}"),
+        (Some(_) | None, None) => text.to_owned(),
+    }
+}
+
+fn sqlite(text: &str) -> Result<DatabaseUrl, DbError> {
+    let rest = &text["sqlite:".len()..];
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    if path.is_empty() || path == ":memory:" {
+        return Err(invalid(
+            text,
+            "it names a file, since what is in memory cannot be shared with the application".to_owned(),
+        ));
+    }
+    // `mode=rwc` is what other tools want to hear; Cutover creates the file when it first writes anyway.
+    if !parameters.is_empty() && parameters != "mode=rwc" && parameters != "mode=rw" {
+        return Err(invalid(text, format!("it has no parameter `{parameters}`")));
+    }
+    Ok(DatabaseUrl::Sqlite(SqliteUrl { path: path.into() }))
+}
+
+fn postgres(text: &str) -> Result<DatabaseUrl, DbError> {
+    let parameters = text.split_once('?').map_or("", |(_, rest)| rest);
+    for parameter in parameters.split('&') {
+        if let Some(("sslmode", mode)) = parameter.split_once('=')
+            && matches!(mode, "require" | "verify-ca" | "verify-full")
+        {
+            return Err(DbError::TlsUnsupported {
+                what: redacted(text),
+                mode: mode.to_owned(),
+            });
+        }
+    }
+    // The parser's own message is left out: it may quote the part that holds the password.
+    let config: tokio_postgres::Config = text.parse().map_err(|_| {
+        invalid(
+            text,
+            "it reads postgres://user:password@host:port/database, with `%40` for an @ in the password"
+                .to_owned(),
+        )
+    })?;
+    if config.get_hosts().is_empty() {
+        return Err(invalid(text, "it names no host".to_owned()));
+    }
+    let url = PostgresUrl { config };
+    // What follows an unencoded `@` or `/` of a password is read as host and database, and would be shown as such.
+    if url.host().contains('@') || url.database().contains(['@', '/']) {
+        return Err(invalid(
+            text,
+            "an @ or a / in the password is written `%40` or `%2F`".to_owned(),
+        ));
+    }
+    Ok(DatabaseUrl::Postgres(Box::new(url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_files() {
+        for (text, path) in [
+            ("sqlite:shop.db", "shop.db"),
+            ("sqlite:///var/lib/shop.db", "/var/lib/shop.db"),
+            ("sqlite:/var/lib/shop.db", "/var/lib/shop.db"),
+            ("sqlite://data/shop.db?mode=rwc", "data/shop.db"),
+        ] {
+            let DatabaseUrl::Sqlite(url) = text.parse().unwrap() else {
+                panic!("{text}")
+            };
+            assert_eq!(url.path, Path::new(path));
+        }
+        for bad in [
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:x?cache=shared",
+            "mysql://x/y",
+            "shop.db",
+        ] {
+            assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
+        }
+        let base = "sqlite:a.db".parse::<DatabaseUrl>().unwrap();
+        assert_eq!(base.relative_to(Path::new("/x")).to_string(), "sqlite:/x/a.db");
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url: DatabaseUrl = "postgres://shop:s3cret%40x@db.example:5433/main?sslmode=disable"
+            .parse()
+            .unwrap();
+        assert_eq!(url.to_string(), "postgres://shop@db.example:5433/main");
+        assert!(!format!("{url:?}").contains("s3cret"));
+        let DatabaseUrl::Postgres(server) = &url else {
+            panic!()
+        };
+        assert_eq!(server.password(), Some(&b"s3cret@x"[..]));
+        for bad in [
+            "postgres://shop:s3cret@x/y@h:99999999/main",
+            "postgres://shop:s3cret@h/main?nope=1",
+            "postgres://shop:s3cret@h/main?password=s3cret&port=x",
+            "postgres:shop:s3cret@",
+            "postgres://shop:x@s3cret@h/main",
+            "postgres://shop:x@y/s3cret@h/main",
+            "mysql://shop:s3cret@h/main",
+        ] {
+            let error = bad.parse::<DatabaseUrl>().unwrap_err();
+            let shown = format!("{error} {error:?} {:?}", error.diagnostic());
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn tls_is_refused_and_never_ignored() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = format!("postgres://a:s3cret@h/d?application_name=x&sslmode={mode}")
+                .parse::<DatabaseUrl>()
+                .unwrap_err();
+            assert_eq!(error.diagnostic().code, "db.tls-unsupported");
+            assert!(!error.to_string().contains("s3cret"));
+        }
+    }
+}
