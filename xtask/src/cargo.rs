@@ -61,16 +61,15 @@ pub(crate) fn run_keeping_lines(command: &mut Command) -> Result<(ExitStatus, Ve
     let mut lines = Vec::new();
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    let mut out = io::stdout().lock();
     while reader
         .read_until(b'\n', &mut line)
         .with_context(|| format!("cannot read from `{shown}`"))?
         > 0
     {
-        out.write_all(&line)
-            .and_then(|()| out.flush())
-            .context("cannot write to stdout")?;
-        lines.push(without_colour(&String::from_utf8_lossy(&line)));
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        io::stdout().flush().context("cannot write to stdout")?;
+        lines.push(without_colour(&text));
         line.clear();
     }
     let status = child

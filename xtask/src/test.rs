@@ -27,7 +27,10 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
         &mut parts,
         &mut summary,
     );
-    println!("\n{parts}\n\n{summary}");
+    println!("\n{parts}\n");
+    if summary != Summary::default() {
+        println!("{summary}");
+    }
     outcome
 }
 
@@ -39,7 +42,7 @@ pub(crate) fn all(
     parts: &mut Parts,
     summary: &mut Summary,
 ) -> Result<()> {
-    parts.run("what the tests start", || needs::ensure(install))?;
+    parts.run("servers for the tests", || needs::ensure(install))?;
     // End-to-end tests start the binary itself, and no test target of theirs makes cargo build it.
     parts.run("build cutover", || cargo::build_cutover(repository).map(|_| ()))?;
 
