@@ -1,7 +1,7 @@
 //! Measurements to verdicts.
 //!
 //! Pure: what was counted comes in, a verdict with its reason goes out. It must not know who counted, nor when: the
-//! caller brings cumulative [`Counters`] and the time, keeps the [`AnalysisState`], and asks [`measure`] again at
+//! caller brings cumulative [`Counters`] and the time, keeps the [`AnalysisState`], and asks [`measure()`] again at
 //! [`Assessment::next`].
 
 mod assessment;
