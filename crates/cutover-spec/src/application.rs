@@ -111,7 +111,7 @@ impl Default for Backup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Contract {
-    /// See [`ContractAfter`]; default manual.
+    /// `manual`, `nextUpgrade` or a duration after the old version is gone; default manual.
     #[serde(default)]
     pub after: ContractAfter,
 }
@@ -136,9 +136,10 @@ impl TryFrom<String> for ContractAfter {
         match text.as_str() {
             "manual" => Ok(Self::Manual),
             "nextUpgrade" => Ok(Self::NextUpgrade),
-            other => other.parse().map(Self::Duration).map_err(|_| {
-                format!("`{other}` is none of manual, nextUpgrade and a duration such as 24h")
-            }),
+            other => other
+                .parse()
+                .map(Self::Duration)
+                .map_err(|_| format!("`{other}` is none of manual, nextUpgrade and a duration such as 24h")),
         }
     }
 }

@@ -3,19 +3,43 @@
 //!
 //! Pure: text in, values or diagnostics out. It must not read files or the environment; `${env:}` and `${file:}` stay
 //! references here and are resolved by the process that acts.
+//!
+//! A text goes through four hands: `document` (YAML with places), `shape` (against the schema, all that does not fit),
+//! serde (into the types), `validate` (what must hold together).
 
 mod application;
+mod changelog;
+mod defaults;
+mod document;
+mod draft;
+mod findings;
+mod overlay;
+mod parse;
+mod reference;
 mod release;
+mod schema;
 mod service;
+mod shape;
+mod spelling;
 mod strategy;
+mod substitute;
+mod template;
+mod validate;
 
 pub use application::{Application, Backup, Contract, ContractAfter, Database, Overlay, Requires};
+pub use changelog::changelog_between;
+pub use defaults::{DEFAULT_ANALYSIS, default_analysis};
+pub use draft::{ReleaseDraft, ServiceParts, UnfinishedDraft};
+pub use parse::{Parsed, parse, parse_with_warnings};
+pub use reference::{InvalidReference, Reference, invalid_references, references, resolve};
 pub use release::{Release, StoredFile};
+pub use schema::{json_schema, schema_at};
 pub use service::{
-    Degraded, Health, PortRange, Probe, ProcessTarget, ProgressDeadline, ProxyRouter, Router,
-    Service, ServiceOverlay, Target,
+    Degraded, Health, PortRange, Probe, ProcessTarget, ProgressDeadline, ProxyRouter, Router, Service,
+    ServiceOverlay, Target,
 };
 pub use strategy::{
-    BlueGreen, Canary, CanaryScale, CanaryStep, Count, CountText, InlineAnalysis, PauseStep,
-    Recreate, Rolling, SUGGESTED_SCALE_DOWN_DELAY, Strategy,
+    BlueGreen, Canary, CanaryScale, CanaryStep, Count, CountText, InlineAnalysis, PauseStep, Recreate,
+    Rolling, SUGGESTED_SCALE_DOWN_DELAY, Strategy,
 };
+pub use template::init_template;

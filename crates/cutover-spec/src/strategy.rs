@@ -210,6 +210,12 @@ impl Count {
 #[derive(Debug, Clone)]
 pub struct CountText(String);
 
+impl CountText {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl JsonSchema for CountText {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Count".into()
@@ -265,12 +271,7 @@ impl TryFrom<CountText> for Count {
                     Ok(Self::Percent(percent))
                 }
             }
-            None => text
-                .0
-                .trim()
-                .parse()
-                .map(Self::Number)
-                .map_err(|_| refuse()),
+            None => text.0.trim().parse().map(Self::Number).map_err(|_| refuse()),
         }
     }
 }

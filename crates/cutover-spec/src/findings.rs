@@ -1,0 +1,124 @@
+//! Where findings about the meaning of a file are gathered, each with its place, its path and a command.
+
+use cutover_model::{Diagnostic, EnvironmentName, Location};
+
+use crate::document::{Document, join, parent, without_indices};
+
+/// What was found so far, in the file as it stands or as one environment changes it.
+pub(crate) struct Findings<'a> {
+    document: &'a Document,
+    environment: Option<&'a EnvironmentName>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Findings<'a> {
+    pub(crate) fn new(document: &'a Document) -> Self {
+        Self {
+            document,
+            environment: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// From here on, paths are looked for in this environment first.
+    pub(crate) fn within(&mut self, environment: &'a EnvironmentName) {
+        self.environment = Some(environment);
+    }
+
+    pub(crate) fn into_found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
+    /// An error about the value at a path.
+    pub(crate) fn error(&mut self, code: &str, path: &str, message: impl Into<String>) -> Entry<'_> {
+        self.add(Diagnostic::error(code, message), path, Document::value)
+    }
+
+    /// An error about the key at the end of a path.
+    pub(crate) fn key_error(&mut self, code: &str, path: &str, message: impl Into<String>) -> Entry<'_> {
+        self.add(Diagnostic::error(code, message), path, Document::key)
+    }
+
+    /// A warning about the value at a path.
+    pub(crate) fn warning(&mut self, code: &str, path: &str, message: impl Into<String>) -> Entry<'_> {
+        self.add(Diagnostic::warning(code, message), path, Document::value)
+    }
+
+    fn add(
+        &mut self,
+        finding: Diagnostic,
+        path: &str,
+        place: fn(&Document, &str) -> Option<Location>,
+    ) -> Entry<'_> {
+        let (written, location) = self.place(path, place);
+        let mut finding = finding
+            .note("path", written.clone())
+            .help(format!("cutover schema {}", without_indices(path)));
+        finding.location = location;
+        // What an environment has in common with the rest of the file is said once.
+        let known = self.found.iter().any(|other| {
+            other.code == finding.code
+                && other.message == finding.message
+                && other.location == finding.location
+        });
+        if !known {
+            self.found.push(finding);
+        }
+        Entry(if known { None } else { self.found.last_mut() })
+    }
+
+    /// Where a path is written: in the environment, else in the file, else what is around it.
+    fn place(
+        &self,
+        path: &str,
+        place: fn(&Document, &str) -> Option<Location>,
+    ) -> (String, Option<Location>) {
+        let mut around = Some(path);
+        while let Some(at) = around {
+            let overlaid = self
+                .environment
+                .map(|name| join(&format!("environments.{name}"), at));
+            for written in overlaid.iter().map(String::as_str).chain([at]) {
+                let found = if at == path {
+                    place(self.document, written).or_else(|| self.document.value(written))
+                } else {
+                    self.document.key(written)
+                };
+                if found.is_some() {
+                    let full = match &overlaid {
+                        Some(overlaid) if overlaid == written => self
+                            .environment
+                            .map_or_else(String::new, |name| format!("environments.{name}.{path}")),
+                        _ => path.to_owned(),
+                    };
+                    return (full, found);
+                }
+            }
+            around = parent(at).filter(|parent| !parent.is_empty());
+        }
+        (path.to_owned(), self.document.value(""))
+    }
+}
+
+/// The finding just added, to say more about it; empty when it was known already.
+pub(crate) struct Entry<'a>(Option<&'a mut Diagnostic>);
+
+impl Entry<'_> {
+    pub(crate) fn label(self, label: impl Into<String>) -> Self {
+        self.maybe_label(Some(label.into()))
+    }
+
+    pub(crate) fn maybe_label(mut self, label: Option<String>) -> Self {
+        if let (Some(finding), Some(label)) = (&mut self.0, label) {
+            finding.label = Some(label);
+        }
+        self
+    }
+
+    pub(crate) fn note(mut self, key: &str, value: impl Into<String>) -> Self {
+        if let Some(finding) = &mut self.0 {
+            finding.notes.push((key.to_owned(), value.into()));
+        }
+        self
+    }
+}

@@ -1,0 +1,135 @@
+//! Analysis templates: something is measured, and it can fail.
+
+use cutover_model::{AnalysisTemplate, Metric, Span};
+
+use crate::Application;
+use crate::findings::Findings;
+
+/// The proxy counts continuously; below this a window holds nothing to judge.
+const SHORTEST_INTERVAL: Span = Span::from_millis(100);
+
+pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
+    for (name, template) in &application.analysis {
+        let at = format!("analysis.{name}");
+        if template.interval < SHORTEST_INTERVAL {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    &format!("{at}.interval"),
+                    format!("{} is too short to measure anything", template.interval),
+                )
+                .label(format!("at least {SHORTEST_INTERVAL}"));
+        }
+        if template.metrics.is_empty() {
+            findings.error(
+                "spec.no-condition",
+                &format!("{at}.metrics"),
+                format!("the analysis `{name}` measures nothing, so it could never fail"),
+            );
+        }
+        limits(&at, template, findings);
+        for (index, metric) in template.metrics.iter().enumerate() {
+            let path = format!("{at}.metrics[{index}].{}", metric.name());
+            check_metric(&path, metric, findings);
+        }
+    }
+}
+
+fn limits(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
+    if template.count > 1 && template.failure_limit >= template.count {
+        findings
+            .error(
+                "spec.no-condition",
+                &format!("{at}.failureLimit"),
+                format!(
+                    "of {} measurements {} may fail, so an inline analysis could never fail",
+                    template.count, template.failure_limit
+                ),
+            )
+            .label(format!("at most {}", template.count - 1));
+    }
+}
+
+fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
+    if !metric.has_condition() {
+        findings
+            .error(
+                "spec.no-condition",
+                at,
+                format!("`{}` has no bound, so it could never fail", metric.name()),
+            )
+            .label(match metric {
+                Metric::Latency { .. } => "add `max: 300ms` or `maxRatio: 1.5`",
+                Metric::ErrorRate { .. } | Metric::Sequential { .. } => {
+                    "add `max: 5` (per cent) or `maxRatio: 2`"
+                }
+            });
+    }
+    match metric {
+        Metric::ErrorRate { max, max_ratio } => {
+            if let Some(max) = max {
+                within(&format!("{at}.max"), *max, 0.0, 100.0, true, findings);
+                if *max >= 100.0 && max_ratio.is_none() {
+                    findings.error(
+                        "spec.no-condition",
+                        &format!("{at}.max"),
+                        "an error rate is never over 100 %, so this could never fail",
+                    );
+                }
+            }
+            ratio(at, *max_ratio, findings);
+        }
+        Metric::Latency {
+            quantile,
+            max,
+            max_ratio,
+        } => {
+            within(&format!("{at}.quantile"), *quantile, 0.0, 1.0, false, findings);
+            if let Some(max) = max {
+                super::health::positive(&format!("{at}.max"), *max, findings);
+            }
+            ratio(at, *max_ratio, findings);
+        }
+        Metric::Sequential { alpha } => {
+            within(&format!("{at}.alpha"), *alpha, 0.0, 0.5, false, findings);
+        }
+    }
+}
+
+fn ratio(at: &str, ratio: Option<f64>, findings: &mut Findings<'_>) {
+    let path = format!("{at}.maxRatio");
+    match ratio {
+        Some(ratio) if !ratio.is_finite() || ratio <= 0.0 => {
+            findings.error(
+                "spec.invalid-value",
+                &path,
+                format!("{ratio} is no ratio: it must be more than 0"),
+            );
+        }
+        Some(ratio) if ratio < 1.0 => {
+            findings.warning(
+                "spec.strict-ratio",
+                &path,
+                format!("with {ratio} a release that is as good as the old one fails"),
+            );
+        }
+        _ => {}
+    }
+}
+
+fn within(path: &str, value: f64, low: f64, high: f64, closed: bool, findings: &mut Findings<'_>) {
+    let fits = if closed {
+        (low..=high).contains(&value)
+    } else {
+        value > low && value < high
+    };
+    if !fits {
+        let bounds = if closed { "from" } else { "between" };
+        let word = if closed { "to" } else { "and" };
+        findings.error(
+            "spec.invalid-value",
+            path,
+            format!("{value} must be {bounds} {low} {word} {high}"),
+        );
+    }
+}

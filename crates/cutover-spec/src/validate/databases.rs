@@ -1,0 +1,121 @@
+//! Databases: an address of a kind that can be migrated.
+
+use crate::findings::Findings;
+use crate::reference::{Reference, invalid_references, references};
+use crate::{Application, spelling};
+
+const SUPPORTED: &str = "SQLite (`sqlite:path`) and PostgreSQL (`postgres://…`)";
+
+pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
+    for (name, database) in &application.databases {
+        let path = format!("databases.{name}.url");
+        super::environment::references_of(application, &path, &database.url, findings);
+        address(&path, &database.url, findings);
+        if database.migrations.as_deref().is_some_and(str::is_empty) {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    &format!("databases.{name}.migrations"),
+                    "the folder of migrations is empty text",
+                )
+                .label("leave the key out for a database without migrations");
+        }
+    }
+}
+
+fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
+    if url.starts_with("${") {
+        // The whole address is somewhere else: its kind is known when it is used.
+        if let Some(Reference::ServiceUrl(_)) = references(url).first() {
+            findings.error(
+                "spec.invalid-value",
+                path,
+                "the address of a service is none of a database",
+            );
+        }
+        return;
+    }
+    let Some((scheme, rest)) = url.split_once(':') else {
+        findings
+            .error(
+                "spec.invalid-value",
+                path,
+                "this is no address of a database: its kind is missing",
+            )
+            .label("such as `sqlite:shop.db` or `${env:DATABASE_URL}`");
+        return;
+    };
+    match scheme {
+        "sqlite" if rest.trim_start_matches('/').is_empty() => {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    path,
+                    "the path of the SQLite file is missing",
+                )
+                .label("such as `sqlite:shop.db`");
+        }
+        "sqlite" if rest.starts_with(":memory:") => {
+            findings.error(
+                "spec.invalid-value",
+                path,
+                "a database in memory is another one for each process: migrations would be lost",
+            );
+        }
+        "sqlite" => {}
+        "postgres" | "postgresql" if !rest.starts_with("//") => {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    path,
+                    "the address of PostgreSQL is not a URL",
+                )
+                .label(format!("such as `{scheme}://user@host/name`"));
+        }
+        "postgres" | "postgresql" => plain_password(path, rest, findings),
+        "mysql" | "mariadb" | "mongodb" | "mongodb+srv" => {
+            findings
+                .error(
+                    "spec.unsupported",
+                    path,
+                    format!("databases of the kind `{scheme}` cannot be migrated yet"),
+                )
+                .note("supported", SUPPORTED);
+        }
+        other => {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    path,
+                    format!("`{other}` is no kind of database that is known"),
+                )
+                .maybe_label(
+                    spelling::nearest(other, ["sqlite", "postgres", "postgresql"])
+                        .map(|near| format!("did you mean `{near}`?")),
+                )
+                .note("supported", SUPPORTED);
+        }
+    }
+}
+
+/// A password that everyone who reads the file knows.
+fn plain_password(path: &str, rest: &str, findings: &mut Findings<'_>) {
+    let authority = rest.trim_start_matches('/').split(['/', '?']).next();
+    let password = authority
+        .and_then(|authority| authority.rsplit_once('@'))
+        .and_then(|(user, _)| user.split_once(':'))
+        .map(|(_, password)| password);
+    if let Some(password) = password
+        && !password.is_empty()
+        && references(password).is_empty()
+        && invalid_references(password).is_empty()
+    {
+        findings
+            .warning(
+                "spec.plain-secret",
+                path,
+                "the password of this database stands in the file, and so in every copy of it",
+            )
+            .label("use `${env:DATABASE_URL}` or `${file:path}`");
+    }
+}

@@ -1,0 +1,66 @@
+//! What instances are given: environment variables and the references within them.
+
+use cutover_model::ServiceName;
+
+use crate::findings::Findings;
+use crate::reference::{Reference, invalid_references, references};
+use crate::{Application, Service};
+
+/// Set by Cutover for every instance; what the file says of them would be lost.
+const RESERVED: [&str; 5] = ["APP_ENVIRONMENT", "APP_VERSION", "PORT", "TRACK", "VERSION"];
+
+pub(super) fn check(
+    application: &Application,
+    name: &ServiceName,
+    service: &Service,
+    findings: &mut Findings<'_>,
+) {
+    for (variable, value) in &service.environment {
+        let path = format!("services.{name}.environment.{variable}");
+        if variable.is_empty() || variable.contains(['=', '\0']) {
+            findings.key_error(
+                "spec.invalid-value",
+                &path,
+                format!("`{variable}` cannot be the name of an environment variable"),
+            );
+        }
+        if RESERVED.contains(&variable.as_str()) {
+            findings.warning(
+                "spec.reserved-variable",
+                &path,
+                format!("`{variable}` is set for every instance by cutover; this value is not used"),
+            );
+        }
+        references_of(application, &path, value, findings);
+    }
+}
+
+/// The references in a value must be well written, and the services they name must be reachable.
+pub(super) fn references_of(application: &Application, path: &str, value: &str, findings: &mut Findings<'_>) {
+    for invalid in invalid_references(value) {
+        findings
+            .error("spec.invalid-reference", path, invalid.to_string())
+            .label(invalid.meant.map_or_else(
+                || "`$${` writes a plain `${`".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            ));
+    }
+    for reference in references(value) {
+        let Reference::ServiceUrl(target) = &reference else {
+            continue;
+        };
+        let names = application.services.keys().map(ServiceName::as_str);
+        super::known(findings, path, "service", target.as_str(), names);
+        if application
+            .services
+            .get(target)
+            .is_some_and(|service| service.router.is_none())
+        {
+            findings.error(
+                "spec.unknown-reference",
+                path,
+                format!("`{target}` has no router, so {reference} stands for nothing"),
+            );
+        }
+    }
+}

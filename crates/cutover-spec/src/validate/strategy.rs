@@ -1,0 +1,186 @@
+//! Strategies: each can advance, and what it names exists.
+
+use cutover_model::Span;
+
+use crate::findings::Findings;
+use crate::{Application, BlueGreen, Canary, CanaryStep, InlineAnalysis, Rolling, Strategy};
+
+pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
+    match &application.strategy {
+        Strategy::BlueGreen(blue_green) => check_blue_green(application, blue_green, findings),
+        Strategy::Canary(canary) => check_canary(application, canary, findings),
+        Strategy::Rolling(rolling) => check_rolling(application, rolling, findings),
+        Strategy::Recreate(_) => {}
+    }
+}
+
+fn template(application: &Application, path: &str, analysis: &InlineAnalysis, findings: &mut Findings<'_>) {
+    let names = application.analysis.keys().map(String::as_str);
+    super::known(
+        findings,
+        &format!("{path}.template"),
+        "analysis template",
+        &analysis.template,
+        names,
+    );
+}
+
+fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &mut Findings<'_>) {
+    let at = "strategy.blueGreen";
+    let analyses = [
+        ("prePromotionAnalysis", &strategy.pre_promotion_analysis),
+        ("postPromotionAnalysis", &strategy.post_promotion_analysis),
+    ];
+    for (key, analysis) in analyses {
+        if let Some(analysis) = analysis {
+            template(application, &format!("{at}.{key}"), analysis, findings);
+        }
+    }
+    if strategy.preview_replica_count == Some(0) {
+        findings
+            .error(
+                "spec.no-progress",
+                &format!("{at}.previewReplicaCount"),
+                "without an instance of the new version nothing can be tested before the switch",
+            )
+            .label("at least 1, or leave the key out for all");
+    }
+}
+
+fn check_canary(application: &Application, canary: &Canary, findings: &mut Findings<'_>) {
+    if let Some(analysis) = &canary.analysis {
+        template(application, "strategy.canary.analysis", analysis, findings);
+    }
+    if canary.steps.is_empty() {
+        return;
+    }
+    let at = "strategy.canary.steps";
+    if !canary
+        .steps
+        .iter()
+        .any(|step| matches!(step, CanaryStep::SetWeight(weight) if *weight > 0))
+    {
+        findings
+            .error(
+                "spec.no-progress",
+                at,
+                "no step ever sends a request to the new version, so nothing would be learnt before all of them go there",
+            )
+            .label("add `- setWeight: 10`");
+    }
+    let most = application
+        .services
+        .values()
+        .map(|service| service.replicas)
+        .max()
+        .unwrap_or(1);
+    let mut weight = 0;
+    let mut scale = None;
+    for (index, step) in canary.steps.iter().enumerate() {
+        let path = format!("{at}[{index}]");
+        match step {
+            CanaryStep::SetWeight(next) => {
+                let path = format!("{path}.setWeight");
+                if *next < weight {
+                    findings
+                        .error(
+                            "spec.no-progress",
+                            &path,
+                            format!("the weight goes down from {weight} to {next} %"),
+                        )
+                        .label("to go back is an abort; steps only go up");
+                }
+                if *next > 0 && scale == Some(0) {
+                    no_instance(&path, *next, findings);
+                }
+                weight = *next;
+            }
+            CanaryStep::Pause(pause) => {
+                if pause.duration == Some(Span::ZERO) {
+                    findings
+                        .warning(
+                            "spec.no-effect",
+                            &format!("{path}.pause.duration"),
+                            "a pause of no time does nothing",
+                        )
+                        .label("leave `duration` out to wait for a person");
+                }
+            }
+            CanaryStep::Analysis(analysis) => {
+                template(application, &format!("{path}.analysis"), analysis, findings);
+            }
+            CanaryStep::SetCanaryScale(wanted) => {
+                let path = format!("{path}.setCanaryScale.replicas");
+                if wanted.replicas > most {
+                    findings
+                        .error(
+                            "spec.invalid-value",
+                            &path,
+                            format!(
+                                "{} instances of the new version are more than any service has",
+                                wanted.replicas
+                            ),
+                        )
+                        .label(format!("at most {most}"));
+                }
+                if wanted.replicas == 0 && weight > 0 {
+                    no_instance(&path, weight, findings);
+                }
+                scale = Some(wanted.replicas);
+            }
+        }
+    }
+}
+
+fn no_instance(path: &str, weight: u8, findings: &mut Findings<'_>) {
+    findings.error(
+        "spec.no-progress",
+        path,
+        format!("{weight} % of the requests would go to no instance at all"),
+    );
+}
+
+fn check_rolling(application: &Application, rolling: &Rolling, findings: &mut Findings<'_>) {
+    let at = "strategy.rolling";
+    if let Some(analysis) = &rolling.analysis {
+        template(application, &format!("{at}.analysis"), analysis, findings);
+    }
+    let path = format!("{at}.maxSurge");
+    for (name, service) in &application.services {
+        let replicas = service.replicas;
+        if rolling.max_surge.of_rounded_up(replicas) > 0 {
+            continue;
+        }
+        if replicas == 1 {
+            findings
+                .error(
+                    "spec.no-surge",
+                    &path,
+                    format!(
+                        "`{name}` has one instance: without a second one for a moment, nobody would answer"
+                    ),
+                )
+                .label("at least 1, or use `recreate`");
+        } else if rolling.max_unavailable.of_rounded_down(replicas) == 0 {
+            findings
+                .error(
+                    "spec.no-surge",
+                    &path,
+                    format!(
+                        "`{name}` could never advance: of {replicas} instances none may be extra and none may be missing"
+                    ),
+                )
+                .label("at least 1 here or in `maxUnavailable`");
+        } else if rolling.max_unavailable.of_rounded_down(replicas) >= replicas {
+            findings
+                .error(
+                    "spec.no-surge",
+                    &format!("{at}.maxUnavailable"),
+                    format!(
+                        "all {replicas} instances of `{name}` may be missing at once: nobody would answer"
+                    ),
+                )
+                .label(format!("at most {}, or use `recreate`", replicas - 1));
+        }
+    }
+}

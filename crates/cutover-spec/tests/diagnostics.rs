@@ -1,0 +1,327 @@
+//! Bad files and what is said about them: the snapshots are the review.
+
+use std::fmt::Write as _;
+
+use cutover_model::{Diagnostic, Severity};
+use cutover_spec::parse_with_warnings;
+
+/// A small file that is valid, to put one wrong thing into.
+const BASE: &str = r#"apiVersion: cutover/v1
+application: shop
+databases:
+  main: {url: "${env:DATABASE_URL}", migrations: "./releases/{version}/migrations"}
+services:
+  api:
+    target: {process: {command: ["./releases/{version}/shop"], ports: 20000-20999}}
+    replicas: 4
+    databases: [main]
+    health: {path: /ready, interval: 2s, rise: 2, fall: 3}
+    smoke: [{get: /api/version}]
+    router: {proxy: {listen: "127.0.0.1:8080"}}
+  worker:
+    target: {process: {command: ["./worker"]}}
+    dependsOn: [api]
+strategy:
+  canary:
+    steps:
+      - setWeight: 10
+      - pause: {duration: 5m}
+      - analysis: {template: errors}
+analysis:
+  errors:
+    metrics:
+      - errorRate: {max: 5}
+"#;
+
+fn render(found: &[Diagnostic]) -> String {
+    let mut text = String::new();
+    for one in found {
+        let word = match one.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        writeln!(text, "{word}[{}]: {}", one.code, one.message).unwrap();
+        if let Some(at) = &one.location {
+            writeln!(text, "  {}:{}:{}", at.file, at.line, at.column).unwrap();
+            writeln!(text, "  | {}", at.text).unwrap();
+            let space = " ".repeat(at.column - 1);
+            let mark = "^".repeat(at.length);
+            let label = one.label.as_deref().unwrap_or_default();
+            writeln!(text, "  | {}", format!("{space}{mark} {label}").trim_end()).unwrap();
+        } else if let Some(label) = &one.label {
+            writeln!(text, "  {label}").unwrap();
+        }
+        for (key, value) in &one.notes {
+            writeln!(text, "  {key}: {value}").unwrap();
+        }
+        if let Some(help) = &one.help {
+            writeln!(text, "  help: {help}").unwrap();
+        }
+    }
+    text
+}
+
+fn said_of(text: &str) -> String {
+    match parse_with_warnings("cutover.yaml", text) {
+        Ok(parsed) if parsed.warnings.is_empty() => "nothing\n".to_owned(),
+        Ok(parsed) => render(&parsed.warnings),
+        Err(found) => {
+            assert!(found.iter().any(|one| one.severity == Severity::Error));
+            render(&found)
+        }
+    }
+}
+
+/// What is said of the base file with each replacement made on its own.
+fn table(cases: &[(&str, &str)]) -> String {
+    let mut all = String::new();
+    for (from, to) in cases {
+        assert!(BASE.contains(from), "the base file does not hold {from:?}");
+        let text = BASE.replacen(from, to, 1);
+        writeln!(all, "--- {} → {}", from.escape_debug(), to.escape_debug()).unwrap();
+        writeln!(all, "{}", said_of(&text)).unwrap();
+    }
+    all
+}
+
+#[test]
+fn the_base_file_is_valid() {
+    assert_eq!(said_of(BASE), "nothing\n");
+}
+
+#[test]
+fn syntax() {
+    let mut all = table(&[
+        ("  api:\n", "  api\n"),
+        ("  api:\n", "\tapi:\n"),
+        ("[main]", "[main"),
+        ("replicas: 4", "replicas: 4\n    replicas: 5"),
+        ("replicas: 4", "replicas: *four"),
+        ("replicas: 4", "? [a, b]\n    : 4"),
+    ]);
+    for text in [
+        "",
+        "# only a comment\n",
+        "- a\n- b\n",
+        "just words",
+        "a: 1\n---\nb: 2\n",
+    ] {
+        writeln!(all, "--- {text:?}\n{}", said_of(text)).unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn keys() {
+    insta::assert_snapshot!(table(&[
+        ("setWeight: 10", "setWeigth: 10"),
+        ("setWeight: 10", "set_weight: 10"),
+        ("replicas: 4", "replica: 4"),
+        ("  canary:\n", "  canari:\n"),
+        ("health: {path", "health: {minReadySeconds: 3, path"),
+        ("    dependsOn: [api]", "    env: {A: b}"),
+        ("{process: {command: [\"./worker\"]}}", "{docker: {image: x}}"),
+        ("    target: {process: {command: [\"./worker\"]}}\n", ""),
+        ("{process: {command: [\"./worker\"]}}", "{process: {}}"),
+        ("{process: {command: [\"./worker\"]}}", "{process: }"),
+        ("apiVersion: cutover/v1\n", ""),
+        ("  canary:\n", "  recreate: {now: true}\n  canary:\n"),
+        ("- setWeight: 10\n      - pause", "- setWeight: 10\n        pause"),
+        ("errorRate: {max: 5}", "errorRate: {maximum: 5}"),
+        ("errorRate: {max: 5}", "error_rate: {max: 5}"),
+    ]));
+}
+
+#[test]
+fn types_and_values() {
+    insta::assert_snapshot!(table(&[
+        ("replicas: 4", "replicas: four"),
+        ("replicas: 4", "replicas: 0"),
+        ("replicas: 4", "replicas: 4.5"),
+        ("replicas: 4", "replicas: [4]"),
+        ("replicas: 4", "replicas:"),
+        ("setWeight: 10", "setWeight: 10%"),
+        ("setWeight: 10", "setWeight: 101"),
+        ("setWeight: 10", "setWeight: -1"),
+        ("duration: 5m", "duration: 300"),
+        ("duration: 5m", "duration: 5 minutes"),
+        ("duration: 5m", "duration: soon"),
+        ("- pause: {duration: 5m}", "- pause"),
+        ("- pause: {duration: 5m}", "- wait"),
+        ("[main]", "main"),
+        ("[main]", "[Main_DB]"),
+        ("  api:\n", "  Api:\n"),
+        ("application: shop", "application: My Shop"),
+        ("ports: 20000-20999", "ports: 20000"),
+        ("strategy:\n", "contract: {after: nextupgrade}\nstrategy:\n"),
+        ("fall: 3", "fall: 0"),
+        ("fall: 3", "degraded: unready"),
+        ("max: 5", "max: five"),
+        ("max: 5", "max: .nan"),
+        ("strategy:\n", "autoRollbackOnFailure: perhaps\nstrategy:\n"),
+        ("services:\n", "services: {}\nx:\n"),
+    ]));
+}
+
+#[test]
+fn services() {
+    insta::assert_snapshot!(table(&[
+        ("cutover/v1", "cutover/v2"),
+        ("20000-20999", "20000-20006"),
+        ("20000-20999", "40000-40999"),
+        (", ports: 20000-20999", ""),
+        ("8080", "20005"),
+        ("127.0.0.1:8080", "8080"),
+        ("127.0.0.1:8080", ":8080"),
+        ("127.0.0.1:8080", "http://localhost"),
+        ("[main]", "[mian]"),
+        ("dependsOn: [api]", "dependsOn: [apy]"),
+        ("dependsOn: [api]", "dependsOn: [worker]"),
+        ("    replicas: 4", "    replicas: 4\n    dependsOn: [worker]"),
+        (
+            "dependsOn: [api]",
+            "compatibleWith: {apis: \">=1\", worker: \"*\"}"
+        ),
+        ("dependsOn: [api]", "compatibleWith: {api: \">=1.x.y\"}"),
+        ("dependsOn: [api]", "smoke: [{get: /x}]"),
+        ("dependsOn: [api]", "health: {path: /x}"),
+        ("{get: /api/version}", "{get: api/version}"),
+        ("{get: /api/version}", "{get: \"http://h/api\"}"),
+        ("{path: /ready, ", "{"),
+        ("path: /ready,", "path: /ready, readiness: {path: /r},"),
+        ("interval: 2s", "interval: 0s"),
+        ("interval: 2s", "minReady: 11m"),
+        ("[\"./worker\"]", "[]"),
+        ("[\"./worker\"]", "[\"./{verison}/worker\"]"),
+        ("[\"./worker\"]", "[\"./worker\", \"--key=${env:KEY}\"]"),
+        (
+            "dependsOn: [api]",
+            "environment: {A: \"${HOME}\", B: \"${env:\", C: \"${service:apy.url}\", D: \"${service:worker.url}\", PORT: 1, E: \"$${ok}\"}"
+        ),
+        ("strategy:\n", "upgradesFrom: latest\nstrategy:\n"),
+    ]));
+}
+
+#[test]
+fn databases() {
+    let url = "\"${env:DATABASE_URL}\"";
+    insta::assert_snapshot!(table(&[
+        (url, "shop.db"),
+        (url, "\"sqlite:\""),
+        (url, "\"sqlite::memory:\""),
+        (url, "mysql://root@localhost/shop"),
+        (url, "mongodb://localhost/shop"),
+        (url, "postgress://localhost/shop"),
+        (url, "redis://localhost"),
+        (url, "postgres:localhost"),
+        (url, "postgres://shop:hunter2@localhost/shop"),
+        (url, "postgres://shop:hunter2@localhost/${DB}"),
+        (url, "\"postgres://shop:${env:PASSWORD}@localhost/shop\""),
+        (url, "\"${service:api.url}\""),
+    ]));
+}
+
+#[test]
+fn strategies() {
+    let steps = "    steps:\n      - setWeight: 10\n      - pause: {duration: 5m}\n      - analysis: {template: errors}\n";
+    let canary = format!("  canary:\n{steps}");
+    let rolling = |text: &str| format!("  rolling: {text}\n");
+    let cases: Vec<(String, String)> = vec![
+        ("setWeight: 10".into(), "setWeight: 0".into()),
+        (steps.into(), "    steps: [{pause: {duration: 1m}}]\n".into()),
+        (
+            steps.into(),
+            "    steps: [{setWeight: 50}, {setWeight: 20}]\n".into(),
+        ),
+        (
+            steps.into(),
+            "    steps: [{setCanaryScale: {replicas: 5}}, {setWeight: 20}]\n".into(),
+        ),
+        (
+            steps.into(),
+            "    steps: [{setCanaryScale: {replicas: 0}}, {setWeight: 20}]\n".into(),
+        ),
+        (
+            steps.into(),
+            "    steps: [{setWeight: 20}, {setCanaryScale: {replicas: 0}}]\n".into(),
+        ),
+        (
+            steps.into(),
+            "    steps: [{setWeight: 20}, {pause: {}}, {pause: {duration: 0s}}]\n".into(),
+        ),
+        (steps.into(), "    steps: []\n".into()),
+        ("{template: errors}".into(), "{template: error}".into()),
+        (canary.clone(), rolling("{maxSurge: 0, maxUnavailable: 0}")),
+        (canary.clone(), rolling("{maxSurge: 0, maxUnavailable: 1}")),
+        (
+            canary.clone(),
+            rolling("{maxSurge: 25%, analysis: {template: latency}}"),
+        ),
+        (canary.clone(), rolling("{maxSurge: a few}")),
+        (
+            canary.clone(),
+            "  blueGreen: {previewReplicaCount: 0, prePromotionAnalysis: {template: x}}\n".into(),
+        ),
+        (canary.clone(), "  recreate\n".into()),
+        (canary, "  recreate: {}\n".into()),
+    ];
+    let cases: Vec<(&str, &str)> = cases.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    insta::assert_snapshot!(table(&cases));
+}
+
+#[test]
+fn analyses() {
+    insta::assert_snapshot!(table(&[
+        ("    metrics:\n      - errorRate: {max: 5}", "    metrics: []"),
+        ("    metrics:\n      - errorRate: {max: 5}", "    interval: 1s"),
+        ("errorRate: {max: 5}", "errorRate: {}"),
+        ("errorRate: {max: 5}", "latency: {quantile: 0.99}"),
+        ("errorRate: {max: 5}", "latency: {quantile: 99, max: 0s}"),
+        ("errorRate: {max: 5}", "errorRate: {max: 100}"),
+        ("errorRate: {max: 5}", "errorRate: {max: 101, maxRatio: 0}"),
+        ("errorRate: {max: 5}", "errorRate: {maxRatio: 0.5}"),
+        ("errorRate: {max: 5}", "sequential: {alpha: 1}"),
+        ("errorRate: {max: 5}", "sequential: {}"),
+        ("    metrics:", "    interval: 50ms\n    metrics:"),
+        ("    metrics:", "    count: 0\n    metrics:"),
+        ("    metrics:", "    count: 3\n    failureLimit: 3\n    metrics:"),
+    ]));
+}
+
+#[test]
+fn environments() {
+    let after = |text: &str| format!("{BASE}environments:\n{text}");
+    let mut all = String::new();
+    for text in [
+        "  staging: {}\n",
+        "  staging: {services: {api: {replicas: 600}}}\n",
+        "  staging: {services: {apy: {replicas: 1}}}\n",
+        "  staging:\n    strategy:\n      rolling: {maxSurge: 0}\n",
+        "  staging:\n    strategy:\n      canary: {steps: [{setWeight: 0}]}\n",
+        "  staging: {databases: {main: {url: nothing}}}\n",
+        "  staging: {services: {worker: {environment: {A: \"${B}\"}}}}\n",
+        "  staging: {service: {}}\n",
+        "  production: {requires: {succeededIn: stagin}}\n  staging: {}\n",
+        "  staging: {requires: {succeededIn: staging}}\n",
+    ] {
+        writeln!(all, "--- {text:?}\n{}", said_of(&after(text))).unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let text = BASE
+        .replace("setWeight: 10", "setWeight: 0")
+        .replace("[main]", "[mian]")
+        .replace("dependsOn: [api]", "dependsOn: [worker]")
+        .replace("{max: 5}", "{}")
+        .replace("20000-20999", "40000-40001");
+    insta::assert_snapshot!(said_of(&text));
+    let text = BASE
+        .replace("setWeight: 10", "setWeigth: 0")
+        .replace("replicas: 4", "replicas: four")
+        .replace("max: 5", "max: five");
+    insta::assert_snapshot!(said_of(&text));
+}
