@@ -1,4 +1,8 @@
 //! Every code that a person can meet has its page under `docs/errors/`, and every page its code.
+//!
+//! Codes reach a diagnostic in many ways: directly, through a helper that adds the place, from a table over the
+//! variants of an error. So the areas are learned from the files that make diagnostics, and every literal `area.cause`
+//! with one of these areas, in any file, counts as a code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +10,36 @@ use crate::finding::Finding;
 use crate::generate::error_index;
 use crate::repository::SourceFile;
 
-/// What a code is given to, as its first argument.
-const CALLS: [&str; 2] = ["::error(", "::warning("];
+/// A file with one of these makes diagnostics, or failures that become some.
+const MAKES_DIAGNOSTICS: [&str; 4] = [
+    "Diagnostic::error(",
+    "Diagnostic::warning(",
+    "fn code(",
+    "code: \"",
+];
 
-/// The other place for codes: `fn code(&self) -> &'static str` over the variants of an error.
-const METHOD: &str = "fn code(";
+/// `state.json` is a file, whatever areas there are.
+const EXTENSIONS: [&str; 12] = [
+    "db", "json", "lock", "log", "md", "pid", "sock", "socket", "sql", "sqlite", "toml", "yaml",
+];
 
 pub(super) fn check(files: &[SourceFile]) -> Vec<Finding> {
+    let sources: Vec<(&str, &str)> = files.iter().filter_map(source).collect();
+    let areas: BTreeSet<&str> = sources
+        .iter()
+        .filter(|(_, text)| MAKES_DIAGNOSTICS.iter().any(|mark| text.contains(mark)))
+        .flat_map(|(_, text)| {
+            literals(text)
+                .map(|(literal, _)| literal)
+                .filter(|literal| is_code(literal))
+        })
+        .chain(error_index::pages(files).map(|(code, _)| code))
+        .map(area)
+        .collect();
     let mut used: BTreeMap<&str, String> = BTreeMap::new();
-    for file in files {
-        if file.path.starts_with("crates/") && file.path.contains("/src/") && file.path.ends_with(".rs") {
-            for (code, line) in codes(&file.text) {
-                used.entry(code)
-                    .or_insert_with(|| format!("{}:{line}", file.path));
-            }
+    for (path, text) in sources {
+        for (code, line) in literals(text).filter(|(code, _)| is_code(code) && areas.contains(area(code))) {
+            used.entry(code).or_insert_with(|| format!("{path}:{line}"));
         }
     }
     let pages: BTreeSet<&str> = error_index::pages(files).map(|(code, _)| code).collect();
@@ -55,32 +75,29 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Finding> {
     findings
 }
 
-/// The codes in a source file with their lines; what stands in its test module does not count.
-fn codes(text: &str) -> Vec<(&str, usize)> {
-    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
-    let mut codes = Vec::new();
-    for call in CALLS {
-        for (at, _) in text.match_indices(call) {
-            codes.extend(leading_literal(&text[at + call.len()..]).map(|code| (code, at)));
-        }
-    }
-    for (at, _) in text.match_indices(METHOD) {
-        // Until the next function; what is between in quotation marks is a code or is not shaped like one.
-        let body = &text[at + METHOD.len()..];
-        let body = body.split("fn ").next().unwrap_or(body);
-        codes.extend(body.split('"').skip(1).step_by(2).map(|literal| (literal, at)));
-    }
-    let mut found: Vec<_> = codes
-        .into_iter()
-        .filter(|(code, _)| is_code(code))
-        .map(|(code, at)| (code, text[..at].matches('\n').count() + 1))
-        .collect();
-    found.sort_unstable();
-    found
+/// Code that ships: what stands in test modules does not count.
+fn source(file: &SourceFile) -> Option<(&str, &str)> {
+    let path = file.path.as_str();
+    let ships = path.starts_with("crates/") && path.contains("/src/") && path.ends_with(".rs");
+    let tests = path.ends_with("/tests.rs") || path.contains("/tests/");
+    let text = file
+        .text
+        .split("\n#[cfg(test)]\nmod ")
+        .next()
+        .unwrap_or(&file.text);
+    (ships && !tests).then_some((path, text))
 }
 
-fn leading_literal(rest: &str) -> Option<&str> {
-    rest.trim_start().strip_prefix('"')?.split('"').next()
+/// What stands between quotation marks on one line, with the line; comments left out.
+fn literals(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .flat_map(|(number, line)| line.split('"').skip(1).map(move |literal| (literal, number + 1)))
+}
+
+fn area(code: &str) -> &str {
+    code.split('.').next().unwrap_or(code)
 }
 
 /// `area.cause`, lower case with hyphens.
@@ -92,7 +109,7 @@ fn is_code(text: &str) -> bool {
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     text.split_once('.')
-        .is_some_and(|(area, cause)| word(area) && word(cause))
+        .is_some_and(|(area, cause)| word(area) && word(cause) && !EXTENSIONS.contains(&cause))
 }
 
 #[cfg(test)]
@@ -102,19 +119,16 @@ mod tests {
 
     const SOURCE: &str = "
 fn a() { Diagnostic::error(\"spec.unknown-key\", format!(\"{x}\")); }
-fn b() {
-    Diagnostic::warning(
-        \"spec.deprecated\",
-        \"old\",
-    );
+fn b(&self) {
+    let (code, help) = match self {
+        Self::Locked => (\"store.locked\", \"cutover status\"),
+        Self::Gone => (
+            \"store.gone\",
+            open(\"store.json\"),
+        ),
+    };
 }
-fn code(&self) -> &'static str {
-    match self {
-        Self::Locked => \"store.locked\",
-        Self::Gone => \"store.gone\",
-    }
-}
-fn c() { tracing::error!(\"not.a-code\"); other(\"neither.this\") }
+// \"spec.commented\"
 
 #[cfg(test)]
 mod tests {
@@ -123,17 +137,21 @@ mod tests {
 ";
 
     #[test]
-    fn codes_are_found_where_they_are_given() {
-        let found: Vec<_> = codes(SOURCE).into_iter().map(|(code, _)| code).collect();
+    fn codes_are_found_by_their_areas() {
+        let helper = "fn c() { findings.error(\"spec.by-helper\", \"mail.example\") }\n";
+        let found = lines(&check(&files(&[
+            ("crates/a/src/helper.rs", helper),
+            ("crates/a/src/lib.rs", SOURCE),
+        ])));
+        let codes: Vec<_> = found
+            .iter()
+            .filter_map(|finding| finding.split('`').nth(1))
+            .collect();
         assert_eq!(
-            found,
-            [
-                "spec.deprecated",
-                "spec.unknown-key",
-                "store.gone",
-                "store.locked"
-            ]
+            codes,
+            ["spec.by-helper", "spec.unknown-key", "store.gone", "store.locked"]
         );
+        assert!(found[3].starts_with("crates/a/src/lib.rs:5: "), "{found:?}");
     }
 
     #[test]
