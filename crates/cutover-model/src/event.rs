@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, InstanceId, PlanId, RevisionId, Step, StepId, Timestamp, UpgradeKind, UpgradePhase,
-    Verdict, Version, WaitingOn,
+    Generation, InstanceId, PlanId, RevisionId, Step, StepId, Timestamp, UpgradeKind, UpgradePhase, Verdict,
+    Version, WaitingOn,
 };
 
 /// The engine's own version, recorded so that a newer engine knows what it continues.

@@ -30,18 +30,14 @@ pub use digest::Digest;
 pub use event::{Command, ENGINE_VERSION, Event, Outcome, Progress, Record};
 pub use exit::ExitCode;
 pub use ids::{
-    Fence, Generation, InstanceId, InvalidRevisionId, PlanId, ReleaseId, RevisionId, StepId,
-    StoreId, UpgradeId,
+    Fence, Generation, InstanceId, InvalidRevisionId, PlanId, ReleaseId, RevisionId, StepId, StoreId,
+    UpgradeId,
 };
 pub use instance::{Instance, InstanceState};
 pub use migration::{AppliedMigration, DatabaseState, Migration, MigrationId};
 pub use names::{ApplicationName, DatabaseName, EnvironmentName, InvalidName, ServiceName};
-pub use phase::{
-    MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict,
-};
-pub use plan::{
-    Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack,
-};
+pub use phase::{MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict};
+pub use plan::{Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack};
 pub use report::{Note, PlanReport};
 pub use routes::{Endpoint, RouteTable, RoutedRevision, ServiceRoute};
 pub use span::{InvalidSpan, Span};

@@ -91,8 +91,6 @@ impl DatabaseState {
     /// Whether a migration is recorded as applied, whole.
     #[must_use]
     pub fn has(&self, id: &MigrationId) -> bool {
-        self.applied
-            .iter()
-            .any(|done| done.id == *id && done.complete)
+        self.applied.iter().any(|done| done.id == *id && done.complete)
     }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration,
-    PlanId, PlanReport, ReleaseId, RevisionId, ServiceName, Span, Stage, StepId, StrategyKind,
-    UpgradeKind, Version,
+    AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration, PlanId,
+    PlanReport, ReleaseId, RevisionId, ServiceName, Slot, Span, Stage, StepId, StrategyKind, UpgradeKind,
+    Version,
 };
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.
@@ -222,6 +222,8 @@ pub struct ServiceChange {
     pub replicas: u32,
     /// Where its clients connect; none for a worker.
     pub listen: Option<String>,
+    /// The blue-green slot of `to`.
+    pub slot: Option<Slot>,
 }
 
 /// Choices that hold for the whole execution.
@@ -258,8 +260,9 @@ pub struct Plan {
     pub release: ReleaseId,
     /// Its version.
     pub to: Version,
-    /// Digest of the observed state it was made from: if the world moved, execution refuses.
-    pub bound_to: Digest,
+    /// The observed state it was made from, a line a fact: if one is another when it is executed, execution refuses
+    /// and shows which.
+    pub basis: Vec<String>,
     /// The state of instances and traffic it starts from.
     pub initial: Desired,
     /// The services, in dependency order.

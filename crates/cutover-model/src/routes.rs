@@ -67,7 +67,6 @@ impl RouteTable {
     /// The share of a revision; none when it is not routed.
     #[must_use]
     pub fn weight(&self, id: &RevisionId) -> Weight {
-        self.revision(id)
-            .map_or(Weight::NONE, |routed| routed.weight)
+        self.revision(id).map_or(Weight::NONE, |routed| routed.weight)
     }
 }

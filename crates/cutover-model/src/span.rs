@@ -9,18 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A length of time in whole milliseconds; written `500ms`, `30s`, `5m`, `1h30m`, `24h`, `7d`.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    JsonSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("format" = "cutover-duration", "pattern" = "^(0|([0-9]+(d|h|m|s|ms))+)$"))]
@@ -128,20 +117,13 @@ impl FromStr for Span {
             return Ok(Self::ZERO);
         }
         while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .ok_or_else(refuse)?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
             let number: u64 = rest[..digits].parse().map_err(|_| refuse())?;
             rest = &rest[digits..];
-            let letters = rest
-                .find(|c: char| c.is_ascii_digit())
-                .unwrap_or(rest.len());
+            let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
             let unit = &rest[..letters];
             rest = &rest[letters..];
-            let (_, size) = UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or_else(refuse)?;
+            let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?;
             let add = number.checked_mul(*size).ok_or_else(refuse)?;
             total = total.checked_add(add).ok_or_else(refuse)?;
         }
@@ -180,16 +162,7 @@ mod tests {
         }
         assert_eq!(Span::from_hours(24).to_string(), "1d");
         assert_eq!(Span::from_hours(36).to_string(), "36h");
-        for bad in [
-            "",
-            "5",
-            "m",
-            "5 m",
-            "-5m",
-            "5x",
-            "1.5h",
-            "99999999999999999999d",
-        ] {
+        for bad in ["", "5", "m", "5 m", "-5m", "5x", "1.5h", "99999999999999999999d"] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?}");
         }
     }

@@ -1,8 +1,7 @@
 //! Databases: history, migrations, backups.
 
 use cutover_model::{
-    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, Span, UpgradeId,
-    Version,
+    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, Span, UpgradeId, Version,
 };
 
 use crate::PortError;

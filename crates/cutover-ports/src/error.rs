@@ -58,11 +58,8 @@ impl PortError {
     #[must_use]
     pub fn stale(what: &str) -> Self {
         Self::refused(
-            Diagnostic::error(
-                "fence.stale",
-                format!("{what} belongs to a newer controller"),
-            )
-            .help("cutover status"),
+            Diagnostic::error("fence.stale", format!("{what} belongs to a newer controller"))
+                .help("cutover status"),
         )
     }
 

@@ -4,6 +4,7 @@
 //! [`PortError`] is either *definitely not done* or *unknown*. Who implements a port reads back before it answers `Ok`.
 //! No adapter is known here.
 
+mod checks;
 mod clock;
 mod database;
 mod error;
@@ -13,13 +14,12 @@ mod smoke;
 mod store;
 mod target;
 
+pub use checks::{Check, Checks};
 pub use clock::Clock;
 pub use database::{BackupReport, Backups, Databases, MigrateOptions, MigrationReport};
 pub use error::{Certainty, PortError};
 pub use metrics::MetricSource;
 pub use router::{InFlight, RouteAck, Router, RouterState};
 pub use smoke::{SmokeFailure, SmokeTester};
-pub use store::{
-    Append, Holder, Lease, LeaseError, Promotion, Stable, Store, StoreError, UpgradeHead,
-};
-pub use target::{RevisionSpec, Target};
+pub use store::{Append, Holder, Lease, LeaseError, Promotion, Stable, Store, StoreError, UpgradeHead};
+pub use target::{RevisionSpec, Revisions, Target};

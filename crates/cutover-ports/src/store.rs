@@ -1,8 +1,8 @@
 //! The state that survives: releases, plans, journals, leases.
 
 use cutover_model::{
-    Diagnostic, Event, Fence, Generation, Plan, Record, ReleaseId, Span, StoreId, Timestamp,
-    UpgradeId, UpgradePhase, Version,
+    Diagnostic, Event, Fence, Generation, Plan, Record, ReleaseId, Span, StoreId, Timestamp, UpgradeId,
+    UpgradePhase, Version,
 };
 use cutover_spec::Release;
 use serde::{Deserialize, Serialize};
@@ -145,8 +145,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Lease, LeaseError>;
 
     /// Prolongs the lease.
-    async fn renew(&self, fence: &Fence, now: Timestamp, length: Span)
-    -> Result<Lease, LeaseError>;
+    async fn renew(&self, fence: &Fence, now: Timestamp, length: Span) -> Result<Lease, LeaseError>;
 
     /// Gives the lease back; the generation stays.
     async fn release_lease(&self, fence: &Fence) -> Result<(), LeaseError>;

@@ -34,13 +34,20 @@ pub trait Target: Send + Sync {
     async fn observe(&self) -> Result<Vec<Instance>, PortError>;
 
     /// At least `replicas` instances of the revision exist (in whatever state). Never removes one. Idempotent.
-    async fn ensure(
-        &self,
-        fence: &Fence,
-        spec: &RevisionSpec,
-        replicas: u32,
-    ) -> Result<(), PortError>;
+    async fn ensure(&self, fence: &Fence, spec: &RevisionSpec, replicas: u32) -> Result<(), PortError>;
 
     /// The instance is gone: asked to end, then made to after its grace, and not started again. Gone already is `Ok`.
     async fn remove(&self, fence: &Fence, instance: &InstanceId) -> Result<(), PortError>;
+}
+
+/// What revisions are made of, from stored releases, with secrets resolved by the process that acts.
+#[async_trait::async_trait]
+pub trait Revisions: Send + Sync {
+    /// What is needed to start instances of the revision.
+    async fn spec(
+        &self,
+        revision: &RevisionId,
+        track: Track,
+        slot: Option<Slot>,
+    ) -> Result<RevisionSpec, PortError>;
 }

@@ -1,0 +1,262 @@
+//! Acts: done once, with an intent before and an outcome after.
+
+use cutover_model::{
+    Action, DatabaseName, Diagnostic, Event, Migration, MigrationPhase, Outcome, RevisionId, Severity, Smoke,
+    StepId, WaitingOn,
+};
+use cutover_plan::Observation;
+use cutover_ports::{Certainty, Check, MigrateOptions, PortError, Promotion};
+
+use crate::EngineError;
+use crate::engine::{Engine, Tick, databases_of};
+
+impl Engine {
+    /// Carries an act out and journals its outcome.
+    pub(crate) async fn perform(&mut self, id: StepId, seen: &Observation) -> Result<Tick, EngineError> {
+        let Some(step) = self.state.step(&self.plan).filter(|step| step.id == id).cloned() else {
+            return Ok(Tick::Moved);
+        };
+        let result = match &step.action {
+            Action::Preflight => self.preflight(seen).await,
+            Action::Backup { database } => self.backup(database).await,
+            Action::Migrate { database, migrations } => self.migrate(database, migrations).await,
+            Action::Reopen { migrations, .. } => self.reopen(migrations).await,
+            Action::Smoke { revision, tests } => self.smoke(revision, tests, seen).await,
+            Action::Promote => return self.promote(id).await,
+            Action::Hold { .. }
+            | Action::Analyze { .. }
+            | Action::Pause { .. }
+            | Action::Approve { .. }
+            | Action::Soak { .. } => return Ok(Tick::Moved),
+        };
+        self.settle(id, result).await
+    }
+
+    /// Journals how an act ended; one that may work later by itself is waited for.
+    pub(crate) async fn settle(
+        &mut self,
+        id: StepId,
+        result: Result<String, PortError>,
+    ) -> Result<Tick, EngineError> {
+        let outcome = match result {
+            Ok(detail) => Outcome::Done { detail },
+            Err(error) if error.is_stale() => return Err(EngineError::Fenced(self.fence.generation)),
+            Err(error) if error.certainty == Certainty::Unknown => Outcome::Unknown {
+                error: error.to_string(),
+            },
+            Err(error) if error.transient => return self.wait_for(&error).await,
+            Err(error) => Outcome::DefinitelyNot {
+                error: error.to_string(),
+                code: error.diagnostic.code,
+            },
+        };
+        self.append(&[Event::Outcome { step: id, outcome }]).await?;
+        Ok(Tick::Moved)
+    }
+
+    /// Waits for something that may work later.
+    pub(crate) async fn wait_for(&mut self, error: &PortError) -> Result<Tick, EngineError> {
+        let now = self.world.clock.now();
+        let deadline = self.state.step(&self.plan).and_then(|step| step.deadline);
+        let since = match self.state.doing {
+            cutover_plan::Doing::Running { since, .. } => since,
+            _ => now,
+        };
+        self.wait(WaitingOn {
+            what: format!("another try: {error}"),
+            since: now,
+            until: deadline.map(|span| span.after(since)),
+            then: "it is tried again until then".to_owned(),
+        })
+        .await
+    }
+
+    /// A checklist that changes nothing. One line a check, all of them, so that everything that is wrong is seen at once.
+    async fn preflight(&self, seen: &Observation) -> Result<String, PortError> {
+        let mut checks = vec![
+            Check {
+                name: format!("{} instances observed", seen.instances.len()),
+                problem: None,
+            },
+            Check {
+                name: "the lease is held".to_owned(),
+                problem: None,
+            },
+        ];
+        for name in databases_of(&self.plan) {
+            let found = self.world.databases.check(&name).await;
+            let problem = found.into_iter().find(|one| one.severity == Severity::Error);
+            checks.push(Check {
+                name: format!("database {name}: reachable, its history as planned"),
+                problem,
+            });
+        }
+        for revision in self.plan.services.iter().filter_map(|change| change.to.as_ref()) {
+            let problem = match self.retired(revision).await {
+                Ok(None) => None,
+                Ok(Some(problem)) => Some(problem),
+                Err(error) => return Err(error),
+            };
+            checks.push(Check {
+                name: format!("{} {} is not retired", revision.service, revision.version),
+                problem,
+            });
+        }
+        checks.extend(self.world.checks.run(&self.plan).await);
+        let problems: Vec<&Diagnostic> = checks.iter().filter_map(|check| check.problem.as_ref()).collect();
+        match problems.split_first() {
+            None => Ok(format!("{} checks", checks.len())),
+            Some((first, rest)) => {
+                let all = std::iter::once(*first).chain(rest.iter().copied());
+                let text = all.map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let mut together = (*first).clone();
+                together.message = text;
+                Err(PortError::refused(together))
+            }
+        }
+    }
+
+    /// I11: a version that a contract has retired is not started again.
+    pub(crate) async fn retired(&self, revision: &RevisionId) -> Result<Option<Diagnostic>, PortError> {
+        for name in databases_of(&self.plan) {
+            let seen = self.world.databases.observe(&name).await?;
+            if let Some(bound) = seen.retired_below
+                && revision.version < bound
+            {
+                return Ok(Some(
+                    Diagnostic::error(
+                        "revision.retired",
+                        format!(
+                            "{} {} cannot be started: {name} has retired versions below {bound}",
+                            revision.service, revision.version
+                        ),
+                    )
+                    .help("cutover migrate status"),
+                ));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn backup(&self, database: &DatabaseName) -> Result<String, PortError> {
+        let made = self.world.backups.create(&self.fence, database, &self.id).await?;
+        Ok(format!("{}, verified", size(made.bytes)))
+    }
+
+    async fn migrate(&self, database: &DatabaseName, migrations: &[Migration]) -> Result<String, PortError> {
+        let bound = migrations
+            .iter()
+            .filter(|one| one.phase == MigrationPhase::Contract)
+            .filter_map(|one| one.retires.as_ref())
+            .max();
+        if let Some(bound) = bound {
+            // Before the first statement: from now on nobody starts an older version.
+            self.world
+                .databases
+                .retire_below(&self.fence, database, bound)
+                .await?;
+        }
+        let options = MigrateOptions {
+            release: self.plan.to.clone(),
+            upgrade: Some(self.id.clone()),
+            by: "cutover".to_owned(),
+        };
+        let mut rows = 0u64;
+        let mut took = 0u64;
+        let mut counted = false;
+        for migration in migrations {
+            let report = self.world.databases.up(&self.fence, migration, &options).await?;
+            took += report.took.as_millis();
+            if let Some(changed) = report.rows {
+                rows += changed;
+                counted = true;
+            }
+        }
+        let names = migrations
+            .iter()
+            .map(|one| one.id.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let backfill = migrations.iter().all(|one| one.phase == MigrationPhase::Backfill);
+        Ok(if backfill && counted {
+            format!("{names}: {rows} rows in {took} ms, verified")
+        } else {
+            format!("{names} in {took} ms")
+        })
+    }
+
+    async fn reopen(&self, migrations: &[Migration]) -> Result<String, PortError> {
+        for migration in migrations {
+            self.world.databases.reopen(&self.fence, migration).await?;
+        }
+        Ok(format!("{} pending again", migrations.len()))
+    }
+
+    async fn smoke(
+        &self,
+        revision: &RevisionId,
+        tests: &[Smoke],
+        seen: &Observation,
+    ) -> Result<String, PortError> {
+        let mut passed = 0u32;
+        let mut asked = 0u32;
+        for instance in seen.of(revision).filter(|one| one.is_ready()) {
+            let Some(address) = &instance.address else {
+                continue;
+            };
+            asked += 1;
+            for test in tests {
+                if let Err(failure) = self.world.smoke.run(address, test).await {
+                    return Err(PortError::refused(
+                        Diagnostic::error(
+                            "smoke.failed",
+                            format!(
+                                "{} {}: GET {}: {}",
+                                revision.service, revision.version, test.get, failure.0
+                            ),
+                        )
+                        .help("cutover logs"),
+                    ));
+                }
+                passed += 1;
+            }
+        }
+        if asked == 0 {
+            return Err(PortError::transient(Diagnostic::error(
+                "smoke.nobody",
+                format!(
+                    "no ready instance of {} {} to test",
+                    revision.service, revision.version
+                ),
+            )));
+        }
+        Ok(format!("{passed} of {passed}"))
+    }
+
+    /// Outcome and record in one transaction: there is no moment in between.
+    async fn promote(&mut self, id: StepId) -> Result<Tick, EngineError> {
+        let promotion = Promotion {
+            release: self.plan.release.clone(),
+            version: self.plan.to.clone(),
+        };
+        let detail = format!("{} recorded", self.plan.to);
+        self.append_with(
+            &[Event::Outcome {
+                step: id,
+                outcome: Outcome::Done { detail },
+            }],
+            Some(&promotion),
+        )
+        .await?;
+        Ok(Tick::Moved)
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

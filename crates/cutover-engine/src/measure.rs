@@ -1,0 +1,73 @@
+//! Measurements: counters in, an assessment into the journal.
+
+use cutover_analysis::{AnalysisState, Mode, Reading, measure};
+use cutover_model::{AnalysisTemplate, Event, RevisionId};
+use cutover_plan::AnalysisNote;
+
+use crate::EngineError;
+use crate::engine::{Engine, Tick};
+
+impl Engine {
+    /// Takes one reading of an analysis. What ends a measurement is journalled; looks in between are kept in memory only,
+    /// because all they hold is counted again after a restart.
+    pub(crate) async fn measure(
+        &mut self,
+        name: String,
+        template: &AnalysisTemplate,
+        candidate: &RevisionId,
+        stable: Option<&RevisionId>,
+        inline: bool,
+    ) -> Result<Tick, EngineError> {
+        let note = self.state.analyses.get(&name);
+        let state: AnalysisState = note
+            .and_then(|note| serde_json::from_str(&note.state).ok())
+            .unwrap_or_default();
+        let reading = self.reading(candidate, stable).await;
+        let mode = if inline { Mode::Inline } else { Mode::Background };
+        let first = note.is_none();
+        let now = self.world.clock.now();
+        let (state, seen) = measure(template, mode, state, reading, now);
+        let state = serde_json::to_string(&state).unwrap_or_default();
+        if first || seen.measured || seen.verdict.is_some() {
+            self.append(&[Event::Measured {
+                analysis: name,
+                verdict: seen.verdict,
+                because: seen.because,
+                requests: seen.requests,
+                errors: seen.errors,
+                hard: seen.hard,
+                next: seen.next,
+                state,
+            }])
+            .await?;
+        } else {
+            let note = AnalysisNote {
+                at: now,
+                next: seen.next,
+                verdict: None,
+                because: seen.because,
+                requests: seen.requests,
+                errors: seen.errors,
+                hard: seen.hard,
+                state,
+            };
+            self.state.analyses.insert(name, note);
+        }
+        Ok(Tick::Moved)
+    }
+
+    async fn reading(&self, candidate: &RevisionId, stable: Option<&RevisionId>) -> Result<Reading, String> {
+        let metrics = &self.world.metrics;
+        let said = |error: cutover_ports::PortError| error.to_string();
+        let stable = match stable {
+            Some(stable) => Some(metrics.counters(stable).await.map_err(said)?),
+            None => None,
+        };
+        let weight = self.state.desired.weight(candidate);
+        Ok(Reading {
+            candidate: metrics.counters(candidate).await.map_err(said)?,
+            stable,
+            candidate_share: f64::from(weight.parts()) / 10_000.0,
+        })
+    }
+}

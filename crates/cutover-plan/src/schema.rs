@@ -1,0 +1,257 @@
+//! What a plan does to the databases.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version};
+use cutover_spec::{ContractAfter, Release};
+
+/// The schema side of an upgrade.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SchemaWork {
+    /// Contracts of earlier releases that run before anything else: the old version lives with them.
+    pub(crate) overdue: Vec<(DatabaseName, Vec<Migration>)>,
+    /// Expands and backfills in the order of their numbers; neighbours of one phase are one step.
+    pub(crate) before: Vec<(DatabaseName, MigrationPhase, Vec<Migration>)>,
+    /// Contracts that run at the end.
+    pub(crate) contract: Vec<(DatabaseName, Vec<Migration>)>,
+    /// Contracts that stay pending.
+    pub(crate) pending: Vec<Migration>,
+    /// What stands against it.
+    pub(crate) problems: Vec<Diagnostic>,
+    /// The report's part.
+    pub(crate) report: Vec<(String, Vec<Note>)>,
+}
+
+impl SchemaWork {
+    /// Whether anything is to be applied.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.overdue.is_empty() && self.before.is_empty() && self.contract.is_empty()
+    }
+
+    /// The databases that are changed, in order, without repetition.
+    pub(crate) fn databases(&self) -> Vec<DatabaseName> {
+        let mut names: Vec<DatabaseName> = self.overdue.iter().map(|(name, _)| name.clone()).collect();
+        names.extend(self.before.iter().map(|(name, _, _)| name.clone()));
+        names.extend(self.contract.iter().map(|(name, _)| name.clone()));
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// When the contracts that could run are to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contracts {
+    /// By the spec's `contract.after`.
+    By(ContractAfter),
+    /// All that can, now: `cutover migrate contract`.
+    Now,
+    /// None: the way back runs no migration.
+    Never,
+}
+
+/// Sorts the pending migrations of a release into before, after and not yet.
+pub(crate) fn schema_work(
+    target: &Release,
+    current: Option<&Version>,
+    databases: &BTreeMap<DatabaseName, DatabaseState>,
+    contracts: Contracts,
+) -> SchemaWork {
+    let mut work = SchemaWork::default();
+    for (name, migrations) in &target.migrations {
+        let Some(seen) = databases.get(name) else {
+            work.problems.push(
+                Diagnostic::error(
+                    "plan.database-unreachable",
+                    format!("database {name} could not be observed"),
+                )
+                .help("cutover migrate status"),
+            );
+            continue;
+        };
+        one_database(
+            &mut work,
+            name,
+            migrations,
+            seen,
+            (&target.version, current),
+            contracts,
+        );
+    }
+    work
+}
+
+fn one_database(
+    work: &mut SchemaWork,
+    name: &DatabaseName,
+    migrations: &[Migration],
+    seen: &DatabaseState,
+    (to, from): (&Version, Option<&Version>),
+    contracts: Contracts,
+) {
+    let mut notes = Vec::new();
+    let mut overdue = Vec::new();
+    let mut contract = Vec::new();
+    let highest = seen
+        .applied
+        .iter()
+        .filter(|done| done.complete && done.phase != MigrationPhase::Contract)
+        .map(|done| done.id.number)
+        .max();
+    for migration in migrations {
+        let id = migration.id.to_string();
+        if let Some(done) = seen
+            .applied
+            .iter()
+            .find(|done| done.id == migration.id && done.complete)
+        {
+            if done.checksum != migration.checksum {
+                work.problems.push(
+                    Diagnostic::error(
+                        "migrate.changed",
+                        format!("{name}: {id} was changed after it was applied"),
+                    )
+                    .note("applied", done.checksum.short())
+                    .note("file", migration.checksum.short())
+                    .help("cutover migrate validate"),
+                );
+            }
+            continue;
+        }
+        if contracts == Contracts::Never {
+            continue;
+        }
+        let why = migration.summary.clone().unwrap_or_default();
+        if migration.phase == MigrationPhase::Contract {
+            let bound = migration.retires.as_ref();
+            let lives = |version: Option<&Version>| match (bound, version) {
+                (Some(bound), Some(version)) => version >= bound,
+                _ => false,
+            };
+            let when = match contracts {
+                Contracts::Now if lives(from) => {
+                    contract.push(migration.clone());
+                    "once no older instance is left".to_owned()
+                }
+                Contracts::By(ContractAfter::NextUpgrade) if lives(from) => {
+                    overdue.push(migration.clone());
+                    "first: the current version lives with it".to_owned()
+                }
+                Contracts::By(ContractAfter::Duration(span)) if lives(Some(to)) => {
+                    contract.push(migration.clone());
+                    format!("{span} after the old version is gone; then no way back")
+                }
+                _ => {
+                    work.pending.push(migration.clone());
+                    waits_for(migration, contracts)
+                }
+            };
+            let mark = if work.pending.iter().any(|one| one.id == migration.id) {
+                '·'
+            } else {
+                '+'
+            };
+            notes.push(Note::new(mark, id, "contract", join(&when, &why)));
+            continue;
+        }
+        if contracts == Contracts::Now {
+            continue;
+        }
+        if highest.is_some_and(|highest| migration.id.number < highest) {
+            work.problems.push(
+                Diagnostic::error(
+                    "migrate.out-of-order",
+                    format!("{name}: {id} is not applied, but later ones are"),
+                )
+                .note("applied", format!("up to {}", highest.unwrap_or_default()))
+                .help(format!(
+                    "cutover migrate new {} --phase {}",
+                    migration.id.name, migration.phase
+                )),
+            );
+            continue;
+        }
+        match work.before.last_mut() {
+            Some((database, phase, list)) if database == name && *phase == migration.phase => {
+                list.push(migration.clone());
+            }
+            _ => work
+                .before
+                .push((name.clone(), migration.phase, vec![migration.clone()])),
+        }
+        notes.push(Note::new('+', id, migration.phase.word(), why));
+    }
+    if !overdue.is_empty() {
+        work.overdue.push((name.clone(), overdue));
+    }
+    if !contract.is_empty() {
+        work.contract.push((name.clone(), contract));
+    }
+    if !notes.is_empty() {
+        work.report.push((heading(name, seen), notes));
+    }
+}
+
+fn waits_for(migration: &Migration, contracts: Contracts) -> String {
+    let bound = migration
+        .retires
+        .as_ref()
+        .map_or_else(String::new, |bound| format!("no instance below {bound}, then "));
+    match contracts {
+        Contracts::By(ContractAfter::NextUpgrade) => format!("waits for: {bound}the next upgrade"),
+        _ => format!("waits for: {bound}`cutover migrate contract`"),
+    }
+}
+
+fn join(when: &str, why: &str) -> String {
+    if why.is_empty() {
+        when.to_owned()
+    } else {
+        format!("{why}; {when}")
+    }
+}
+
+fn heading(name: &DatabaseName, seen: &DatabaseState) -> String {
+    let size = seen
+        .size
+        .filter(|bytes| *bytes > 0)
+        .map(|bytes| format!(", {}", size_words(bytes)));
+    if seen.server.is_empty() {
+        name.to_string()
+    } else {
+        format!("{name} ({}{})", seen.server, size.unwrap_or_default())
+    }
+}
+
+/// A size as people say it, in decimal units: `214 MB`, `2.1 GB`.
+fn size_words(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [
+        ("TB", 1_000_000_000_000),
+        ("GB", 1_000_000_000),
+        ("MB", 1_000_000),
+        ("kB", 1_000),
+    ];
+    for (unit, size) in UNITS {
+        if bytes >= size {
+            let tenths = bytes / (size / 10);
+            return if tenths >= 100 || tenths % 10 == 0 {
+                format!("{} {unit}", tenths / 10)
+            } else {
+                format!("{}.{} {unit}", tenths / 10, tenths % 10)
+            };
+        }
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size_words(999), "999 B");
+        assert_eq!(size_words(2_140_000_000), "2.1 GB");
+        assert_eq!(size_words(214_000_000), "214 MB");
+    }
+}

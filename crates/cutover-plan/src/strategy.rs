@@ -1,0 +1,450 @@
+//! The strategies as lists of states. Each ends with the candidate serving everything; what follows is the same for all.
+
+use cutover_model::{Action, AnalysisTemplate, Guard, Span, Stage, StepId, Undo, Weight};
+use cutover_spec::{BlueGreen, Canary, CanaryStep, InlineAnalysis, Rolling, Strategy};
+
+use crate::shape::{Shape, Share, instances};
+use crate::{Split, canary_replicas, rolling_batches, split};
+
+/// Words for the way back while the old revision still has its instances.
+const SHIFT_BACK: &str = "weight 0, drain, remove the candidate; nothing is lost";
+
+/// What comes after the last shift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// How long the old revision is kept, in observed healthy time.
+    pub(crate) soak: Span,
+}
+
+/// Writes the launch and the shifts.
+pub(crate) fn write(shape: &mut Shape<'_>, strategy: &Strategy, first: bool) -> Tail {
+    if first {
+        // Nothing serves yet: there is nobody to compare with and nothing to lose.
+        blue_green(
+            shape,
+            &BlueGreen {
+                scale_down_delay: Span::ZERO,
+                ..BlueGreen::default()
+            },
+        );
+        return Tail { soak: Span::ZERO };
+    }
+    match strategy {
+        Strategy::BlueGreen(how) => {
+            blue_green(shape, how);
+            Tail {
+                soak: how.scale_down_delay,
+            }
+        }
+        Strategy::Canary(how) => {
+            canary(shape, how);
+            Tail {
+                soak: how.scale_down_delay,
+            }
+        }
+        Strategy::Rolling(how) => {
+            rolling(shape, how);
+            Tail {
+                soak: how.scale_down_delay,
+            }
+        }
+        Strategy::Recreate(_) => {
+            recreate(shape);
+            Tail { soak: Span::ZERO }
+        }
+    }
+}
+
+/// Back to an older release: full capacity, tests, one switch. Nobody waits for a canary on the way back.
+pub(crate) fn write_rollback(shape: &mut Shape<'_>, strategy: &Strategy) -> Tail {
+    if matches!(strategy, Strategy::Recreate(_)) {
+        recreate(shape);
+    } else {
+        blue_green(
+            shape,
+            &BlueGreen {
+                scale_down_delay: Span::ZERO,
+                ..BlueGreen::default()
+            },
+        );
+    }
+    Tail { soak: Span::ZERO }
+}
+
+fn launched(shape: &mut Shape<'_>, replicas: impl Fn(&crate::shape::Mover) -> u32) {
+    let state = shape.state(|mover| Share {
+        // A worker takes work as soon as it runs: it is launched when the others' traffic moves.
+        split: Split {
+            stable: mover.before,
+            candidate: if mover.routed { replicas(mover) } else { 0 },
+        },
+        weight: Weight::NONE,
+        out: false,
+    });
+    let count: u32 = shape
+        .movers
+        .iter()
+        .filter(|mover| mover.routed)
+        .map(&replicas)
+        .sum();
+    let title = format!("{}, {}", shape.names(), instances(count));
+    let back = shape.back("remove the candidate");
+    shape.hold(Stage::Launch, title, state, back);
+    shape.smoke();
+}
+
+fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
+    let preview = how.preview_replica_count;
+    launched(shape, |mover| preview.unwrap_or(mover.after).min(mover.after));
+    inline(shape, how.pre_promotion_analysis.as_ref(), "pre-promotion");
+    if preview.is_some() {
+        let full = shape.state(|mover| Share {
+            split: Split {
+                stable: mover.before,
+                candidate: if mover.routed { mover.after } else { 0 },
+            },
+            weight: Weight::NONE,
+            out: false,
+        });
+        let title = format!("{} to full size", shape.names());
+        let back = shape.back("remove the candidate");
+        shape.hold(Stage::Launch, title, full, back);
+    }
+    if !how.auto_promotion_enabled {
+        let question = format!("switch to {}?", shape.names());
+        let back = shape.back("remove the candidate");
+        shape.push(
+            Stage::Approve,
+            question.clone(),
+            Action::Approve { question },
+            back,
+        );
+    }
+    all(shape);
+    inline(shape, how.post_promotion_analysis.as_ref(), "post-promotion");
+}
+
+/// Everything to the candidate, in one snapshot; workers change over here.
+fn all(shape: &mut Shape<'_>) {
+    let state = shape.state(|mover| Share {
+        split: Split {
+            stable: if mover.routed { mover.before } else { 0 },
+            candidate: mover.after,
+        },
+        weight: Weight::ALL,
+        out: false,
+    });
+    let title = format!("100 % to {}", shape.names());
+    let back = shape.back(SHIFT_BACK);
+    shape.hold(Stage::Shift, title, state, back);
+}
+
+fn canary(shape: &mut Shape<'_>, how: &Canary) {
+    let steps = how.effective_steps();
+    let mut scale: Option<u32> = None;
+    let mut weight: u8 = 0;
+    let first = steps
+        .iter()
+        .find_map(|step| match step {
+            CanaryStep::SetCanaryScale(scale) => Some(Size::Replicas(scale.replicas)),
+            CanaryStep::SetWeight(percent) if *percent > 0 => Some(Size::Percent(*percent)),
+            _ => None,
+        })
+        .unwrap_or(Size::Percent(100));
+    launched(shape, |mover| first.of(mover.after));
+    let begins = shape.next_id();
+    guard(
+        shape,
+        how.analysis.as_ref(),
+        Some(cutover_spec::default_analysis()),
+        StepId(begins.0 - 1),
+    );
+    for step in &steps {
+        match step {
+            CanaryStep::SetCanaryScale(wanted) => {
+                scale = Some(wanted.replicas);
+                let title = format!("{}, {}", shape.names(), instances(wanted.replicas));
+                share(shape, Stage::Launch, title, weight, scale);
+            }
+            CanaryStep::SetWeight(percent) => {
+                weight = *percent;
+                let title = format!("{percent} % to {}", shape.names());
+                share(shape, Stage::Shift, title, weight, scale);
+            }
+            CanaryStep::Pause(pause) => {
+                let title = pause
+                    .duration
+                    .map_or_else(|| "until promoted".to_owned(), |span| span.to_string());
+                shape.about_ms += pause.duration.map_or(0, Span::as_millis);
+                let back = shape.back(if weight == 0 {
+                    "remove the candidate"
+                } else {
+                    SHIFT_BACK
+                });
+                shape.push(
+                    Stage::Pause,
+                    title,
+                    Action::Pause {
+                        duration: pause.duration,
+                    },
+                    back,
+                );
+            }
+            CanaryStep::Analysis(which) => inline(shape, Some(which), "canary"),
+        }
+    }
+    all(shape);
+}
+
+/// How many instances a candidate starts with.
+#[derive(Debug, Clone, Copy)]
+enum Size {
+    Replicas(u32),
+    Percent(u8),
+}
+
+impl Size {
+    fn of(self, n: u32) -> u32 {
+        match self {
+            Self::Replicas(replicas) => replicas.min(n),
+            Self::Percent(percent) => canary_replicas(n, percent),
+        }
+    }
+}
+
+fn share(shape: &mut Shape<'_>, stage: Stage, title: String, percent: u8, scale: Option<u32>) {
+    let state = shape.state(|mover| {
+        let split = if mover.routed {
+            // With a scale of its own the candidate keeps it until there is more traffic than that.
+            let by_weight = canary_replicas(mover.after, percent);
+            let candidate = scale.map_or(by_weight, |fixed| {
+                fixed.min(mover.after).max(u32::from(percent > 0))
+            });
+            Split {
+                stable: mover.before,
+                candidate,
+            }
+        } else {
+            split(mover.after, percent)
+        };
+        Share {
+            split,
+            weight: Weight::percent(percent),
+            out: false,
+        }
+    });
+    let back = shape.back(SHIFT_BACK);
+    shape.hold(stage, title, state, back);
+}
+
+fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
+    let plans: Vec<Vec<Split>> = shape
+        .movers
+        .iter()
+        .map(|mover| {
+            let n = mover.before.max(mover.after);
+            let surge = how.max_surge.of_rounded_up(n);
+            let unavailable = how.max_unavailable.of_rounded_down(n);
+            rolling_batches(n, surge, unavailable)
+        })
+        .collect();
+    // Launched beside the old ones first, without requests, so that smoke tests see them before anybody does.
+    let first = |plans: &[Vec<Split>], index: usize| {
+        plans[index]
+            .iter()
+            .find(|batch| batch.candidate > 0)
+            .copied()
+            .unwrap_or(Split {
+                stable: 0,
+                candidate: 0,
+            })
+    };
+    let places: Vec<_> = shape.movers.iter().map(|mover| mover.service.clone()).collect();
+    let index =
+        |service: &cutover_model::ServiceName| places.iter().position(|one| one == service).unwrap_or(0);
+    let surges: Vec<u32> = shape
+        .movers
+        .iter()
+        .map(|mover| how.max_surge.of_rounded_up(mover.before.max(mover.after)))
+        .collect();
+    let state = shape.state(|mover| {
+        let place = index(&mover.service);
+        let batch = first(&plans, place);
+        let stable = if surges[place] == 0 {
+            mover.before.saturating_sub(batch.candidate)
+        } else {
+            mover.before
+        };
+        Share {
+            split: Split {
+                stable,
+                candidate: if mover.routed {
+                    batch.candidate.min(mover.after)
+                } else {
+                    0
+                },
+            },
+            weight: Weight::NONE,
+            out: false,
+        }
+    });
+    let count: u32 = shape
+        .movers
+        .iter()
+        .filter(|mover| mover.routed)
+        .map(|m| first(&plans, index(&m.service)).candidate)
+        .sum();
+    let title = format!("{}, {}", shape.names(), instances(count));
+    let back = shape.back("remove the candidate");
+    shape.hold(Stage::Launch, title, state, back);
+    shape.smoke();
+    let begins = shape.next_id();
+    guard(shape, how.analysis.as_ref(), None, StepId(begins.0 - 1));
+    // Service by service in dependency order; within one, batch by batch.
+    let movers = shape.movers.clone();
+    let mut done: Vec<Option<Split>> = vec![None; movers.len()];
+    for (place, mover) in movers.iter().enumerate() {
+        for batch in &plans[place] {
+            if batch.candidate == 0 {
+                continue;
+            }
+            done[place] = Some(*batch);
+            let launched = shape.now.clone();
+            let state = shape.state(|other| {
+                let at = index(&other.service);
+                match done[at] {
+                    Some(split) => Share {
+                        split: Split {
+                            stable: split.stable,
+                            candidate: split.candidate.min(other.after),
+                        },
+                        weight: Weight::share(split.candidate, split.candidate + split.stable),
+                        out: false,
+                    },
+                    // Not begun: as it was launched.
+                    None => Share {
+                        split: Split {
+                            stable: other.from.as_ref().map_or(0, |from| launched.replicas(from)),
+                            candidate: launched.replicas(&other.to),
+                        },
+                        weight: Weight::NONE,
+                        out: false,
+                    },
+                }
+            });
+            let title = format!(
+                "{} {}: {} new, {} old",
+                mover.service,
+                mover.to.version,
+                batch.candidate.min(mover.after),
+                batch.stable
+            );
+            let back =
+                shape.back("start the old ones again, weights back, remove the candidate; nothing is lost");
+            shape.hold(Stage::Shift, title, state, back);
+        }
+    }
+}
+
+fn recreate(shape: &mut Shape<'_>) {
+    shape.downtime = true;
+    let down = shape.state(|_| Share {
+        split: Split {
+            stable: 0,
+            candidate: 0,
+        },
+        weight: Weight::NONE,
+        out: true,
+    });
+    let back = shape.back("start the old version again");
+    let from = shape
+        .from
+        .as_ref()
+        .map_or_else(String::new, |from| format!(" {from}"));
+    shape.hold(
+        Stage::Shift,
+        format!("stop{from}; requests get 503 with Retry-After"),
+        down.clone(),
+        back.clone(),
+    );
+    let up = shape.state(|mover| Share {
+        split: Split {
+            stable: 0,
+            candidate: mover.after,
+        },
+        weight: Weight::NONE,
+        out: true,
+    });
+    let count: u32 = shape.movers.iter().map(|mover| mover.after).sum();
+    let title = format!("{}, {}", shape.names(), instances(count));
+    shape.hold_undone_by(Stage::Launch, title, up, down.clone(), back.clone());
+    shape.smoke();
+    let all = shape.state(|mover| Share {
+        split: Split {
+            stable: 0,
+            candidate: mover.after,
+        },
+        weight: Weight::ALL,
+        out: false,
+    });
+    let title = format!("100 % to {}", shape.names());
+    shape.hold_undone_by(Stage::Shift, title, all, down, back);
+}
+
+fn template(shape: &Shape<'_>, which: &InlineAnalysis) -> Option<AnalysisTemplate> {
+    shape.target.application.analysis.get(&which.template).cloned()
+}
+
+/// An analysis that the next step waits for, for each routed service.
+fn inline(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, when: &str) {
+    let Some((which, template)) = which.and_then(|which| Some((which, template(shape, which)?))) else {
+        return;
+    };
+    for mover in shape.movers.clone().into_iter().filter(|mover| mover.routed) {
+        let id = shape.next_id();
+        let name = format!("{when}:{}:{}:{id}", which.template, mover.service);
+        shape.about_ms +=
+            template.initial_delay.as_millis() + template.interval.as_millis() * u64::from(template.count);
+        let back = shape.back(SHIFT_BACK);
+        let action = Action::Analyze {
+            name,
+            template: template.clone(),
+            candidate: mover.to.clone(),
+            stable: mover.from.clone(),
+        };
+        let title = format!("{} of {}", which.template, mover.service);
+        shape.push_with(
+            Stage::Analysis,
+            title,
+            action,
+            None,
+            Undo::Nothing("it only measures".to_owned()),
+            back,
+        );
+    }
+}
+
+/// An analysis in the background, for each routed service, until the old revision is given up.
+fn guard(
+    shape: &mut Shape<'_>,
+    which: Option<&InlineAnalysis>,
+    fallback: Option<AnalysisTemplate>,
+    after: StepId,
+) {
+    let found = match which {
+        Some(which) => template(shape, which).map(|template| (which.template.clone(), template)),
+        None => fallback.map(|template| ("default".to_owned(), template)),
+    };
+    let Some((name, template)) = found else { return };
+    for mover in shape.movers.iter().filter(|mover| mover.routed) {
+        shape.guards.push(Guard {
+            name: format!("background:{name}:{}", mover.service),
+            template: template.clone(),
+            after,
+            // Put right when the last step that it covers is known.
+            until: after,
+            candidate: mover.to.clone(),
+            stable: mover.from.clone(),
+        });
+    }
+}
