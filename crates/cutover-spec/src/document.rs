@@ -3,10 +3,10 @@
 //! The typed values know nothing of places; this is what messages look them up in. It must not know what any key
 //! means: that is the schema's and the validation's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use cutover_model::{Diagnostic, Location};
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span as Range};
 
 /// More nodes than this come from aliases of aliases, not from a person.
 const MAX_NODES: usize = 100_000;
@@ -95,7 +95,7 @@ impl Document {
                 text,
                 serde_saphyr::granit_parser::options! { emit_comments: false },
             ),
-            anchors: HashMap::new(),
+            anchors: BTreeMap::new(),
             nodes: 0,
         };
         let root = reader.document()?;
@@ -225,13 +225,15 @@ fn without_password(line: &str) -> String {
 struct Reader<'a> {
     document: &'a Document,
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: BTreeMap<usize, (Node, usize)>,
     nodes: usize,
 }
 
 impl<'a> Reader<'a> {
     fn refuse(&self, mark: Mark, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error("spec.syntax", message).at(self.document.location(mark))
+        Diagnostic::error("spec.syntax", message)
+            .at(self.document.location(mark))
+            .help("cutover schema")
     }
 
     fn next(&mut self) -> Result<Option<(Event<'a>, Range)>, Diagnostic> {
@@ -259,22 +261,10 @@ impl<'a> Reader<'a> {
         let found = self.refuse(mark, format!("this is not YAML: {}", error.kind()));
         if tabs {
             found.label("YAML is indented with spaces, never with tabs")
+        } else if matches!(error.kind(), ErrorKind::MappingValueNotAllowed) {
+            found.label("a line above may lack its `:`, or this one a blank or a quote")
         } else {
             found
-        }
-    }
-
-    fn mark(&self, range: Range) -> Mark {
-        let (start, end) = (range.start, range.end);
-        let length = if end.line() == start.line() {
-            end.col().saturating_sub(start.col())
-        } else {
-            usize::MAX
-        };
-        Mark {
-            line: start.line().max(1),
-            column: start.col() + 1,
-            length: length.max(1),
         }
     }
 
@@ -285,7 +275,7 @@ impl<'a> Reader<'a> {
                 Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 _ if root.is_some() => {
                     return Err(self.refuse(
-                        self.mark(range),
+                        mark_of(range),
                         "a second document begins here: one file describes one application",
                     ));
                 }
@@ -299,7 +289,7 @@ impl<'a> Reader<'a> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
             return Err(self.refuse(
-                self.mark(range),
+                mark_of(range),
                 format!("more than {MAX_NODES} values, aliases counted as what they stand for"),
             ));
         }
@@ -313,7 +303,7 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, event: Event<'a>, range: Range) -> Result<Node, Diagnostic> {
         self.count(1, range)?;
-        let mark = self.mark(range);
+        let mark = mark_of(range);
         let (content, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (
                 Content::Scalar {
@@ -380,7 +370,8 @@ impl<'a> Reader<'a> {
                     format!("`{text}` stands twice in the same map"),
                 )
                 .at(self.document.location(key.mark))
-                .label(format!("first written on line {}", first.mark.line)));
+                .label(format!("first written on line {}", first.mark.line))
+                .help("cutover schema"));
             }
             entries.push(Entry {
                 key: text,
@@ -394,6 +385,21 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(entries)
+    }
+}
+
+/// The first line of a range.
+fn mark_of(range: Range) -> Mark {
+    let (start, end) = (range.start, range.end);
+    let length = if end.line() == start.line() {
+        end.col().saturating_sub(start.col())
+    } else {
+        usize::MAX
+    };
+    Mark {
+        line: start.line().max(1),
+        column: start.col() + 1,
+        length: length.max(1),
     }
 }
 

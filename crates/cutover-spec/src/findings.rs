@@ -51,8 +51,13 @@ impl<'a> Findings<'a> {
         place: fn(&Document, &str) -> Option<Location>,
     ) -> Entry<'_> {
         let (written, location) = self.place(path, place);
-        let mut finding = finding
-            .note("path", written.clone())
+        let mut finding = match self.environment {
+            // The place alone would not say that only this environment makes it wrong.
+            Some(name) if written == path => finding.note("environment", name.as_str()),
+            _ => finding,
+        };
+        finding = finding
+            .note("path", written)
             .help(format!("cutover schema {}", without_indices(path)));
         finding.location = location;
         // What an environment has in common with the rest of the file is said once.

@@ -72,8 +72,14 @@ fn tokens(text: &str) -> Vec<Token> {
             found.push(Token::Text(std::mem::take(&mut literal)));
         }
         let Some(end) = rest[at..].find('}') else {
+            // What follows the name may be a password: it is not repeated.
+            let name = rest[at + 2..]
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '_')))
+                .unwrap_or(rest.len() - at - 2);
+            let name = &rest[at + 2..at + 2 + name];
+            let name: Vec<&str> = name.splitn(3, ':').take(2).collect();
             found.push(Token::Invalid(InvalidReference {
-                text: rest[at..].to_owned(),
+                text: format!("${{{}", name.join(":")),
                 cause: "the closing `}` is missing".to_owned(),
                 meant: None,
             }));
@@ -232,6 +238,12 @@ mod tests {
             assert!(invalid[0].cause.contains(cause), "{text}: {}", invalid[0]);
             assert_eq!(invalid[0].meant.as_deref(), meant, "{text}");
         }
+    }
+
+    #[test]
+    fn an_open_reference_does_not_repeat_what_follows() {
+        let text = "postgres://${env:USER:hunter2@db/${env:PW";
+        assert_eq!(invalid_references(text)[0].text, "${env:USER");
     }
 
     #[test]

@@ -77,10 +77,10 @@ impl Shape<'_> {
 
     fn wrong_kind(&mut self, node: &Node, wanted: &str, path: &str) {
         let given = match &node.content {
-            _ if node.is_null() => "nothing",
-            Content::Scalar { .. } => "a single value",
-            Content::Sequence(_) => "a list",
-            Content::Mapping(_) => "a map",
+            _ if node.is_null() => "and is empty",
+            Content::Scalar { .. } => "not a single value",
+            Content::Sequence(_) => "not a list",
+            Content::Mapping(_) => "not a map",
         };
         let key = path
             .rsplit('.')
@@ -93,7 +93,7 @@ impl Shape<'_> {
             .or_else(|| Some(self.document.location(node.mark)));
         self.report(
             "spec.wrong-type",
-            format!("{key} must be {wanted}, not {given}"),
+            format!("{key} must be {wanted}, {given}"),
             at,
             path,
         );
@@ -171,6 +171,7 @@ impl Shape<'_> {
             let at = Some(self.document.location(entry.mark));
             self.report("spec.invalid-value", error.to_string(), at, path);
             self.label(name_meant(&entry.key));
+            self.help(crate::document::parent(path).unwrap_or_default());
         }
     }
 
@@ -219,7 +220,11 @@ impl Shape<'_> {
                     self.report("spec.wrong-type", message, at, path);
                     self.label(Some(format!("write `{text}: {{}}`")));
                 } else {
-                    let message = format!("`{text}` is not a kind of {}", bare(noun));
+                    let message = if names.is_empty() {
+                        format!("`{text}` is none of {}", spelling::listed(&words))
+                    } else {
+                        format!("`{text}` is not a kind of {}", bare(noun))
+                    };
                     self.report("spec.invalid-value", message, at, path);
                     self.label(spelling::suggestion(text, &all));
                 }

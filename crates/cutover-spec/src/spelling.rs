@@ -28,7 +28,7 @@ pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
 }
 
 /// "did you mean …?" for the nearest candidate, else all of them while they are few.
-pub(crate) fn suggestion<'a>(written: &str, candidates: &[&'a str]) -> Option<String> {
+pub(crate) fn suggestion(written: &str, candidates: &[&str]) -> Option<String> {
     if let Some(near) = nearest(written, candidates.iter().copied()) {
         return Some(format!("did you mean `{near}`?"));
     }

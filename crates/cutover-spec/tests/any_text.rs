@@ -62,6 +62,16 @@ const PIECES: &[&str] = &[
     "...\n",
 ];
 
+#[test]
+fn other_line_ends_and_a_byte_order_mark_are_read() {
+    let text = init_template("shop");
+    let windows = text.replace('\n', "\r\n");
+    let marked = format!("\u{feff}{text}");
+    let plain = parse_with_warnings("f", &text).unwrap();
+    assert_eq!(parse_with_warnings("f", &windows).unwrap(), plain);
+    assert_eq!(parse_with_warnings("f", &marked).unwrap(), plain);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -97,8 +107,17 @@ proptest! {
         if let Err(found) = parse_with_warnings("f", &text) {
             places_hold(&text, &found);
         }
-        references(&text);
-        let _ = resolve(&text, &|_| Some(String::new()));
-        let _ = schema_at(&text);
+        let known = references(&text).len();
+        let asked = std::cell::Cell::new(0);
+        let count = |_: &cutover_spec::Reference| {
+            asked.set(asked.get() + 1);
+            Some(String::new())
+        };
+        if resolve(&text, &count).is_ok() {
+            prop_assert_eq!(asked.get(), known);
+        }
+        if let Err(error) = schema_at(&text) {
+            prop_assert_eq!(error.code, "spec.unknown-path");
+        }
     }
 }

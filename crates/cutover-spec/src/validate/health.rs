@@ -63,7 +63,8 @@ fn short_form(at: &str, service: &Service, findings: &mut Findings<'_>) {
         ("rise", health.rise.is_some()),
         ("fall", health.fall.is_some()),
     ];
-    for (key, _) in short.iter().filter(|(_, given)| *given) {
+    // The first of them says it for all.
+    if let Some((key, _)) = short.iter().find(|(_, given)| *given) {
         if health.readiness.is_some() {
             findings
                 .key_error(
