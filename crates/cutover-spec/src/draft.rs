@@ -48,8 +48,9 @@ pub enum UnfinishedDraft {
     NoEnvironment,
 }
 
-/// What a revision is made of. `{version}` is not put in: a path that merely names the version is no change, the bytes
-/// behind it are. Replicas and router are not part of it: they change around running instances. Neither are
+/// What a revision is made of. In the target `{version}` is not put in: a path that merely names the version is no
+/// change, the bytes behind it are. In the environment it is: the instance sees that value, so it is configuration.
+/// (A program that behaves by its version alone says so with a variable that holds `{version}`.) Replicas and router are not part of it: they change around running instances. Neither are
 /// dependencies, compatibility and smoke tests, which no instance ever sees.
 #[derive(Serialize)]
 struct Contents<'a> {
@@ -81,7 +82,7 @@ impl ReleaseDraft<'_> {
                 .parts
                 .get(name)
                 .ok_or_else(|| UnfinishedDraft::NoParts(name.clone()))?;
-            let content = content(service, parts);
+            let content = content(service, &application.services[name].environment, parts);
             let kept = self
                 .previous
                 .filter(|previous| parts.restart.is_none() && previous.contents.get(name) == Some(&content));
@@ -120,12 +121,12 @@ impl ReleaseDraft<'_> {
     }
 }
 
-fn content(service: &Service, parts: &ServiceParts) -> Digest {
+fn content(service: &Service, environment: &BTreeMap<String, String>, parts: &ServiceParts) -> Digest {
     Digest::of_value(&Contents {
         artifact: &parts.artifact,
         config: &parts.config,
         target: &service.target,
-        environment: &service.environment,
+        environment,
         databases: &service.databases,
         health: &service.health,
     })

@@ -16,7 +16,8 @@ pub struct Service {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub replicas: u32,
-    /// Environment variables; values may hold `${env:NAME}`, `${file:path}`, `${service:name.url}` and `{version}`.
+    /// Environment variables; values may hold `${env:NAME}`, `${file:path}`, `${service:name.url}` and `{version}`. One
+    /// with `{version}` makes every version another configuration, so that the service is always replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
     /// The databases it uses.

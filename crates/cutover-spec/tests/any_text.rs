@@ -90,7 +90,8 @@ proptest! {
         match parse_with_warnings("f", &text) {
             Ok(parsed) => {
                 places_hold(&text, &parsed.warnings);
-                parsed.application.at_version(&"1.0.0".parse().unwrap());
+                let at = parsed.application.at_version(&"1.0.0".parse().unwrap());
+                prop_assert_eq!(at.services.len(), parsed.application.services.len());
                 let written = serde_json::to_string(&parsed.application).unwrap();
                 let read: cutover_spec::Application = serde_json::from_str(&written).unwrap();
                 prop_assert_eq!(read, parsed.application);

@@ -41,22 +41,23 @@ fn render(found: &[Diagnostic]) -> String {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        writeln!(text, "{word}[{}]: {}", one.code, one.message).unwrap();
+        writeln!(text, "{word}[{}]: {}", one.code, one.message).expect("text takes any text");
         if let Some(at) = &one.location {
-            writeln!(text, "  {}:{}:{}", at.file, at.line, at.column).unwrap();
-            writeln!(text, "  | {}", at.text).unwrap();
+            writeln!(text, "  {}:{}:{}", at.file, at.line, at.column).expect("text takes any text");
+            writeln!(text, "  | {}", at.text).expect("text takes any text");
             let space = " ".repeat(at.column - 1);
             let mark = "^".repeat(at.length);
             let label = one.label.as_deref().unwrap_or_default();
-            writeln!(text, "  | {}", format!("{space}{mark} {label}").trim_end()).unwrap();
+            writeln!(text, "  | {}", format!("{space}{mark} {label}").trim_end())
+                .expect("text takes any text");
         } else if let Some(label) = &one.label {
-            writeln!(text, "  {label}").unwrap();
+            writeln!(text, "  {label}").expect("text takes any text");
         }
         for (key, value) in &one.notes {
-            writeln!(text, "  {key}: {value}").unwrap();
+            writeln!(text, "  {key}: {value}").expect("text takes any text");
         }
         if let Some(help) = &one.help {
-            writeln!(text, "  help: {help}").unwrap();
+            writeln!(text, "  help: {help}").expect("text takes any text");
         }
     }
     text
@@ -79,8 +80,8 @@ fn table(cases: &[(&str, &str)]) -> String {
     for (from, to) in cases {
         assert!(BASE.contains(from), "the base file does not hold {from:?}");
         let text = BASE.replacen(from, to, 1);
-        writeln!(all, "--- {} → {}", from.escape_debug(), to.escape_debug()).unwrap();
-        writeln!(all, "{}", said_of(&text)).unwrap();
+        writeln!(all, "--- {} → {}", from.escape_debug(), to.escape_debug()).expect("text takes any text");
+        writeln!(all, "{}", said_of(&text)).expect("text takes any text");
     }
     all
 }

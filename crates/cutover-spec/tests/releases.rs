@@ -10,14 +10,14 @@ application: shop
 services:
   api:
     target: {process: {command: ["./releases/{version}/shop"], ports: 20000-20999}}
-    environment: {LEVEL: info, ASSETS: "./releases/{version}/assets"}
+    environment: {LEVEL: info}
     router: {proxy: {listen: "127.0.0.1:8080"}}
   worker:
     target: {process: {command: ["./releases/{version}/worker"]}}
 "#;
 
 fn name(text: &str) -> ServiceName {
-    text.parse().unwrap()
+    text.parse().expect("a valid name")
 }
 
 fn parts(api: &str, worker: &str) -> BTreeMap<ServiceName, ServiceParts> {
@@ -42,7 +42,7 @@ fn seal(
 ) -> Release {
     ReleaseDraft {
         application,
-        version: &version.parse().unwrap(),
+        version: &version.parse().expect("a version"),
         previous,
         parts,
         migrations: BTreeMap::new(),
@@ -50,11 +50,11 @@ fn seal(
         changelog: None,
     }
     .seal()
-    .unwrap()
+    .expect("a finished draft")
 }
 
 fn file(text: &str) -> Application {
-    parse("cutover.yaml", text).unwrap()
+    parse("cutover.yaml", text).expect("a valid file")
 }
 
 #[test]
@@ -76,10 +76,7 @@ fn only_the_service_that_changed_gets_a_new_revision() {
     // A third release keeps what the second kept.
     let third = seal(&application, "1.2.0", Some(&second), parts("b", "w"));
     assert_eq!(third.revisions, second.revisions);
-    assert_eq!(
-        third.application.services[&api].environment["ASSETS"],
-        "./releases/1.1.0/assets"
-    );
+    assert_eq!(command(&third, &api), "./releases/1.1.0/shop");
 }
 
 #[test]
@@ -108,6 +105,18 @@ fn a_changed_setting_at_the_same_version_is_another_revision() {
 }
 
 #[test]
+fn a_variable_that_holds_the_version_is_configuration() {
+    let spec = FILE.replace("LEVEL: info", "RELEASE: \"{version}\"");
+    let first = seal(&file(&spec), "1.0.0", None, parts("a", "w"));
+    let second = seal(&file(&spec), "1.1.0", Some(&first), parts("a", "w"));
+    assert_ne!(first.revisions[&name("api")], second.revisions[&name("api")]);
+    assert_eq!(
+        first.revisions[&name("worker")],
+        second.revisions[&name("worker")]
+    );
+}
+
+#[test]
 fn a_restart_is_a_new_revision_once() {
     let first = seal(&file(FILE), "1.0.0", None, parts("a", "w"));
     let api = name("api");
@@ -126,7 +135,7 @@ fn the_same_draft_is_the_same_release_and_reads_back() {
     assert_eq!(first, again);
     let read: Release = serde_json::from_str(&serde_json::to_string(&first).unwrap()).unwrap();
     assert_eq!(read, first);
-    assert_eq!(read.clone().sealed().id, first.id);
+    assert_eq!(read.sealed().id, first.id);
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn environments_are_laid_over_and_unknown_ones_are_named() {
     ));
     let staging = application.for_environment(&"staging".parse().unwrap()).unwrap();
     let api = &staging.services[&name("api")];
-    assert_eq!((api.replicas, api.environment.len()), (3, 3));
+    assert_eq!((api.replicas, api.environment.len()), (3, 2));
     assert_eq!(api.environment["LEVEL"], "debug");
     assert!(staging.environments.is_empty());
     assert_eq!(staging.channel, cutover_model::Channel::Beta);
@@ -215,4 +224,14 @@ requires:
     let frontend = &application.services[&name("frontend")];
     assert_eq!(frontend.environment["RATIO"], "1.10");
     assert_eq!(frontend.environment["ON"], "yes");
+}
+
+#[test]
+fn the_example_application_is_valid() {
+    let parsed = cutover_spec::parse_with_warnings(
+        "cutover.yaml",
+        include_str!("../../../examples/shop/cutover.yaml"),
+    )
+    .unwrap();
+    assert!(parsed.warnings.is_empty(), "{:?}", parsed.warnings);
 }
