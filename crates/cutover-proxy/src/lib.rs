@@ -1,1 +1,51 @@
-//! The embedded data plane.
+//! The embedded data plane: a reverse proxy in a process of its own.
+//!
+//! It goes on serving when the controller is gone, keeps its last table on disk and comes back with it. Thread per
+//! core: each worker owns its connections, its pool and its random numbers, and reads one immutable snapshot of the
+//! routes. A new table is compared, kept, swapped and confirmed by every worker before the admin call answers.
+//!
+//! Owns: what is served now, who wrote it last (the fence), and the counters of everything routed. Must not know of
+//! upgrades, plans or releases: a revision is a name with a share and addresses.
+//!
+//! [`run`] is the process, [`start`] the same on threads of the caller's process, [`Client`] the other side of the
+//! admin socket, [`ProxyRouter`] the engine's ports over it.
+
+mod admin;
+mod answer_body;
+mod client;
+mod client_io;
+mod connection;
+mod exchange;
+mod fd_door;
+mod fields;
+mod forward;
+mod histogram;
+mod options;
+mod pick;
+mod pool;
+mod prometheus;
+mod publish;
+mod recheck;
+mod registry;
+mod request;
+mod request_body;
+mod router;
+mod run;
+mod saved;
+mod shared;
+mod snapshot;
+mod state;
+mod stats;
+mod wall_clock;
+mod wire;
+mod worker;
+
+pub use client::{Client, ClientError};
+pub use options::{Limits, ProxyOptions};
+pub use router::ProxyRouter;
+pub use run::{ProxyError, RunningProxy, run, start};
+pub use saved::LoadError;
+pub use wire::{
+    DrainStatus, InstanceInFlight, InstanceStats, ListenerView, PublishReceipt, PublishRequest, Refusal,
+    RevisionStats, RouteStats, Stats, TableView,
+};

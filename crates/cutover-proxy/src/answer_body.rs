@@ -1,0 +1,148 @@
+//! An answer's body on its way to the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use crate::client_io::ConnectionState;
+use crate::exchange::Exchange;
+use crate::pool::Lease;
+use crate::request_body::BodyWatch;
+
+/// What a client reads: a text of ours, or what an instance sends.
+pub(crate) struct AnswerBody {
+    connection: Arc<ConnectionState>,
+    source: Source,
+}
+
+enum Source {
+    Text(Option<Bytes>),
+    Instance(Box<FromInstance>),
+}
+
+struct FromInstance {
+    incoming: Incoming,
+    /// Given back to the pool when the answer has ended well.
+    lease: Option<Lease>,
+    watch: Option<std::rc::Rc<BodyWatch>>,
+    exchange: Option<Exchange>,
+    /// Held back for one poll, so that what came before reaches the client.
+    broken: Option<hyper::Error>,
+}
+
+impl AnswerBody {
+    pub(crate) fn text(connection: Arc<ConnectionState>, text: &'static str) -> Self {
+        let text = (!text.is_empty()).then(|| Bytes::from_static(text.as_bytes()));
+        Self {
+            connection,
+            source: Source::Text(text),
+        }
+    }
+
+    pub(crate) fn from_instance(
+        connection: Arc<ConnectionState>,
+        incoming: Incoming,
+        lease: Lease,
+        watch: Option<std::rc::Rc<BodyWatch>>,
+        exchange: Exchange,
+    ) -> Self {
+        Self {
+            connection,
+            source: Source::Instance(Box::new(FromInstance {
+                incoming,
+                lease: Some(lease),
+                watch,
+                exchange: Some(exchange),
+                broken: None,
+            })),
+        }
+    }
+}
+
+impl FromInstance {
+    /// The last byte has come. The connection can serve again, unless the request's body is still on its way.
+    fn ended(&mut self) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let request_sent = self.watch.as_ref().is_none_or(|watch| watch.complete.get());
+        if let (Some(lease), Some(endpoint), true) = (self.lease.take(), exchange.endpoint(), request_sent) {
+            let worker = &exchange.worker;
+            worker.pool.put(lease, endpoint, &worker.shared.limits);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                self.ended();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                if self.incoming.is_end_stream() {
+                    self.ended();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(mut exchange) = self.exchange.take() {
+                    exchange.cut();
+                }
+                self.lease = None;
+                // hyper writes out what it has only when there is nothing to do; an error at once would throw the
+                // head away, and the client would take a broken answer for a dead proxy.
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.source {
+            Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Instance(answer) => answer.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Text(text) => text.is_none(),
+            Source::Instance(answer) => answer.broken.is_none() && answer.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Source::Instance(answer) => answer.incoming.size_hint(),
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        // hyper drops a body that is empty from the start without asking it for anything.
+        if let Source::Instance(answer) = &mut self.source
+            && answer.incoming.is_end_stream()
+        {
+            answer.ended();
+        }
+        self.connection.end();
+    }
+}

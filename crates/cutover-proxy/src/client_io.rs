@@ -1,0 +1,113 @@
+//! The client's side of a connection, with what a graceful stop must know of it.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// Shared by the connection, its requests and its answers.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionState {
+    /// A request is being worked on.
+    busy: AtomicBool,
+    /// Bytes came in that no request accounts for yet: perhaps half a request.
+    half_read: AtomicBool,
+    close_when_idle: AtomicBool,
+}
+
+impl ConnectionState {
+    pub(crate) fn begin(&self) {
+        self.busy.store(true, Relaxed);
+        self.half_read.store(false, Relaxed);
+    }
+
+    /// The request was read to its end.
+    pub(crate) fn request_read(&self) {
+        self.half_read.store(false, Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.busy.store(false, Relaxed);
+    }
+
+    /// End the connection as soon as nothing is open on it and nothing has arrived.
+    pub(crate) fn close_when_idle(&self) {
+        self.close_when_idle.store(true, Relaxed);
+    }
+
+    fn may_close(&self) -> bool {
+        self.close_when_idle.load(Relaxed) && !self.busy.load(Relaxed) && !self.half_read.load(Relaxed)
+    }
+}
+
+/// A client's socket. When it may close and the kernel holds no byte from the client either, hyper is told that the
+/// client has ended the connection: so an idle one closes in order, and a request that has arrived is still served.
+#[derive(Debug)]
+pub(crate) struct ClientIo {
+    inner: TokioIo<TcpStream>,
+    state: Arc<ConnectionState>,
+}
+
+impl ClientIo {
+    pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Self {
+        Self {
+            inner: TokioIo::new(stream),
+            state,
+        }
+    }
+
+    fn nothing_arrived(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = SockRef::from(self.inner.inner()).peek(&mut byte);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Read for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match &polled {
+            Poll::Ready(_) => self.state.half_read.store(true, Relaxed),
+            Poll::Pending if self.state.may_close() && self.nothing_arrived() => return Poll::Ready(Ok(())),
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl Write for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+}

@@ -1,0 +1,152 @@
+//! One request from its assignment to the last byte of its answer: what is counted, and when.
+//!
+//! Whatever happens, dropping it settles the counts; nothing else writes them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::time::Instant;
+
+use crate::snapshot::Revision;
+use crate::state::{EndpointState, Shard};
+use crate::worker::Worker;
+
+/// An open request.
+pub(crate) struct Exchange {
+    pub(crate) worker: Rc<Worker>,
+    assigned: Arc<Revision>,
+    /// Stable, when it serves what was assigned to another revision that cannot be reached.
+    instead: Option<Arc<Revision>>,
+    endpoint: Option<Arc<EndpointState>>,
+    started: Instant,
+    first_settled: bool,
+    status: u16,
+}
+
+impl Exchange {
+    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>) -> Self {
+        let shard = assigned.state.shard(worker.index);
+        shard.assigned.fetch_add(1, Relaxed);
+        shard.in_flight.fetch_add(1, Relaxed);
+        Self {
+            worker,
+            assigned,
+            instead: None,
+            endpoint: None,
+            started: Instant::now(),
+            first_settled: false,
+            status: 0,
+        }
+    }
+
+    /// The revision that works on it now.
+    pub(crate) fn serving(&self) -> &Arc<Revision> {
+        self.instead.as_ref().unwrap_or(&self.assigned)
+    }
+
+    /// Counters of the revision that works on it now.
+    pub(crate) fn shard(&self) -> &Shard {
+        self.serving().state.shard(self.worker.index)
+    }
+
+    /// Whether stable already serves in place of the assigned revision.
+    pub(crate) fn is_diverted(&self) -> bool {
+        self.instead.is_some()
+    }
+
+    /// Lets stable serve. Its answer time starts now: it is not stable's fault that another was tried before.
+    pub(crate) fn divert(&mut self, stable: Arc<Revision>) {
+        self.leave();
+        let worker = self.worker.index;
+        self.assigned
+            .state
+            .shard(worker)
+            .answered_by_stable
+            .fetch_add(1, Relaxed);
+        stable.state.shard(worker).in_flight.fetch_add(1, Relaxed);
+        self.instead = Some(stable);
+        self.started = Instant::now();
+    }
+
+    /// Goes on with a newer table's instances of the same revision.
+    pub(crate) fn renew(&mut self, newer: Arc<Revision>) {
+        self.leave();
+        match &mut self.instead {
+            Some(instead) => *instead = newer,
+            None => self.assigned = newer,
+        }
+    }
+
+    /// An attempt begins.
+    pub(crate) fn enter(&mut self, index: usize) -> Arc<EndpointState> {
+        self.leave();
+        let endpoint = Arc::clone(&self.serving().endpoints[index]);
+        endpoint.in_flight.fetch_add(1, Relaxed);
+        endpoint.attempts.fetch_add(1, Relaxed);
+        self.endpoint = Some(Arc::clone(&endpoint));
+        endpoint
+    }
+
+    pub(crate) fn endpoint(&self) -> Option<&Arc<EndpointState>> {
+        self.endpoint.as_ref()
+    }
+
+    /// The attempt failed, and the request's first with it if this was the first.
+    pub(crate) fn attempt_failed(&mut self) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.failures.fetch_add(1, Relaxed);
+        }
+        self.settle_first(true);
+    }
+
+    /// The answer's head is known. A 5xx is a failed attempt.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = status;
+        if status >= 500 {
+            self.attempt_failed();
+        }
+    }
+
+    /// The instance broke off in the middle of its answer.
+    pub(crate) fn cut(&mut self) {
+        self.shard().cut_answers.fetch_add(1, Relaxed);
+        self.attempt_failed();
+    }
+
+    fn settle_first(&mut self, failed: bool) {
+        if self.first_settled {
+            return;
+        }
+        self.first_settled = true;
+        // Always the assigned revision's: who saved the request does not change how its first attempt went.
+        let shard = self.assigned.state.shard(self.worker.index);
+        shard.first_attempts.fetch_add(1, Relaxed);
+        shard.first_attempt_failures.fetch_add(u64::from(failed), Relaxed);
+    }
+
+    fn leave(&mut self) {
+        if let Some(endpoint) = self.endpoint.take() {
+            endpoint.in_flight.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Without a status the client has gone before any answer: that says nothing about the revision.
+        if self.status != 0 {
+            self.settle_first(false);
+            let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.shard().answered(self.status, micros);
+        }
+        self.leave();
+        let worker = self.worker.index;
+        for revision in [Some(&self.assigned), self.instead.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            revision.state.shard(worker).in_flight.fetch_sub(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Header fields: what belongs to one hop is taken out, what the next one must know is put in.
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_BACKEND_VERSION: HeaderName = HeaderName::from_static("x-backend-version");
+
+/// Fields that a `Connection` line cannot take away: without them the message would mean something else.
+const PROTECTED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
+
+/// Takes out what concerns one connection only (RFC 9110 §7.6.1), whatever a `Connection` line names included.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let mut named = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        for token in value.as_bytes().split(|byte| *byte == b',') {
+            let token = token.trim_ascii();
+            let usual = token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close");
+            if !usual && let Ok(name) = HeaderName::from_bytes(token) {
+                named.push(name);
+            }
+        }
+    }
+    for name in named.iter().filter(|name| !PROTECTED.contains(name)) {
+        headers.remove(name);
+    }
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Makes a client's fields an instance's. `client` is the client's address; what a client claims about itself in
+/// forwarding fields is not passed on.
+pub(crate) fn to_instance(headers: &mut HeaderMap, client: &HeaderValue, fallback_host: &HeaderValue) {
+    strip_hop_by_hop(headers);
+    // The proxy has answered 100 itself as soon as the body is wanted.
+    headers.remove(EXPECT);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(FORWARDED);
+    if !headers.contains_key(HOST) {
+        headers.insert(HOST, fallback_host.clone());
+    }
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    headers.insert(X_FORWARDED_FOR, client.clone());
+    headers.insert(X_REAL_IP, client.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+}
+
+/// Makes an instance's fields a client's.
+pub(crate) fn to_client(headers: &mut HeaderMap, version: &HeaderValue) {
+    // With both, the length is a lie about the body that hyper has decoded: it would end the answer early.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    strip_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+    headers.insert(X_BACKEND_VERSION, version.clone());
+}
+
+/// Asks the other side to switch protocols.
+pub(crate) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn what_connection_names_is_taken_out_but_never_framing_or_host() {
+        let mut headers = map(&[
+            ("host", "a"),
+            ("content-length", "5"),
+            ("connection", "X-Secret, host, content-length"),
+            ("connection", "keep-alive"),
+            ("x-secret", "1"),
+            ("proxy-connection", "x"),
+            ("keep-alive", "x"),
+            ("te", "trailers"),
+            ("accept", "b"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "content-length", "host"]);
+    }
+
+    #[test]
+    fn claims_of_a_client_about_itself_are_replaced() {
+        let mut headers = map(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("forwarded", "for=6"),
+            ("host", "a"),
+            ("expect", "100-continue"),
+        ]);
+        to_instance(
+            &mut headers,
+            &HeaderValue::from_static("1.2.3.4"),
+            &HeaderValue::from_static("z"),
+        );
+        assert_eq!(headers["x-forwarded-for"], "1.2.3.4");
+        assert_eq!(headers["x-forwarded-host"], "a");
+        assert!(!headers.contains_key("forwarded") && !headers.contains_key("expect"));
+    }
+
+    #[test]
+    fn a_length_beside_chunked_is_dropped() {
+        let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+        to_client(&mut headers, &HeaderValue::from_static("1.0.0"));
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["x-backend-version"], "1.0.0");
+    }
+}

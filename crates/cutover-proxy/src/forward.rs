@@ -1,0 +1,418 @@
+//! One request: assigned to a revision, tried on its instances, answered.
+//!
+//! What is repeated and what is not is decided here. A request of which nothing was sent may always go elsewhere; one
+//! that was sent, only if it is idempotent and has no body. Everything else that breaks is a 502, and counted.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::answer_body::AnswerBody;
+use crate::connection::Client;
+use crate::exchange::Exchange;
+use crate::fields;
+use crate::pick;
+use crate::pool::{self, Lease};
+use crate::request;
+use crate::request_body::{BodyWatch, RequestBody};
+use crate::snapshot::Revision;
+use crate::state::EndpointState;
+use crate::worker::Worker;
+
+/// How often a request that was sent and lost may be sent again.
+const MAX_LOST: usize = 3;
+
+/// Between two rounds over instances all of which refuse connections.
+const ROUND_PAUSE: Duration = Duration::from_millis(25);
+
+/// What a request's way through the proxy needs besides the request itself.
+struct Forwarding {
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    exchange: Exchange,
+    watch: Option<Rc<BodyWatch>>,
+    /// To make the request again when it was lost. Only for those that may be repeated.
+    replay: Option<Parts>,
+    /// The client's half of a connection that is to change its protocol.
+    upgrade: Option<OnUpgrade>,
+    tried: Vec<u64>,
+    attempts: usize,
+    lost: usize,
+    give_up: Option<Instant>,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Answered(Response<Incoming>, Lease),
+    /// Nothing was sent: here is the request again.
+    Unsent(Box<Request<RequestBody>>),
+    /// The answer for the client.
+    Failed(StatusCode, &'static str),
+}
+
+/// Answers a request. Never fails: what goes wrong is an answer too.
+pub(crate) async fn handle(
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    mut request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    client.state.begin();
+    let checked = request::check(&mut request);
+    let assigned = worker.with_snapshot(|snapshot| {
+        let route = snapshot.route(client.listen)?;
+        route.state.requests.fetch_add(1, Relaxed);
+        if checked.is_err() {
+            route.state.rejected.fetch_add(1, Relaxed);
+            return None;
+        }
+        let picked = pick::revision(route, &mut *worker.random.borrow_mut()).map(Arc::clone);
+        if picked.is_none() {
+            route.state.unavailable.fetch_add(1, Relaxed);
+        }
+        picked
+    });
+    let draining = Rc::clone(&worker);
+    let mut response = match (checked, assigned) {
+        (Err(status), _) => refuse(&client, status, "the request is not one that can be served\n"),
+        (Ok(()), None) => {
+            let mut response = plain(
+                &client,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no version takes requests now\n",
+            );
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+        (Ok(()), Some(revision)) => Forwarding::run(worker, client, revision, request).await,
+    };
+    if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+fn plain(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
+    let text = if status == StatusCode::NO_CONTENT {
+        ""
+    } else {
+        text
+    };
+    let mut response = Response::new(AnswerBody::text(Arc::clone(&client.state), text));
+    *response.status_mut() = status;
+    if !text.is_empty() {
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    }
+    response
+}
+
+/// An answer to a client that is at fault: what follows on the connection cannot be trusted.
+fn refuse(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
+    let mut response = plain(client, status, text);
+    if status.is_client_error() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+impl Forwarding {
+    async fn run(
+        worker: Rc<Worker>,
+        client: Rc<Client>,
+        revision: Arc<Revision>,
+        mut request: Request<Incoming>,
+    ) -> Response<AnswerBody> {
+        let bodyless = request.body().is_end_stream();
+        let protocol = (bodyless && request::asks_for_websocket(&request))
+            .then(|| request.headers().get(UPGRADE).cloned())
+            .flatten();
+        let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, incoming) = request.into_parts();
+        parts.extensions.clear();
+        parts.version = Version::HTTP_11;
+        fields::to_instance(
+            &mut parts.headers,
+            &client.address,
+            &HeaderValue::from_static("localhost"),
+        );
+        if let Some(protocol) = protocol {
+            fields::ask_upgrade(&mut parts.headers, protocol);
+        }
+        let may_repeat = bodyless && request::is_idempotent(&parts.method) && upgrade.is_none();
+        let (body, watch) = if bodyless {
+            (RequestBody::Empty, None)
+        } else {
+            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state)));
+            let body = RequestBody::Streaming {
+                incoming,
+                watch: Rc::clone(&watch),
+            };
+            (body, Some(watch))
+        };
+        let forwarding = Self {
+            exchange: Exchange::new(Rc::clone(&worker), revision),
+            worker,
+            client,
+            watch,
+            replay: may_repeat.then(|| parts.clone()),
+            upgrade,
+            tried: Vec::new(),
+            attempts: 0,
+            lost: 0,
+            give_up: None,
+        };
+        forwarding.forward(Request::from_parts(parts, body)).await
+    }
+
+    async fn forward(mut self, mut request: Request<RequestBody>) -> Response<AnswerBody> {
+        loop {
+            let Some(index) = self.worker.choose(self.exchange.serving(), &self.tried) else {
+                if self.look_elsewhere().await {
+                    continue;
+                }
+                return self.fail(StatusCode::BAD_GATEWAY, "no instance can be reached\n");
+            };
+            let endpoint = self.exchange.enter(index);
+            match self.attempt(&endpoint, request).await {
+                Attempt::Answered(response, lease) => {
+                    endpoint.readmit();
+                    return self.answer(response, lease);
+                }
+                Attempt::Unsent(again) => request = *again,
+                Attempt::Failed(status, text) => return self.fail(status, text),
+            }
+        }
+    }
+
+    /// Every instance of the revision was tried. Stable may serve what another revision cannot; otherwise there is a
+    /// little patience for an instance that is being restarted.
+    async fn look_elsewhere(&mut self) -> bool {
+        let listen = self.client.listen;
+        if let Some(newer) = self.worker.current(listen, &self.exchange.serving().state.id)
+            && !Arc::ptr_eq(&newer, self.exchange.serving())
+        {
+            self.exchange.renew(newer);
+            self.tried.clear();
+            return true;
+        }
+        if !self.exchange.is_diverted()
+            && let Some(stable) = self.worker.stable(listen)
+            && stable.state.id != self.exchange.serving().state.id
+            && !stable.endpoints.is_empty()
+        {
+            self.exchange.divert(stable);
+            self.tried.clear();
+            return true;
+        }
+        let now = Instant::now();
+        let patience = self.worker.shared.limits.connect_patience;
+        if now >= *self.give_up.get_or_insert(now + patience) {
+            return false;
+        }
+        sleep(ROUND_PAUSE).await;
+        self.tried.clear();
+        true
+    }
+
+    async fn attempt(&mut self, endpoint: &Arc<EndpointState>, request: Request<RequestBody>) -> Attempt {
+        self.attempts += 1;
+        if self.attempts > 1 {
+            self.exchange.shard().retries.fetch_add(1, Relaxed);
+        }
+        let limits = &self.worker.shared.limits;
+        let may_repeat = self.replay.is_some();
+        let pooled = if self.upgrade.is_some() {
+            None
+        } else {
+            self.worker.pool.take(endpoint, !may_repeat)
+        };
+        let mut lease = match pooled {
+            Some(lease) => lease,
+            None => match pool::connect(&self.worker.pool, endpoint, limits).await {
+                Ok(lease) => lease,
+                Err(error) => {
+                    tracing::debug!(%error, instance = %endpoint.instance, "cannot connect");
+                    self.refused(endpoint);
+                    return Attempt::Unsent(Box::new(request));
+                }
+            },
+        };
+        let sending = lease.sender.try_send_request(request);
+        let mut error = match wait_for_answer(sending, self.watch.as_deref(), limits.answer_timeout).await {
+            Ok(Ok(response)) => return Attempt::Answered(response, lease),
+            Ok(Err(error)) => error,
+            Err(Late::Client) => {
+                return Attempt::Failed(StatusCode::REQUEST_TIMEOUT, "the request's body did not come\n");
+            }
+            Err(Late::Instance) => {
+                self.exchange.shard().timeouts.fetch_add(1, Relaxed);
+                self.exchange.attempt_failed();
+                return Attempt::Failed(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "the instance did not answer in time\n",
+                );
+            }
+        };
+        if self.watch.as_ref().is_some_and(|watch| watch.client_fault.get()) {
+            return Attempt::Failed(StatusCode::BAD_REQUEST, "the request's body is malformed\n");
+        }
+        if let Some(request) = error.take_message() {
+            // A connection that the instance had closed while it was idle says nothing about the instance.
+            if !lease.reused {
+                self.refused(endpoint);
+            }
+            return Attempt::Unsent(Box::new(request));
+        }
+        self.lost(endpoint, lease.reused, error.error())
+    }
+
+    /// It was sent, and no answer came back.
+    fn lost(&mut self, endpoint: &EndpointState, reused: bool, error: &hyper::Error) -> Attempt {
+        tracing::debug!(%error, instance = %endpoint.instance, "a request was lost");
+        self.lost += 1;
+        let nonsense = error.is_parse();
+        match self.replay.clone() {
+            Some(parts) if self.lost < MAX_LOST && !nonsense => {
+                // On a connection that was idle before, it may just have been closed: try the same one afresh.
+                if !reused {
+                    self.exchange.attempt_failed();
+                    self.tried.push(endpoint.key);
+                }
+                Attempt::Unsent(Box::new(Request::from_parts(parts, RequestBody::Empty)))
+            }
+            replay => {
+                self.exchange.attempt_failed();
+                if replay.is_none() && !nonsense {
+                    self.exchange.shard().cut_writes.fetch_add(1, Relaxed);
+                }
+                Attempt::Failed(
+                    StatusCode::BAD_GATEWAY,
+                    "the instance broke off before it answered\n",
+                )
+            }
+        }
+    }
+
+    fn refused(&mut self, endpoint: &Arc<EndpointState>) {
+        self.exchange.shard().connect_failures.fetch_add(1, Relaxed);
+        self.worker.shared.eject(endpoint);
+        self.exchange.attempt_failed();
+        self.tried.push(endpoint.key);
+    }
+
+    fn fail(mut self, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
+        if status.is_client_error() {
+            let listen = self.client.listen;
+            self.worker.with_snapshot(|snapshot| {
+                if let Some(route) = snapshot.route(listen) {
+                    route.state.rejected.fetch_add(1, Relaxed);
+                }
+            });
+            return refuse(&self.client, status, text);
+        }
+        self.exchange.answered(status.as_u16());
+        let mut response = plain(&self.client, status, text);
+        // The rest of a body that is still coming cannot be told from the next request.
+        if self.watch.is_some_and(|watch| !watch.complete.get()) {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn answer(mut self, mut response: Response<Incoming>, lease: Lease) -> Response<AnswerBody> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch_protocols(response);
+        }
+        self.exchange.answered(response.status().as_u16());
+        let version = &self.exchange.serving().version;
+        fields::to_client(response.headers_mut(), version);
+        response.extensions_mut().clear();
+        *response.version_mut() = Version::HTTP_11;
+        let connection = Arc::clone(&self.client.state);
+        response
+            .map(|incoming| AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange))
+    }
+
+    fn switch_protocols(mut self, mut response: Response<Incoming>) -> Response<AnswerBody> {
+        let protocol = response.headers().get(UPGRADE).cloned();
+        let (Some(from_client), Some(protocol)) = (self.upgrade.take(), protocol) else {
+            self.exchange.attempt_failed();
+            return self.fail(
+                StatusCode::BAD_GATEWAY,
+                "the instance switched protocols unasked\n",
+            );
+        };
+        self.exchange.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
+        let from_instance = hyper::upgrade::on(&mut response);
+        let version = self.exchange.serving().version.clone();
+        tokio::task::spawn_local(splice(from_client, from_instance, self.exchange));
+        let mut switched = Response::new(AnswerBody::text(Arc::clone(&self.client.state), ""));
+        *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *switched.headers_mut() = std::mem::take(response.headers_mut());
+        fields::to_client(switched.headers_mut(), &version);
+        fields::ask_upgrade(switched.headers_mut(), protocol);
+        switched
+    }
+}
+
+/// Carries bytes both ways until one side ends. The exchange counts as open until then.
+async fn splice(client: OnUpgrade, instance: OnUpgrade, exchange: Exchange) {
+    let (Ok(client), Ok(instance)) = (client.await, instance.await) else {
+        return;
+    };
+    let (mut client, mut instance) = (TokioIo::new(client), TokioIo::new(instance));
+    if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut instance).await {
+        tracing::debug!(%error, "an upgraded connection ended");
+    }
+    drop(exchange);
+}
+
+/// Whose silence it was.
+enum Late {
+    Client,
+    Instance,
+}
+
+/// Waits for the answer's head. The time runs from the last progress of the request's body, so that a long upload is
+/// not a time-out.
+async fn wait_for_answer<F: Future>(
+    sending: F,
+    watch: Option<&BodyWatch>,
+    limit: Duration,
+) -> Result<F::Output, Late> {
+    let mut sending = pin!(sending);
+    let mut left = limit;
+    let started = Instant::now();
+    loop {
+        if let Ok(output) = timeout(left, sending.as_mut()).await {
+            return Ok(output);
+        }
+        let since = watch.map_or(started, |watch| watch.progress.get().max(started));
+        left = limit.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            let stalled = watch.is_some_and(|watch| !watch.complete.get() && watch.waiting_for_client.get());
+            return Err(if stalled { Late::Client } else { Late::Instance });
+        }
+    }
+}

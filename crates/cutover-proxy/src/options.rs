@@ -1,0 +1,84 @@
+//! What a proxy is started with.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a proxy runs. Routes are not options: they come over the admin socket, and from disk after a restart.
+#[derive(Debug)]
+pub struct ProxyOptions {
+    /// The `app` label of the metrics.
+    pub application: String,
+    /// Where the last table is kept (`proxy-table.json`). Must exist and belong to this user alone.
+    pub state_dir: PathBuf,
+    /// The admin socket; descriptors are passed over the same path with `.fds` appended. Made with mode 0600.
+    pub admin_socket: PathBuf,
+    /// Worker threads; as many as there are cores if not given.
+    pub workers: Option<usize>,
+    /// Sockets to accept from, besides those inherited by environment. A table that names an address for which
+    /// there is none makes the proxy bind it itself.
+    pub listeners: Vec<TcpListener>,
+    /// Seed of the weighted choice; from the system if not given.
+    pub seed: Option<u64>,
+    /// Time-outs and sizes.
+    pub limits: Limits,
+}
+
+impl ProxyOptions {
+    /// Options with defaults for everything that has one.
+    pub fn new(application: impl Into<String>, state_dir: PathBuf, admin_socket: PathBuf) -> Self {
+        Self {
+            application: application.into(),
+            state_dir,
+            admin_socket,
+            workers: None,
+            listeners: Vec::new(),
+            seed: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Time-outs and sizes, each with the default that [`Limits::default`] gives.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the last answer (or the connect) until the next request's head is complete: 60 s.
+    pub head_timeout: Duration,
+    /// Size of a request's head in bytes, request line included: 64 KiB. More is answered 431.
+    pub max_head_bytes: usize,
+    /// Fields in a head: 128. More is answered 431.
+    pub max_fields: usize,
+    /// One attempt to connect to an instance: 2 s.
+    pub connect_timeout: Duration,
+    /// How long requests of which nothing was sent wait for a revision all of whose instances refuse connections,
+    /// while they are tried again: 1 s. So that an instance that is being restarted loses nothing.
+    pub connect_patience: Duration,
+    /// From the last progress of a request's body until the answer's head: 60 s. Then 504.
+    pub answer_timeout: Duration,
+    /// Idle connections to an instance are closed after this: 15 s.
+    pub idle_timeout: Duration,
+    /// Idle connections kept to one instance by one worker: 256.
+    pub max_idle: usize,
+    /// On a graceful stop, idle client connections are closed at random moments within this window, each as soon as
+    /// it has answered one more request: 2 s. All at once would make clients lose what they are just sending.
+    pub close_spread: Duration,
+    /// On a graceful stop, open requests have this long to finish: 30 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(60),
+            max_head_bytes: 64 * 1024,
+            max_fields: 128,
+            connect_timeout: Duration::from_secs(2),
+            connect_patience: Duration::from_secs(1),
+            answer_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(15),
+            max_idle: 256,
+            close_spread: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One worker's connections to instances.
+//!
+//! Never shared between threads. A connection is in the pool only while nothing is open on it; its task, which runs
+//! beside, notices when the instance closes it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use socket2::Socket;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::options::Limits;
+use crate::request_body::RequestBody;
+use crate::state::EndpointState;
+
+/// A connection that one request may use.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) sender: SendRequest<RequestBody>,
+    /// A second descriptor of the same socket, to look at it without hyper.
+    socket: Socket,
+    /// It has carried a request before, so the instance may be closing it just now.
+    pub(crate) reused: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    lease: Lease,
+    since: Instant,
+}
+
+/// Idle connections by endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: RefCell<HashMap<u64, Vec<Idle>>>,
+}
+
+impl Pool {
+    /// An idle connection, the one used last. With `look`, only one on which the instance has certainly not hung up
+    /// so far: for requests that cannot be repeated. It costs a system call.
+    pub(crate) fn take(&self, endpoint: &EndpointState, look: bool) -> Option<Lease> {
+        let mut idle = self.idle.borrow_mut();
+        let list = idle.get_mut(&endpoint.key)?;
+        let mut index = list.len();
+        while index > 0 {
+            index -= 1;
+            let lease = &list[index].lease;
+            if lease.sender.is_closed() || (look && lease.has_ended()) {
+                list.remove(index);
+            } else if lease.sender.is_ready() {
+                return Some(list.remove(index).lease);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn put(&self, lease: Lease, endpoint: &EndpointState, limits: &Limits) {
+        if lease.sender.is_closed() || !endpoint.routed.load(Relaxed) {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        let list = idle.entry(endpoint.key).or_default();
+        if list.len() < limits.max_idle {
+            let lease = Lease {
+                reused: true,
+                ..lease
+            };
+            let since = Instant::now();
+            list.push(Idle { lease, since });
+        }
+    }
+
+    /// Closes every idle connection to endpoints that are not in `keys`.
+    pub(crate) fn keep_only(&self, keys: &[u64]) {
+        self.idle.borrow_mut().retain(|key, _| keys.contains(key));
+    }
+
+    /// Closes what has been idle too long, or was closed by the other side.
+    pub(crate) fn sweep(&self, limits: &Limits) {
+        let now = Instant::now();
+        self.idle.borrow_mut().retain(|_, list| {
+            list.retain(|idle| !idle.lease.sender.is_closed() && now - idle.since < limits.idle_timeout);
+            !list.is_empty()
+        });
+    }
+
+    fn forget_closed(&self, key: u64) {
+        if let Some(list) = self.idle.borrow_mut().get_mut(&key) {
+            list.retain(|idle| !idle.lease.sender.is_closed());
+        }
+    }
+}
+
+impl Lease {
+    /// Whether the kernel already knows that the instance has hung up (or says something unasked).
+    fn has_ended(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        !matches!(self.socket.peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Opens a connection; its task runs on the calling worker's local set until it is closed.
+pub(crate) async fn connect(pool: &Rc<Pool>, endpoint: &EndpointState, limits: &Limits) -> io::Result<Lease> {
+    let stream = timeout(limits.connect_timeout, TcpStream::connect(endpoint.address)).await??;
+    // A port of the ephemeral range on which nobody listens can connect to itself.
+    if stream.local_addr()? == endpoint.address {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    stream.set_nodelay(true)?;
+    let socket = Socket::from(stream.as_fd().try_clone_to_owned()?);
+    let (sender, connection) = Builder::new()
+        .max_headers(256)
+        .max_header_size(256 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let key = endpoint.key;
+    let weak = Rc::downgrade(pool);
+    tokio::task::spawn_local(async move {
+        // How it ended reaches the request that was open on it; an idle one ends without anybody to tell.
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "connection to an instance ended");
+        }
+        if let Some(pool) = weak.upgrade() {
+            pool.forget_closed(key);
+        }
+    });
+    Ok(Lease {
+        sender,
+        socket,
+        reused: false,
+    })
+}

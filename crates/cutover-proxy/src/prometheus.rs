@@ -1,0 +1,194 @@
+//! The counters as Prometheus text, in the names that dashboards already query.
+
+use std::fmt::Write;
+
+use crate::histogram::upper_bound;
+use crate::wire::{RevisionStats, Stats};
+
+/// Upper bounds in microseconds of the classic buckets: Prometheus' defaults with 1 ms, 2 ms and 20 ms added below.
+const BOUNDS_US: [u64; 14] = [
+    1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    5_000_000, 10_000_000,
+];
+
+/// A counter's name, its help, and where it is found.
+type Counter = (&'static str, &'static str, fn(&RevisionStats) -> u64);
+
+const COUNTERS: [Counter; 8] = [
+    (
+        "cutover_assigned_total",
+        "Requests that the split gave to the revision.",
+        |r| r.assigned,
+    ),
+    (
+        "cutover_first_attempt_failures_total",
+        "Requests whose first attempt failed.",
+        |r| r.first_attempt_failures,
+    ),
+    (
+        "cutover_answered_by_stable_total",
+        "Requests that stable served in place of the revision.",
+        |r| r.answered_by_stable,
+    ),
+    (
+        "cutover_connect_failures_total",
+        "Attempts that could not connect.",
+        |r| r.connect_failures,
+    ),
+    (
+        "cutover_timeouts_total",
+        "Attempts without an answer in time.",
+        |r| r.timeouts,
+    ),
+    ("cutover_retries_total", "Attempts after the first.", |r| {
+        r.retries
+    }),
+    (
+        "cutover_cut_writes_total",
+        "Requests that may not be repeated and were cut.",
+        |r| r.cut_writes,
+    ),
+    ("cutover_cut_answers_total", "Answers that broke off.", |r| {
+        r.cut_answers
+    }),
+];
+
+pub(crate) fn render(application: &str, stats: &Stats) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(application, stats, &mut text);
+    text
+}
+
+fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result {
+    let app = escape(application);
+    let labelled: Vec<(String, &RevisionStats)> = stats
+        .revisions
+        .iter()
+        .map(|stats| (labels(&app, stats), stats))
+        .collect();
+    head(out, "http_requests_total", "counter", "Answers by status.")?;
+    for (labels, stats) in &labelled {
+        for (status, count) in &stats.answers {
+            writeln!(out, "http_requests_total{{{labels},status=\"{status}\"}} {count}")?;
+        }
+    }
+    head(
+        out,
+        "http_request_duration_seconds",
+        "histogram",
+        "From the request's head to the answer's last byte.",
+    )?;
+    for (labels, stats) in &labelled {
+        write_histogram(out, labels, stats)?;
+    }
+    head(out, "cutover_in_flight", "gauge", "Open requests.")?;
+    for (labels, stats) in &labelled {
+        writeln!(out, "cutover_in_flight{{{labels}}} {}", stats.in_flight)?;
+    }
+    head(
+        out,
+        "cutover_weight_ratio",
+        "gauge",
+        "Share of the requests, from 0 to 1.",
+    )?;
+    for (labels, stats) in &labelled {
+        let share = f64::from(stats.weight.parts()) / 10_000.0;
+        writeln!(out, "cutover_weight_ratio{{{labels}}} {share}")?;
+    }
+    for (name, help, value) in COUNTERS {
+        head(out, name, "counter", help)?;
+        for (labels, stats) in &labelled {
+            writeln!(out, "{name}{{{labels}}} {}", value(stats))?;
+        }
+    }
+    head(
+        out,
+        "cutover_rejected_total",
+        "counter",
+        "Requests that were the client's own fault.",
+    )?;
+    for route in &stats.routes {
+        let service = &route.service;
+        writeln!(
+            out,
+            "cutover_rejected_total{{app=\"{app}\",service=\"{service}\"}} {}",
+            route.rejected
+        )?;
+    }
+    head(
+        out,
+        "cutover_unavailable_total",
+        "counter",
+        "Requests while no revision had a share.",
+    )?;
+    for route in &stats.routes {
+        let service = &route.service;
+        writeln!(
+            out,
+            "cutover_unavailable_total{{app=\"{app}\",service=\"{service}\"}} {}",
+            route.unavailable
+        )?;
+    }
+    head(out, "cutover_connections", "gauge", "Open client connections.")?;
+    writeln!(out, "cutover_connections{{app=\"{app}\"}} {}", stats.connections)?;
+    head(
+        out,
+        "cutover_table_serial",
+        "gauge",
+        "Serial of the table that is served.",
+    )?;
+    writeln!(out, "cutover_table_serial{{app=\"{app}\"}} {}", stats.serial)
+}
+
+fn write_histogram(out: &mut String, labels: &str, stats: &RevisionStats) -> std::fmt::Result {
+    let name = "http_request_duration_seconds";
+    for bound in BOUNDS_US {
+        let below = stats
+            .latency
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(bucket, _)| upper_bound(*bucket) <= bound + 1);
+        let count: u64 = below.map(|(_, count)| count).sum();
+        let seconds = micros_to_seconds(bound);
+        writeln!(out, "{name}_bucket{{{labels},le=\"{seconds}\"}} {count}")?;
+    }
+    let count: u64 = stats.latency.0.iter().sum();
+    writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
+    writeln!(
+        out,
+        "{name}_sum{{{labels}}} {}",
+        micros_to_seconds(stats.total_us)
+    )?;
+    writeln!(out, "{name}_count{{{labels}}} {count}")
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "sums of microseconds stay far below 2^53"
+)]
+fn micros_to_seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+fn labels(app: &str, stats: &RevisionStats) -> String {
+    let id = &stats.revision;
+    let track = serde_json::to_value(stats.track).unwrap_or_default();
+    let track = track.as_str().unwrap_or("unknown");
+    format!(
+        "app=\"{app}\",service=\"{}\",version=\"{}\",revision=\"{id}\",track=\"{track}\"",
+        id.service, id.version
+    )
+}
+
+fn escape(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

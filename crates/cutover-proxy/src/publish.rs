@@ -1,0 +1,242 @@
+//! Replaces the table: compare, bind, keep on disk, swap, and wait for every worker's word.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover_model::Fence;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, timeout};
+
+use crate::saved::SavedTable;
+use crate::shared::Shared;
+use crate::snapshot::ResolvedTable;
+use crate::wall_clock;
+use crate::wire::{ListenerView, PublishReceipt, PublishRequest, Refusal};
+use crate::worker::Control;
+
+/// Workers only finish what they are doing at that moment, which takes microseconds.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+
+/// The only writer of the snapshot, of the saved table and of the set of sockets.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    /// Held during a publish: there is one at a time.
+    sockets: Mutex<HashMap<SocketAddr, Socket>>,
+}
+
+/// What is accepted from. The descriptors themselves are the workers', a copy each.
+#[derive(Debug)]
+struct Socket {
+    self_bound: bool,
+}
+
+impl Publisher {
+    pub(crate) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
+        Self {
+            shared,
+            path,
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// Accepts from sockets that came from elsewhere; one for an address that has one is refused.
+    pub(crate) async fn add_listener(&self, listener: TcpListener) -> Result<SocketAddr, Refusal> {
+        let addr = local_addr(&listener)?;
+        let mut sockets = self.sockets.lock().await;
+        if sockets.contains_key(&addr) {
+            let reason = "there is a socket for it already".to_owned();
+            return Err(cannot_listen(addr, reason));
+        }
+        self.start(addr, &listener)?;
+        sockets.insert(addr, Socket { self_bound: false });
+        self.note(&sockets);
+        Ok(addr)
+    }
+
+    /// Comes back with a kept table, without asking whose it is: it was accepted before.
+    pub(crate) async fn restore(&self, saved: SavedTable) -> Result<(), Refusal> {
+        let resolved = resolve(saved.table).await?;
+        let mut sockets = self.sockets.lock().await;
+        let bound = Self::bind_missing(&sockets, resolved.listens())?;
+        let (snapshot, settled) = resolved.compile(saved.serial, saved.fence, &mut self.shared.registry());
+        self.shared.snapshot.store(Arc::new(snapshot));
+        self.shared.registry().settle(&settled);
+        self.take_up(&mut sockets, bound)
+    }
+
+    pub(crate) async fn publish(&self, request: PublishRequest) -> Result<PublishReceipt, Refusal> {
+        let began = Instant::now();
+        let mut sockets = self.sockets.lock().await;
+        let current = self.shared.snapshot.load_full();
+        check_fence(current.fence.as_ref(), &request)?;
+        if request.expected_serial != current.serial {
+            return Err(Refusal::SerialConflict {
+                expected: request.expected_serial,
+                current: current.serial,
+            });
+        }
+        let resolved = resolve(request.table).await?;
+        let bound = Self::bind_missing(&sockets, resolved.listens())?;
+        let serial = current.serial + 1;
+        let saved = SavedTable::new(serial, Some(request.fence.clone()), resolved.table().clone());
+        self.save(saved).await?;
+        let listens = resolved.listens().to_vec();
+        let (snapshot, settled) = resolved.compile(serial, Some(request.fence), &mut self.shared.registry());
+        self.shared.snapshot.store(Arc::new(snapshot));
+        let confirmed = self.confirm(serial).await;
+        self.shared.registry().settle(&settled);
+        confirmed?;
+        self.take_up(&mut sockets, bound)?;
+        self.let_go(&mut sockets, &listens);
+        tracing::info!(serial, "every worker serves by the new table");
+        Ok(PublishReceipt {
+            serial,
+            acknowledged_at_ms: wall_clock::now_ms(),
+            took_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn bind_missing(
+        sockets: &HashMap<SocketAddr, Socket>,
+        listens: &[SocketAddr],
+    ) -> Result<Vec<(SocketAddr, TcpListener)>, Refusal> {
+        let missing = listens.iter().filter(|addr| !sockets.contains_key(addr));
+        missing
+            .map(|addr| match cutover_os::bind_listener(*addr) {
+                Ok(listener) => Ok((*addr, listener)),
+                Err(error) => Err(cannot_listen(*addr, error.to_string())),
+            })
+            .collect()
+    }
+
+    fn take_up(
+        &self,
+        sockets: &mut HashMap<SocketAddr, Socket>,
+        bound: Vec<(SocketAddr, TcpListener)>,
+    ) -> Result<(), Refusal> {
+        for (addr, listener) in bound {
+            tracing::warn!(%addr, "no socket was passed for this address: it is bound by the proxy itself and will not outlive it");
+            self.start(addr, &listener)?;
+            sockets.insert(addr, Socket { self_bound: true });
+        }
+        self.note(sockets);
+        Ok(())
+    }
+
+    /// Closes what the proxy bound itself and no route needs any more. Sockets of the parent stay: it decides.
+    fn let_go(&self, sockets: &mut HashMap<SocketAddr, Socket>, listens: &[SocketAddr]) {
+        sockets.retain(|addr, socket| {
+            let keep = !socket.self_bound || listens.contains(addr);
+            if !keep {
+                for control in &self.shared.controls {
+                    drop(control.send(Control::Unlisten(*addr)));
+                }
+            }
+            keep
+        });
+        self.note(sockets);
+    }
+
+    fn start(&self, addr: SocketAddr, listener: &TcpListener) -> Result<(), Refusal> {
+        for control in &self.shared.controls {
+            let copy = listener
+                .try_clone()
+                .map_err(|error| cannot_listen(addr, error.to_string()))?;
+            drop(control.send(Control::Listen(addr, copy)));
+        }
+        Ok(())
+    }
+
+    fn note(&self, sockets: &HashMap<SocketAddr, Socket>) {
+        let mut views: Vec<ListenerView> = sockets
+            .iter()
+            .map(|(address, socket)| ListenerView {
+                address: *address,
+                self_bound: socket.self_bound,
+            })
+            .collect();
+        views.sort_by_key(|view| view.address);
+        *self.shared.listeners() = views;
+    }
+
+    async fn save(&self, saved: SavedTable) -> Result<(), Refusal> {
+        let path = self.path.clone();
+        let written = tokio::task::spawn_blocking(move || saved.save(&path)).await;
+        let reason = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(Refusal::NotSaved {
+            path: self.path.display().to_string(),
+            reason,
+        })
+    }
+
+    async fn confirm(&self, serial: u64) -> Result<(), Refusal> {
+        let mut waiting = Vec::new();
+        for control in &self.shared.controls {
+            let (confirmed, wait) = oneshot::channel();
+            drop(control.send(Control::Adopt(confirmed)));
+            waiting.push(wait);
+        }
+        let all = async {
+            for wait in waiting {
+                wait.await.map_err(|_| Refusal::NotAcknowledged { serial })?;
+            }
+            Ok(())
+        };
+        let in_time = timeout(CONFIRM_WITHIN, all).await;
+        in_time.unwrap_or(Err(Refusal::NotAcknowledged { serial }))
+    }
+}
+
+async fn resolve(table: cutover_model::RouteTable) -> Result<ResolvedTable, Refusal> {
+    let resolved = tokio::task::spawn_blocking(move || ResolvedTable::new(table)).await;
+    resolved.unwrap_or_else(|error| {
+        Err(Refusal::InvalidTable {
+            what: error.to_string(),
+        })
+    })
+}
+
+/// Generations only grow, and a proxy obeys one store.
+fn check_fence(last: Option<&Fence>, request: &PublishRequest) -> Result<(), Refusal> {
+    let Some(last) = last else {
+        return Ok(());
+    };
+    if last.store != request.fence.store {
+        if request.adopt {
+            return Ok(());
+        }
+        return Err(Refusal::ForeignStore {
+            store: request.fence.store.to_string(),
+            owner: last.store.to_string(),
+        });
+    }
+    if request.fence.generation < last.generation {
+        return Err(Refusal::StaleFence {
+            generation: request.fence.generation.0,
+            last: last.generation.0,
+        });
+    }
+    Ok(())
+}
+
+fn local_addr(listener: &TcpListener) -> Result<SocketAddr, Refusal> {
+    listener.local_addr().map_err(|error| Refusal::BadRequest {
+        what: format!("the socket has no address: {error}"),
+    })
+}
+
+fn cannot_listen(addr: SocketAddr, reason: String) -> Refusal {
+    Refusal::CannotListen {
+        listen: addr.to_string(),
+        reason,
+    }
+}

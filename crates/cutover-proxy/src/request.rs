@@ -1,0 +1,245 @@
+//! Which requests may go on, and in which one form.
+//!
+//! hyper leaves these to us: one valid Host, the authority of an absolute target over the Host field, no CONNECT
+//! and no `*`, one `chunked`. Whatever two parsers could read in two ways is answered here and goes nowhere.
+
+use std::net::Ipv6Addr;
+
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
+use hyper::{Method, Request, StatusCode, Uri, Version};
+
+/// Checks and normalises: afterwards the target is a path with query, and a 1.1 request has one valid Host.
+///
+/// # Errors
+/// The status that the client gets instead.
+pub(crate) fn check<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+    check_transfer_encoding(request.headers())?;
+    if request.method() == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    check_host(request.headers(), request.version())?;
+    if let Some(authority) = check_target(request)? {
+        let path = request.uri().path_and_query().cloned();
+        let path = path.unwrap_or_else(|| http_path("/"));
+        *request.uri_mut() = Uri::from(path);
+        request.headers_mut().insert(HOST, authority);
+    }
+    check_max_forwards(request)
+}
+
+fn http_path(text: &'static str) -> hyper::http::uri::PathAndQuery {
+    hyper::http::uri::PathAndQuery::from_static(text)
+}
+
+/// Exactly one coding, and it is `chunked`: twice, with others, or spread over lines is somebody's smuggling.
+fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), StatusCode> {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// HTTP/1.0 needs no Host, but if there is one it must be valid, and one.
+fn check_host(headers: &HeaderMap, version: Version) -> Result<(), StatusCode> {
+    let mut lines = headers.get_all(HOST).iter();
+    match (lines.next(), lines.next()) {
+        (Some(only), None) if is_valid_host(only.as_bytes()) => Ok(()),
+        (None, _) if version == Version::HTTP_10 => Ok(()),
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// The authority of an absolute target, which replaces the Host; `None` for a path. Everything else is refused.
+fn check_target<B>(request: &Request<B>) -> Result<Option<HeaderValue>, StatusCode> {
+    let uri = request.uri();
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) if uri.path().starts_with('/') => Ok(None),
+        // `OPTIONS *` asks about the server as a whole: this one. Nothing behind it is meant.
+        (None, None) if uri.path() == "*" && request.method() == Method::OPTIONS => {
+            Err(StatusCode::NO_CONTENT)
+        }
+        (Some(scheme), Some(authority))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
+            if !is_valid_host(authority.as_str().as_bytes()) {
+                return Err(StatusCode::BAD_REQUEST);
+            }
+            let value = HeaderValue::from_str(authority.as_str());
+            value.map(Some).map_err(|_| StatusCode::BAD_REQUEST)
+        }
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// OPTIONS and TRACE count down at each proxy; at 0 this one answers.
+fn check_max_forwards<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+    if request.method() != Method::OPTIONS && request.method() != Method::TRACE {
+        return Ok(());
+    }
+    let Some(value) = request.headers().get(MAX_FORWARDS) else {
+        return Ok(());
+    };
+    let left: Option<u64> = value.to_str().ok().and_then(|text| text.parse().ok());
+    match left {
+        None => Err(StatusCode::BAD_REQUEST),
+        Some(0) if request.method() == Method::OPTIONS => Err(StatusCode::NO_CONTENT),
+        Some(0) => Err(StatusCode::METHOD_NOT_ALLOWED),
+        Some(left) => {
+            request
+                .headers_mut()
+                .insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+            Ok(())
+        }
+    }
+}
+
+/// `uri-host [":" port]` of RFC 9110 §7.2, without the comma (a list of hosts is an attack), the userinfo and the
+/// empty host, which the grammar would allow.
+fn is_valid_host(text: &[u8]) -> bool {
+    let (host, port) = if text.first() == Some(&b'[') {
+        let Some(end) = text.iter().position(|byte| *byte == b']') else {
+            return false;
+        };
+        let address = std::str::from_utf8(&text[1..end]).unwrap_or_default();
+        if address.parse::<Ipv6Addr>().is_err() {
+            return false;
+        }
+        (&text[..=end], &text[end + 1..])
+    } else {
+        let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
+        if !is_reg_name(&text[..end]) {
+            return false;
+        }
+        (&text[..end], &text[end..])
+    };
+    !host.is_empty() && is_port(port)
+}
+
+fn is_port(text: &[u8]) -> bool {
+    match text {
+        [] => true,
+        [b':', digits @ ..] => {
+            let number = std::str::from_utf8(digits).unwrap_or("-");
+            digits.iter().all(u8::is_ascii_digit) && (digits.is_empty() || number.parse::<u16>().is_ok())
+        }
+        _ => false,
+    }
+}
+
+fn is_reg_name(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        rest = match first {
+            b'%' => match tail {
+                [a, b, tail @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => tail,
+                _ => return false,
+            },
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';'
+            | b'=' => tail,
+            other if other.is_ascii_alphanumeric() => tail,
+            _ => return false,
+        };
+    }
+    true
+}
+
+/// Whether repeating it does no more than doing it once (RFC 9110 §9.2.2).
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    )
+}
+
+/// Whether a client asks to speak WebSocket from here on.
+pub(crate) fn asks_for_websocket<B>(request: &Request<B>) -> bool {
+    let token = |name: HeaderName, wanted: &str| {
+        request.headers().get_all(name).iter().any(|value| {
+            let text = value.to_str().unwrap_or_default();
+            text.split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case(wanted))
+        })
+    };
+    request.headers().contains_key(hyper::header::UPGRADE)
+        && request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && token(hyper::header::UPGRADE, "websocket")
+        && token(hyper::header::CONNECTION, "upgrade")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for good in [
+            "a.test",
+            "a",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::1]:80",
+            "a:",
+            "xn--a_b~",
+            "a%20b",
+        ] {
+            assert!(is_valid_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "", ":80", "a b", "a@b", "a/b", "a:abc", "a:65536", "a:1:2", "a,b", "[::1", "[x]", "[::1]x",
+            "a%2", "a?b", "a#b", "a\\b", "ä",
+        ] {
+            assert!(!is_valid_host(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_authority_of_an_absolute_target_wins() {
+        let mut request = Request::get("http://b.test:81/x?y")
+            .header("host", "a.test")
+            .body(())
+            .unwrap();
+        check(&mut request).unwrap();
+        assert_eq!(request.uri(), "/x?y");
+        assert_eq!(request.headers()[HOST], "b.test:81");
+        let mut request = Request::get("http://b.test")
+            .header("host", "a.test")
+            .body(())
+            .unwrap();
+        check(&mut request).unwrap();
+        assert_eq!(request.uri(), "/");
+    }
+
+    #[test]
+    fn targets_and_codings_that_go_nowhere() {
+        let refused = |method: &str, target: &str, fields: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).uri(target);
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            check(&mut request.body(()).unwrap()).unwrap_err().as_u16()
+        };
+        let host = ("host", "a.test");
+        assert_eq!(refused("CONNECT", "a.test:80", &[host]), 405);
+        assert_eq!(refused("GET", "*", &[host]), 400);
+        assert_eq!(refused("OPTIONS", "*", &[host]), 204);
+        assert_eq!(refused("GET", "a.test:80", &[host]), 400);
+        assert_eq!(refused("GET", "http://u:p@a.test/", &[host]), 400);
+        assert_eq!(refused("GET", "ftp://a.test/", &[host]), 400);
+        assert_eq!(refused("GET", "/", &[]), 400);
+        assert_eq!(refused("GET", "/", &[host, host]), 400);
+        assert_eq!(
+            refused("POST", "/", &[host, ("transfer-encoding", "chunked, chunked")]),
+            400
+        );
+        let twice = ("transfer-encoding", "chunked");
+        assert_eq!(refused("POST", "/", &[host, twice, twice]), 400);
+        assert_eq!(
+            refused("POST", "/", &[host, ("transfer-encoding", "gzip, chunked")]),
+            400
+        );
+        assert_eq!(refused("OPTIONS", "/", &[host, ("max-forwards", "0")]), 204);
+    }
+}

@@ -1,0 +1,155 @@
+//! The embedded proxy behind the engine's ports.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use cutover_analysis::Counters;
+use cutover_model::{Diagnostic, Fence, RevisionId, RouteTable};
+use cutover_ports::{MetricSource, PortError, RouteAck, Router, RouterState};
+
+use crate::client::{Client, ClientError};
+use crate::wire::{PublishRequest, Refusal};
+
+/// Drives a running proxy over its admin socket.
+#[derive(Clone, Debug)]
+pub struct ProxyRouter {
+    client: Client,
+    adopt: bool,
+}
+
+impl ProxyRouter {
+    /// For the proxy with this admin socket.
+    pub fn new(admin_socket: impl Into<PathBuf>) -> Self {
+        Self {
+            client: Client::new(admin_socket),
+            adopt: false,
+        }
+    }
+
+    /// Lets a proxy that obeyed another store change hands (`--adopt`).
+    #[must_use]
+    pub fn adopting(mut self) -> Self {
+        self.adopt = true;
+        self
+    }
+
+    /// The client beneath.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+#[async_trait]
+impl Router for ProxyRouter {
+    async fn read(&self) -> Result<RouterState, PortError> {
+        let view = self.client.table().await.map_err(|error| read_failed(&error))?;
+        let open = self
+            .client
+            .in_flight(None)
+            .await
+            .map_err(|error| read_failed(&error))?;
+        let mut state = RouterState {
+            table: view.table,
+            ..RouterState::default()
+        };
+        for instance in open.instances {
+            *state.in_flight.entry(instance.instance).or_default() += instance.in_flight;
+        }
+        Ok(state)
+    }
+
+    async fn apply(&self, fence: &Fence, table: &RouteTable) -> Result<RouteAck, PortError> {
+        let before = self.client.table().await.map_err(|error| read_failed(&error))?;
+        let request = PublishRequest {
+            fence: fence.clone(),
+            expected_serial: before.serial,
+            adopt: self.adopt,
+            table: table.clone(),
+        };
+        let receipt = self
+            .client
+            .publish(&request)
+            .await
+            .map_err(|error| apply_failed(&error))?;
+        let after = self.client.table().await.map_err(|error| apply_failed(&error))?;
+        if after.serial != receipt.serial || after.table != *table {
+            let message = "the proxy confirmed one table and serves another";
+            return Err(PortError::unknown(
+                Diagnostic::error("proxy.read-back", message).help("cutover proxy status"),
+            ));
+        }
+        Ok(RouteAck {
+            took_ms: receipt.took_us.div_ceil(1000),
+        })
+    }
+}
+
+#[async_trait]
+impl MetricSource for ProxyRouter {
+    async fn counters(&self, revision: &RevisionId) -> Result<Counters, PortError> {
+        let stats = self.client.stats().await.map_err(|error| read_failed(&error))?;
+        let mut counters = Counters {
+            epoch: stats.epoch,
+            ..Counters::default()
+        };
+        if let Some(found) = stats
+            .revisions
+            .into_iter()
+            .find(|found| found.revision == *revision)
+        {
+            counters.requests = found.first_attempts;
+            counters.errors = found.first_attempt_failures;
+            counters.total_us = found.total_us;
+            counters.latency = found.latency;
+        }
+        Ok(counters)
+    }
+}
+
+/// Reading changes nothing, however it ends.
+fn read_failed(error: &ClientError) -> PortError {
+    PortError::transient(diagnostic(error))
+}
+
+fn apply_failed(error: &ClientError) -> PortError {
+    let diagnostic = diagnostic(error);
+    match error {
+        ClientError::Unreachable { .. } => PortError::transient(diagnostic),
+        ClientError::Refused(Refusal::StaleFence { .. } | Refusal::ForeignStore { .. }) => {
+            PortError::stale("the proxy")
+        }
+        ClientError::Refused(
+            Refusal::SerialConflict { .. } | Refusal::NotSaved { .. } | Refusal::CannotListen { .. },
+        ) => PortError::transient(diagnostic),
+        ClientError::Refused(Refusal::InvalidTable { .. } | Refusal::BadRequest { .. }) => {
+            PortError::refused(diagnostic)
+        }
+        ClientError::Refused(Refusal::NotAcknowledged { .. })
+        | ClientError::Broken { .. }
+        | ClientError::Unknown { .. } => PortError::unknown(diagnostic),
+    }
+}
+
+fn diagnostic(error: &ClientError) -> Diagnostic {
+    let (code, help) = match error {
+        ClientError::Unreachable { .. } => ("proxy.unreachable", "cutover status"),
+        ClientError::Broken { .. } => ("proxy.broke-off", "cutover proxy status"),
+        ClientError::Unknown { .. } => ("proxy.unknown-answer", "cutover proxy status"),
+        ClientError::Refused(refusal) => match refusal {
+            Refusal::StaleFence { .. } => ("fence.stale", "cutover status"),
+            Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover status"),
+            Refusal::SerialConflict { .. } => ("proxy.table-changed", "cutover proxy status"),
+            Refusal::InvalidTable { .. } => ("proxy.invalid-table", "cutover check"),
+            Refusal::CannotListen { .. } => ("proxy.cannot-listen", "cutover check"),
+            Refusal::NotSaved { .. } => ("proxy.table-not-saved", "cutover status"),
+            Refusal::NotAcknowledged { .. } => ("proxy.not-acknowledged", "cutover proxy status"),
+            Refusal::BadRequest { .. } => ("proxy.bad-request", "cutover proxy status"),
+        },
+    };
+    let message = match error {
+        ClientError::Refused(refusal) => refusal.to_string(),
+        other => other.to_string(),
+    };
+    Diagnostic::error(code, message).help(help)
+}

@@ -1,0 +1,275 @@
+//! Starts and stops a proxy: the worker threads, and one thread for everything that is not traffic.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::{self, JoinHandle};
+
+use arc_swap::ArcSwap;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use thiserror::Error;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::admin;
+use crate::fd_door;
+use crate::options::ProxyOptions;
+use crate::publish::Publisher;
+use crate::recheck;
+use crate::registry::Registry;
+use crate::saved::{LoadError, SavedTable};
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::state::EndpointState;
+use crate::wire::Refusal;
+use crate::worker::{self, Control};
+
+/// Why a proxy did not start.
+#[derive(Debug, Error)]
+pub enum ProxyError {
+    /// The sockets that the parent left open could not be taken.
+    #[error("cannot take the inherited sockets")]
+    Inherited(#[from] cutover_os::InheritError),
+    /// The kept table could not be read.
+    #[error(transparent)]
+    Kept(#[from] LoadError),
+    /// The admin socket could not be made.
+    #[error("cannot listen on the admin socket {path}")]
+    AdminSocket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread, a runtime or a signal handler could not be made.
+    #[error("cannot start {what}")]
+    Start {
+        /// Which.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kept table cannot be served any more.
+    #[error("cannot serve by the kept table")]
+    Restore(#[source] Refusal),
+}
+
+/// A proxy that runs on threads of its own. Dropping it without [`RunningProxy::stop`] leaves it running.
+#[derive(Debug)]
+pub struct RunningProxy {
+    stop: oneshot::Sender<()>,
+    workers: Vec<JoinHandle<()>>,
+    manager: JoinHandle<()>,
+    shared: Arc<Shared>,
+}
+
+impl RunningProxy {
+    /// Stops accepting (the listening sockets stay with whoever else holds them), finishes what is open with
+    /// `Connection: close`, ends. Blocks until then, at most the drain time-out.
+    pub fn stop(self) {
+        for control in &self.shared.controls {
+            drop(control.send(Control::Stop));
+        }
+        for worker in self.workers {
+            drop(worker.join());
+        }
+        // The thread may have ended already.
+        let _ = self.stop.send(());
+        drop(self.manager.join());
+    }
+}
+
+/// Runs a proxy until SIGTERM or SIGINT, then stops it gracefully. Takes the sockets that the parent left open.
+/// Makes its own threads and runtimes: call it from a thread that is in none.
+///
+/// # Errors
+/// If it cannot start.
+pub fn run(mut options: ProxyOptions) -> Result<(), ProxyError> {
+    let inherited = cutover_os::take_inherited()?;
+    options
+        .listeners
+        .extend(inherited.into_iter().map(|inherited| inherited.listener));
+    let failed = |what: &'static str| move |source: io::Error| ProxyError::Start { what, source };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed("a runtime"))?;
+    // Before the first request: a signal that comes early must not end the process on the spot.
+    let (mut terminate, mut interrupt) = {
+        let _guard = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).map_err(failed("a signal handler"))?;
+        (
+            terminate,
+            signal(SignalKind::interrupt()).map_err(failed("a signal handler"))?,
+        )
+    };
+    let proxy = start(options)?;
+    runtime.block_on(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
+    tracing::info!("stopping: open requests are finished first");
+    proxy.stop();
+    Ok(())
+}
+
+/// Starts a proxy and returns when it serves.
+///
+/// # Errors
+/// If it cannot start. The files of the admin sockets that it leaves behind then (as after a stop) are replaced by
+/// the next start.
+pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
+    let path = SavedTable::path(&options.state_dir);
+    let saved = SavedTable::load(&path)?;
+    let admin = bind(options.admin_socket.clone())?;
+    let door = bind(fd_door::path(&options.admin_socket))?;
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let count = options.workers.unwrap_or(cores).max(1);
+    let (controls, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+    let (recheck, ejected) = mpsc::unbounded_channel();
+    let mut random = options
+        .seed
+        .map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64);
+    let shared = Arc::new(Shared {
+        application: options.application,
+        limits: options.limits,
+        snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::default())),
+        registry: std::sync::Mutex::new(Registry::new(count)),
+        listeners: std::sync::Mutex::default(),
+        controls,
+        connections: AtomicU64::new(0),
+        started: Instant::now(),
+        // JSON numbers above 2^53 are not exact everywhere.
+        epoch: random.random_range(1..1 << 53),
+        recheck,
+    });
+    let publisher = Arc::new(Publisher::new(Arc::clone(&shared), path));
+    let (ready, wait) = std::sync::mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
+    let manager = {
+        let manager = Manager {
+            shared: Arc::clone(&shared),
+            publisher,
+            admin,
+            door,
+            ejected,
+            listeners: options.listeners,
+            saved,
+        };
+        spawn("proxy-admin".to_owned(), move || manager.run(&ready, stopped))?
+    };
+    // Only now, so that a proxy that cannot serve its table never accepts a connection.
+    wait.recv().unwrap_or_else(|_| {
+        let source = io::Error::other("its thread ended");
+        Err(ProxyError::Start {
+            what: "the admin thread",
+            source,
+        })
+    })?;
+    let mut workers = Vec::new();
+    for (index, receiver) in receivers.into_iter().enumerate() {
+        let (seed, shared) = (random.random(), Arc::clone(&shared));
+        let body = move || worker::run(index, seed, shared, receiver);
+        workers.push(spawn(format!("proxy-{index}"), body)?);
+    }
+    Ok(RunningProxy {
+        stop,
+        workers,
+        manager,
+        shared,
+    })
+}
+
+fn bind(path: PathBuf) -> Result<std::os::unix::net::UnixListener, ProxyError> {
+    admin::bind(&path).map_err(|source| ProxyError::AdminSocket { path, source })
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ProxyError> {
+    let what = "a thread";
+    thread::Builder::new()
+        .name(name)
+        .spawn(body)
+        .map_err(|source| ProxyError::Start { what, source })
+}
+
+/// Everything that is not traffic.
+struct Manager {
+    shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+    admin: std::os::unix::net::UnixListener,
+    door: std::os::unix::net::UnixListener,
+    ejected: mpsc::UnboundedReceiver<Arc<EndpointState>>,
+    listeners: Vec<std::net::TcpListener>,
+    saved: Option<SavedTable>,
+}
+
+impl Manager {
+    fn run(self, ready: &std::sync::mpsc::Sender<Result<(), ProxyError>>, stopped: oneshot::Receiver<()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(source) => {
+                drop(ready.send(Err(ProxyError::Start {
+                    what: "a runtime",
+                    source,
+                })));
+                return;
+            }
+        };
+        runtime.block_on(async {
+            let prepared = self.prepare().await;
+            match prepared {
+                Err(error) => drop(ready.send(Err(error))),
+                Ok((admin, door, serving)) => {
+                    drop(ready.send(Ok(())));
+                    tokio::select! {
+                        () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
+                        () = fd_door::run(door, serving.publisher) => {}
+                        () = recheck::run(serving.shared, serving.ejected) => {}
+                        _ = stopped => {}
+                    }
+                }
+            }
+        });
+    }
+
+    async fn prepare(self) -> Result<(UnixListener, UnixListener, Serving), ProxyError> {
+        let failed = |source: io::Error| ProxyError::Start {
+            what: "the admin socket",
+            source,
+        };
+        let admin = UnixListener::from_std(self.admin).map_err(failed)?;
+        let door = UnixListener::from_std(self.door).map_err(failed)?;
+        for listener in self.listeners {
+            self.publisher
+                .add_listener(listener)
+                .await
+                .map_err(ProxyError::Restore)?;
+        }
+        if let Some(saved) = self.saved {
+            self.publisher.restore(saved).await.map_err(ProxyError::Restore)?;
+        }
+        Ok((
+            admin,
+            door,
+            Serving {
+                shared: self.shared,
+                publisher: self.publisher,
+                ejected: self.ejected,
+            },
+        ))
+    }
+}
+
+/// What is left of a [`Manager`] once it is prepared.
+struct Serving {
+    shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+    ejected: mpsc::UnboundedReceiver<Arc<EndpointState>>,
+}

@@ -1,0 +1,151 @@
+//! The last table on disk: what a proxy comes back with when it was killed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use cutover_model::{Fence, RouteTable};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// The file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SavedTable {
+    format: u32,
+    pub(crate) serial: u64,
+    pub(crate) fence: Option<Fence>,
+    pub(crate) table: RouteTable,
+}
+
+/// Why the kept table could not be read.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file is there but cannot be read.
+    #[error("cannot read the kept table {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is damaged or was written by hand.
+    #[error("the kept table {path} is not readable")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where it breaks off.
+        source: serde_json::Error,
+    },
+    /// A newer version wrote it.
+    #[error("the kept table {path} has format {found}; this version reads {FORMAT}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+impl SavedTable {
+    pub(crate) fn new(serial: u64, fence: Option<Fence>, table: RouteTable) -> Self {
+        Self {
+            format: FORMAT,
+            serial,
+            fence,
+            table,
+        }
+    }
+
+    pub(crate) fn path(state_dir: &Path) -> PathBuf {
+        state_dir.join("proxy-table.json")
+    }
+
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>, LoadError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(LoadError::Read { path, source });
+            }
+        };
+        let damaged = |source| LoadError::Damaged {
+            path: path.to_owned(),
+            source,
+        };
+        let FormatOnly { format } = serde_json::from_slice(&text).map_err(damaged)?;
+        if format != FORMAT {
+            let path = path.to_owned();
+            return Err(LoadError::Newer { path, found: format });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(damaged)
+    }
+
+    /// On disk in full or not at all: written beside, synced, renamed, and the folder synced too.
+    pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self)?;
+        let beside = path.with_extension("json.new");
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_model::{Generation, StoreId};
+
+    #[test]
+    fn reads_back_what_was_saved_and_refuses_what_it_does_not_know() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = SavedTable::path(folder.path());
+        assert_eq!(SavedTable::load(&path).unwrap(), None);
+        let fence = Fence {
+            store: StoreId::new("s"),
+            generation: Generation(3),
+        };
+        let saved = SavedTable::new(9, Some(fence), RouteTable::default());
+        saved.save(&path).unwrap();
+        assert_eq!(SavedTable::load(&path).unwrap(), Some(saved));
+        fs::write(&path, r#"{"format": 2, "unheard": "of"}"#).unwrap();
+        assert!(matches!(
+            SavedTable::load(&path),
+            Err(LoadError::Newer { found: 2, .. })
+        ));
+        fs::write(&path, "{").unwrap();
+        assert!(matches!(SavedTable::load(&path), Err(LoadError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_table_of_format_1_stays_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = SavedTable::path(folder.path());
+        let text = r#"{"format":1,"serial":4,"fence":{"store":"s","generation":2},"table":{"services":[{"service":"api",
+            "listen":"127.0.0.1:8080","revisions":[{"revision":"api@1.0.0#aaaaaa","track":"stable","weight":10000,
+            "endpoints":[{"instance":"a","address":"127.0.0.1:20000"}]}]}]}}"#;
+        fs::write(&path, text).unwrap();
+        let saved = SavedTable::load(&path).unwrap().unwrap();
+        assert_eq!((saved.serial, saved.table.services.len()), (4, 1));
+    }
+}

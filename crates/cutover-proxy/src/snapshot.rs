@@ -1,0 +1,176 @@
+//! One immutable table, compiled for the workers.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use cutover_model::{Fence, InstanceId, RouteTable, Track, Weight};
+use hyper::header::HeaderValue;
+
+use crate::registry::{Registry, Routed};
+use crate::state::{EndpointState, RevisionState, RouteState};
+use crate::wire::Refusal;
+
+/// What every request looks at. Never changed, only replaced.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) serial: u64,
+    pub(crate) fence: Option<Fence>,
+    pub(crate) table: RouteTable,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// One service's route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) listen: SocketAddr,
+    pub(crate) state: Arc<RouteState>,
+    pub(crate) revisions: Vec<Arc<Revision>>,
+    /// `(upper bound, index)`: a number below the bound of the first that has one means that revision.
+    pub(crate) split: Vec<(u32, usize)>,
+    pub(crate) stable: Option<usize>,
+}
+
+/// One revision as this table routes it. A request holds it for its life.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    pub(crate) track: Track,
+    pub(crate) version: HeaderValue,
+    pub(crate) state: Arc<RevisionState>,
+    pub(crate) endpoints: Vec<Arc<EndpointState>>,
+}
+
+/// A table whose addresses are known. Made without touching any state, so that a refused table leaves no trace.
+#[derive(Debug)]
+pub(crate) struct ResolvedTable {
+    table: RouteTable,
+    listens: Vec<SocketAddr>,
+    /// By service, by revision.
+    endpoints: Vec<Vec<Vec<(InstanceId, SocketAddr)>>>,
+}
+
+impl ResolvedTable {
+    /// Resolves names, which may ask the system's resolver and so may block, and refuses contradictions.
+    pub(crate) fn new(table: RouteTable) -> Result<Self, Refusal> {
+        let mut listens = Vec::new();
+        let mut endpoints = Vec::new();
+        for route in &table.services {
+            let listen = resolve(&route.listen)?;
+            if listens.contains(&listen) {
+                return Err(invalid(format!("two services listen on {listen}")));
+            }
+            listens.push(listen);
+            let mut of_route = Vec::new();
+            for routed in &route.revisions {
+                if routed.revision.service != route.service {
+                    return Err(invalid(format!(
+                        "{} is routed as {}",
+                        routed.revision, route.service
+                    )));
+                }
+                let same = |other: &&cutover_model::RoutedRevision| other.revision == routed.revision;
+                if route.revisions.iter().filter(same).count() > 1 {
+                    return Err(invalid(format!("{} is named twice", routed.revision)));
+                }
+                if !routed.weight.is_none() && routed.endpoints.is_empty() {
+                    return Err(invalid(format!(
+                        "{} has a share but no instance",
+                        routed.revision
+                    )));
+                }
+                let resolved: Result<Vec<_>, Refusal> = routed
+                    .endpoints
+                    .iter()
+                    .map(|endpoint| Ok((endpoint.instance.clone(), resolve(&endpoint.address)?)))
+                    .collect();
+                of_route.push(resolved?);
+            }
+            endpoints.push(of_route);
+        }
+        Ok(Self {
+            table,
+            listens,
+            endpoints,
+        })
+    }
+
+    pub(crate) fn listens(&self) -> &[SocketAddr] {
+        &self.listens
+    }
+
+    pub(crate) fn table(&self) -> &RouteTable {
+        &self.table
+    }
+
+    /// Compiles, taking over what the registry knows. The second value is for [`Registry::settle`], once every worker
+    /// serves by the first.
+    pub(crate) fn compile(
+        self,
+        serial: u64,
+        fence: Option<Fence>,
+        registry: &mut Registry,
+    ) -> (Snapshot, Vec<Routed>) {
+        let mut routes = Vec::new();
+        let mut settled = Vec::new();
+        for ((route, listen), endpoints) in self.table.services.iter().zip(&self.listens).zip(&self.endpoints)
+        {
+            let mut revisions = Vec::new();
+            let mut split = Vec::new();
+            let mut bound = 0;
+            for (index, (routed, addresses)) in route.revisions.iter().zip(endpoints).enumerate() {
+                let (state, endpoints) = registry.revision(&routed.revision, addresses);
+                settled.push(Routed {
+                    id: routed.revision.clone(),
+                    track: routed.track,
+                    weight: routed.weight,
+                    endpoints: endpoints.iter().map(|endpoint| endpoint.key).collect(),
+                });
+                if routed.weight != Weight::NONE {
+                    bound += routed.weight.parts();
+                    split.push((bound, index));
+                }
+                let version = routed.revision.version.to_string();
+                revisions.push(Arc::new(Revision {
+                    track: routed.track,
+                    version: HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static("unknown")),
+                    state,
+                    endpoints,
+                }));
+            }
+            routes.push(Route {
+                listen: *listen,
+                state: registry.route(&route.service),
+                stable: revisions
+                    .iter()
+                    .position(|revision| revision.track == Track::Stable),
+                revisions,
+                split,
+            });
+        }
+        let snapshot = Snapshot {
+            serial,
+            fence,
+            table: self.table,
+            routes,
+        };
+        (snapshot, settled)
+    }
+}
+
+fn invalid(what: String) -> Refusal {
+    Refusal::InvalidTable { what }
+}
+
+fn resolve(text: &str) -> Result<SocketAddr, Refusal> {
+    if let Ok(addr) = text.parse() {
+        return Ok(addr);
+    }
+    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| invalid(format!("{text} is no host:port that can be resolved")))
+}
+
+impl Snapshot {
+    /// Few routes: a scan is faster than a hash.
+    pub(crate) fn route(&self, listen: SocketAddr) -> Option<&Route> {
+        self.routes.iter().find(|route| route.listen == listen)
+    }
+}

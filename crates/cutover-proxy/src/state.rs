@@ -1,0 +1,200 @@
+//! What is counted, and what is remembered of an endpoint. It outlives tables: it is found again by identity.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use cutover_model::{InstanceId, RevisionId, ServiceName};
+
+use crate::histogram::LatencyHistogram;
+
+/// Status codes 100 to 599.
+const STATUSES: usize = 500;
+
+/// First pause of an endpoint that refused a connection; it doubles up to [`LONGEST_EJECTION_MS`].
+const FIRST_EJECTION_MS: u64 = 100;
+const LONGEST_EJECTION_MS: u64 = 5_000;
+
+/// One worker's counters of a revision. On its own cache lines, so that workers do not slow each other down.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Shard {
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) assigned: AtomicU64,
+    pub(crate) first_attempts: AtomicU64,
+    pub(crate) first_attempt_failures: AtomicU64,
+    pub(crate) answered_by_stable: AtomicU64,
+    pub(crate) connect_failures: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) cut_writes: AtomicU64,
+    pub(crate) cut_answers: AtomicU64,
+    statuses: [AtomicU64; STATUSES],
+    pub(crate) latency: LatencyHistogram,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            in_flight: AtomicU64::new(0),
+            assigned: AtomicU64::new(0),
+            first_attempts: AtomicU64::new(0),
+            first_attempt_failures: AtomicU64::new(0),
+            answered_by_stable: AtomicU64::new(0),
+            connect_failures: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            cut_writes: AtomicU64::new(0),
+            cut_answers: AtomicU64::new(0),
+            statuses: [const { AtomicU64::new(0) }; STATUSES],
+            latency: LatencyHistogram::default(),
+        }
+    }
+}
+
+impl Shard {
+    pub(crate) fn answered(&self, status: u16, micros: u64) {
+        let index = usize::from(status.clamp(100, 599)) - 100;
+        self.statuses[index].fetch_add(1, Relaxed);
+        self.latency.record(micros);
+    }
+}
+
+/// Counters of one revision, one shard a worker.
+#[derive(Debug)]
+pub(crate) struct RevisionState {
+    pub(crate) id: RevisionId,
+    shards: Box<[Shard]>,
+}
+
+impl RevisionState {
+    pub(crate) fn new(id: RevisionId, workers: usize) -> Self {
+        Self {
+            id,
+            shards: (0..workers).map(|_| Shard::default()).collect(),
+        }
+    }
+
+    pub(crate) fn shard(&self, worker: usize) -> &Shard {
+        &self.shards[worker]
+    }
+
+    pub(crate) fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    pub(crate) fn sum(&self, field: impl Fn(&Shard) -> &AtomicU64) -> u64 {
+        self.shards.iter().map(|shard| field(shard).load(Relaxed)).sum()
+    }
+
+    /// Answers by status code, in order, without those that never happened.
+    pub(crate) fn answers(&self) -> Vec<(u16, u64)> {
+        (0..STATUSES)
+            .filter_map(|index| {
+                let count = self.sum(|shard| &shard.statuses[index]);
+                let status = u16::try_from(index + 100).unwrap_or(u16::MAX);
+                (count > 0).then_some((status, count))
+            })
+            .collect()
+    }
+}
+
+/// Counters of one route.
+#[derive(Debug)]
+pub(crate) struct RouteState {
+    pub(crate) service: ServiceName,
+    pub(crate) requests: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) unavailable: AtomicU64,
+}
+
+impl RouteState {
+    pub(crate) fn new(service: ServiceName) -> Self {
+        Self {
+            service,
+            requests: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            unavailable: AtomicU64::new(0),
+        }
+    }
+}
+
+/// One instance at one address, as part of one revision.
+#[derive(Debug)]
+pub(crate) struct EndpointState {
+    /// Unique in this process: the key of the workers' pools.
+    pub(crate) key: u64,
+    pub(crate) instance: InstanceId,
+    pub(crate) address: SocketAddr,
+    /// Whether the served table names it. A retry of an older request does not go where it no longer should.
+    pub(crate) routed: AtomicBool,
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) attempts: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    /// Milliseconds since the start of the process; 0 when it is not ejected.
+    ejected_until_ms: AtomicU64,
+    refusals: AtomicU32,
+    /// Whether a task is looking after it.
+    pub(crate) rechecked: AtomicBool,
+}
+
+impl EndpointState {
+    pub(crate) fn new(key: u64, instance: InstanceId, address: SocketAddr) -> Self {
+        Self {
+            key,
+            instance,
+            address,
+            routed: AtomicBool::new(true),
+            in_flight: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            ejected_until_ms: AtomicU64::new(0),
+            refusals: AtomicU32::new(0),
+            rechecked: AtomicBool::new(false),
+        }
+    }
+
+    /// The clock is read only for one that was ejected.
+    pub(crate) fn is_ejected(&self, now_ms: impl FnOnce() -> u64) -> bool {
+        let until = self.ejected_until_ms.load(Relaxed);
+        until != 0 && now_ms() < until
+    }
+
+    pub(crate) fn ejected_until_ms(&self) -> u64 {
+        self.ejected_until_ms.load(Relaxed)
+    }
+
+    /// It refused a connection: leave it out for a while, longer each time.
+    pub(crate) fn eject(&self, now_ms: u64) {
+        let refusals = self.refusals.fetch_add(1, Relaxed).min(10);
+        let pause = (FIRST_EJECTION_MS << refusals).min(LONGEST_EJECTION_MS);
+        self.ejected_until_ms.store(now_ms + pause, Relaxed);
+    }
+
+    /// It answered, or took a connection.
+    pub(crate) fn readmit(&self) {
+        if self.refusals.load(Relaxed) != 0 {
+            self.refusals.store(0, Relaxed);
+            self.ejected_until_ms.store(0, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ejection_doubles_up_to_five_seconds_and_ends_with_a_success() {
+        let endpoint = EndpointState::new(1, InstanceId::new("a"), "127.0.0.1:1".parse().unwrap());
+        assert!(!endpoint.is_ejected(|| unreachable!("the clock is not read")));
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            endpoint.eject(1_000);
+            pauses.push(endpoint.ejected_until_ms() - 1_000);
+        }
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert!(endpoint.is_ejected(|| 5_999) && !endpoint.is_ejected(|| 6_000));
+        endpoint.readmit();
+        assert!(!endpoint.is_ejected(|| 0));
+    }
+}

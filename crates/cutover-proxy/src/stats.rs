@@ -1,0 +1,105 @@
+//! Reads the counters.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use cutover_analysis::Histogram;
+use cutover_model::RevisionId;
+
+use crate::histogram::BUCKETS;
+use crate::registry::KnownRevision;
+use crate::shared::Shared;
+use crate::wire::{DrainStatus, InstanceInFlight, InstanceStats, RevisionStats, RouteStats, Stats};
+
+pub(crate) fn collect(shared: &Shared) -> Stats {
+    let registry = shared.registry();
+    Stats {
+        epoch: shared.epoch,
+        serial: shared.snapshot.load().serial,
+        uptime_ms: shared.now_ms(),
+        workers: shared.controls.len(),
+        connections: shared.connections.load(Relaxed),
+        listeners: shared.listeners().clone(),
+        routes: registry
+            .routes
+            .iter()
+            .map(|route| RouteStats {
+                service: route.service.clone(),
+                requests: route.requests.load(Relaxed),
+                rejected: route.rejected.load(Relaxed),
+                unavailable: route.unavailable.load(Relaxed),
+            })
+            .collect(),
+        revisions: registry
+            .revisions
+            .iter()
+            .map(|known| revision(known, shared))
+            .collect(),
+    }
+}
+
+fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {
+    let state = &known.state;
+    let mut counts = vec![0; BUCKETS];
+    let mut total_us = 0;
+    for shard in state.shards() {
+        shard.latency.add_to(&mut counts, &mut total_us);
+    }
+    let used = counts
+        .iter()
+        .rposition(|count| *count > 0)
+        .map_or(0, |last| last + 1);
+    counts.truncate(used);
+    let answers = state.answers();
+    let instances = known.endpoints.iter().map(|endpoint| InstanceStats {
+        instance: endpoint.instance.clone(),
+        address: endpoint.address,
+        routed: endpoint.routed.load(Relaxed),
+        ejected: endpoint.is_ejected(|| shared.now_ms()),
+        in_flight: endpoint.in_flight.load(Relaxed),
+        attempts: endpoint.attempts.load(Relaxed),
+        failures: endpoint.failures.load(Relaxed),
+    });
+    RevisionStats {
+        revision: state.id.clone(),
+        track: known.track,
+        weight: known.weight,
+        in_flight: state.sum(|shard| &shard.in_flight),
+        assigned: state.sum(|shard| &shard.assigned),
+        first_attempts: state.sum(|shard| &shard.first_attempts),
+        first_attempt_failures: state.sum(|shard| &shard.first_attempt_failures),
+        errors: answers
+            .iter()
+            .filter(|(status, _)| *status >= 500)
+            .map(|(_, count)| count)
+            .sum(),
+        answers,
+        answered_by_stable: state.sum(|shard| &shard.answered_by_stable),
+        connect_failures: state.sum(|shard| &shard.connect_failures),
+        timeouts: state.sum(|shard| &shard.timeouts),
+        retries: state.sum(|shard| &shard.retries),
+        cut_writes: state.sum(|shard| &shard.cut_writes),
+        cut_answers: state.sum(|shard| &shard.cut_answers),
+        total_us,
+        latency: Histogram(counts),
+        instances: instances.collect(),
+    }
+}
+
+/// Open requests of one revision, or of all.
+pub(crate) fn in_flight(shared: &Shared, only: Option<&RevisionId>) -> DrainStatus {
+    let registry = shared.registry();
+    let mut status = DrainStatus::default();
+    for known in &registry.revisions {
+        if only.is_some_and(|only| *only != known.state.id) {
+            continue;
+        }
+        status.in_flight += known.state.sum(|shard| &shard.in_flight);
+        for endpoint in &known.endpoints {
+            status.instances.push(InstanceInFlight {
+                instance: endpoint.instance.clone(),
+                in_flight: endpoint.in_flight.load(Relaxed),
+            });
+        }
+    }
+    status
+}

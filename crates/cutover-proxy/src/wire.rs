@@ -1,0 +1,239 @@
+//! What crosses the admin socket as JSON.
+
+use std::net::SocketAddr;
+
+use cutover_model::{Fence, InstanceId, RevisionId, RouteTable, ServiceName, Track, Weight};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// `PUT /table`: serve by this table from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishRequest {
+    /// Who writes.
+    pub fence: Fence,
+    /// The serial of the table that this one replaces; the publish is refused if another is served by then.
+    pub expected_serial: u64,
+    /// Whether a proxy that last obeyed another store may change hands. Never by default.
+    #[serde(default)]
+    pub adopt: bool,
+    /// The new routes, all of them.
+    pub table: RouteTable,
+}
+
+/// The confirmation that every worker serves by a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishReceipt {
+    /// The serial of the table that is served now.
+    pub serial: u64,
+    /// When the last worker confirmed, in milliseconds since 1970.
+    pub acknowledged_at_ms: u64,
+    /// From the request until then, in microseconds.
+    pub took_us: u64,
+}
+
+/// Why a publish did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Refusal {
+    /// A newer lease has written before.
+    #[error("generation {generation} is older than {last}, which wrote last")]
+    StaleFence {
+        /// The writer's generation.
+        generation: u64,
+        /// The newest seen.
+        last: u64,
+    },
+    /// The proxy obeys another store.
+    #[error("the proxy obeys store {owner}, not {store}")]
+    ForeignStore {
+        /// The writer's store.
+        store: String,
+        /// The store that the proxy obeys.
+        owner: String,
+    },
+    /// Somebody else published in between.
+    #[error("table {current} is served, not {expected}")]
+    SerialConflict {
+        /// What the writer believed.
+        expected: u64,
+        /// What is served.
+        current: u64,
+    },
+    /// The table cannot be served.
+    #[error("{what}")]
+    InvalidTable {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An address of the table could not be bound.
+    #[error("cannot listen on {listen}: {reason}")]
+    CannotListen {
+        /// The address.
+        listen: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The table could not be written to disk, so it was not served either.
+    #[error("cannot keep the table on disk at {path}: {reason}")]
+    NotSaved {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A worker did not confirm in time: the table is on disk and will be served, or is served by now.
+    #[error("not every worker confirmed table {serial} in time")]
+    NotAcknowledged {
+        /// The table's serial.
+        serial: u64,
+    },
+    /// The request is not JSON of the expected form.
+    #[error("{what}")]
+    BadRequest {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// `GET /table`: what is served now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableView {
+    /// Counts publishes; 0 before the first.
+    pub serial: u64,
+    /// Who wrote it; nobody before the first publish.
+    pub fence: Option<Fence>,
+    /// The routes.
+    pub table: RouteTable,
+}
+
+/// `GET /inflight`: requests that are open now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainStatus {
+    /// Open requests assigned to the revision, removed ones included until they are done.
+    pub in_flight: u64,
+    /// The same by the instance that works on them.
+    pub instances: Vec<InstanceInFlight>,
+}
+
+/// Open requests of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceInFlight {
+    /// The instance.
+    pub instance: InstanceId,
+    /// How many.
+    pub in_flight: u64,
+}
+
+/// One socket that is accepted from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerView {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether the proxy bound it itself: then it goes when the proxy goes. Others belong to the parent.
+    pub self_bound: bool,
+}
+
+/// `GET /stats`: counters since the start of the process. Callers take differences.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Which run counted: another number means that everything started again from zero.
+    pub epoch: u64,
+    /// The served table's serial.
+    pub serial: u64,
+    /// How long the process has run, in milliseconds.
+    pub uptime_ms: u64,
+    /// Worker threads.
+    pub workers: usize,
+    /// Client connections that are open now.
+    pub connections: u64,
+    /// The sockets.
+    pub listeners: Vec<ListenerView>,
+    /// By service.
+    pub routes: Vec<RouteStats>,
+    /// By revision, removed ones included for a while.
+    pub revisions: Vec<RevisionStats>,
+}
+
+/// What happened at one route before a revision was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteStats {
+    /// The service.
+    pub service: ServiceName,
+    /// Requests that arrived, well-formed or not.
+    pub requests: u64,
+    /// Answered with a 4xx by the proxy itself: the client's own fault.
+    pub rejected: u64,
+    /// Answered 503 because no revision has a share.
+    pub unavailable: u64,
+}
+
+/// What one revision did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionStats {
+    /// The revision.
+    pub revision: RevisionId,
+    /// Its track in the last table that named it.
+    pub track: Track,
+    /// Its share now; none when it is not routed.
+    pub weight: Weight,
+    /// Open requests.
+    pub in_flight: u64,
+    /// Requests that the split gave to this revision.
+    pub assigned: u64,
+    /// Those whose first attempt has ended.
+    pub first_attempts: u64,
+    /// Those whose first attempt failed: a 5xx answer, a time-out, a refused, broken or cut connection.
+    pub first_attempt_failures: u64,
+    /// Answers by status code, also those that the proxy made in the revision's name (502, 504).
+    pub answers: Vec<(u16, u64)>,
+    /// Of these, how many have a 5xx status.
+    pub errors: u64,
+    /// Assigned here, but answered by stable because no instance here could be reached.
+    pub answered_by_stable: u64,
+    /// Attempts that could not connect.
+    pub connect_failures: u64,
+    /// Attempts without an answer in time.
+    pub timeouts: u64,
+    /// Attempts after the first.
+    pub retries: u64,
+    /// Requests that may not be repeated and were cut after they had been sent: the client got a 502.
+    pub cut_writes: u64,
+    /// Answers that broke off after their head.
+    pub cut_answers: u64,
+    /// Sum of answer times in microseconds.
+    pub total_us: u64,
+    /// Distribution of answer times, from the request's head to the answer's last byte from the instance; dense,
+    /// the last zeros left out.
+    pub latency: cutover_analysis::Histogram,
+    /// By instance.
+    pub instances: Vec<InstanceStats>,
+}
+
+/// What one instance did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStats {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether the table that is served names it.
+    pub routed: bool,
+    /// Whether it is left out for a moment because it refused connections.
+    pub ejected: bool,
+    /// Open requests.
+    pub in_flight: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Attempts that failed, 5xx answers included.
+    pub failures: u64,
+}
