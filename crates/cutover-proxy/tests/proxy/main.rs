@@ -1,0 +1,17 @@
+//! The proxy between real sockets: real instances, real clients, the admin socket and, where it matters, a process of
+//! its own.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which end by a panic")]
+
+mod counting;
+mod draining;
+mod hygiene;
+mod instance;
+mod process;
+mod publishing;
+mod retrying;
+mod rig;
+mod splitting;
+mod switching;
+mod visitor;
+mod websocket;
