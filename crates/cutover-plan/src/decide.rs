@@ -189,7 +189,12 @@ impl At<'_> {
         if let Some(why) = &state.abort_requested {
             return Some(self.abort_now(why.clone(), "requested", false));
         }
+        // A contract that failed is never undone (I12): it may be applied in part.
+        let contract = state
+            .step(self.plan)
+            .is_some_and(|step| is_contract(&step.action));
         if let Doing::Failed { error, code, .. } = &state.doing
+            && !contract
             && (self.plan.settings.auto_rollback || self.untouched())
         {
             let hard = self.failed_guard().is_some_and(|(_, hard)| hard);
@@ -407,7 +412,7 @@ impl At<'_> {
     }
 
     fn failed(&self, step: &Step, since: Timestamp, attempts: u32, error: &str, code: &str) -> Decision {
-        if self.state.contract_begun {
+        if is_contract(&step.action) {
             return Decision::Stick {
                 because: format!("{}: {error}", step.title),
                 code: code.to_owned(),
@@ -730,6 +735,11 @@ impl At<'_> {
 /// few thousand records and a short one is still observed.
 fn tick_interval(duration: Span) -> Span {
     Span::from_millis((duration.as_millis() / 20).clamp(200, 30_000))
+}
+
+fn is_contract(action: &Action) -> bool {
+    matches!(action, Action::Migrate { migrations, .. }
+        if migrations.iter().any(|one| one.phase == MigrationPhase::Contract))
 }
 
 const fn is_act(action: &Action) -> bool {

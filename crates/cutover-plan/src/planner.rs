@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, Instance, Migration,
     MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, ServiceChange, ServiceName,
-    Settings, Slot, Span, Stage, StepId, Track, Undo, UpgradeKind, Version, WayBack, Weight,
+    Settings, Slot, Span, Stage, StepId, StrategyKind, Track, Undo, UpgradeKind, Version, WayBack, Weight,
 };
 use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
@@ -43,7 +43,7 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         }));
     }
     let mut shape = Shape::new(target, from.clone(), initial.clone(), &changes);
-    let last = shape.last(&changes);
+    let last = Shape::last(&changes);
     if let Some(why) = nothing_to_do(input, &work, &initial, &last) {
         return Planned::Nothing(why);
     }
@@ -67,7 +67,11 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
             Goal::Rollback => UpgradeKind::Rollback,
             Goal::Contract => UpgradeKind::Contract,
         },
-        strategy: strategy.kind(),
+        strategy: match (&input.goal, strategy.kind()) {
+            // On the way back there is one switch, whatever the release's own strategy.
+            (Goal::Rollback, StrategyKind::Canary | StrategyKind::Rolling) => StrategyKind::BlueGreen,
+            (_, kind) => kind,
+        },
         parent: input.current.map(|release| release.id.clone()),
         from,
         release: target.id.clone(),
@@ -466,7 +470,9 @@ fn write(
     );
     backups(shape, input, work, &untouched);
     for (database, migrations) in &work.overdue {
-        contract_step(shape, database, migrations);
+        let back = shape.back("stop; the current version lives with it");
+        let undo = Undo::Nothing("the current version lives with it".to_owned());
+        contract_step(shape, database, migrations, undo, back);
     }
     for (database, phase, migrations) in &work.before {
         schema_step(shape, database, *phase, migrations);
@@ -482,25 +488,23 @@ fn write(
     if let Some(tail) = tail
         && tail.soak > Span::ZERO
     {
-        let old = shape
-            .from
-            .as_ref()
-            .map_or_else(String::new, |from| format!("{from} kept "));
-        let back = shape.back("switch back at once, while the old revision is kept");
+        let (title, by) = match &shape.from {
+            Some(from) if tail.kept => (
+                format!("{from} kept {}", tail.soak),
+                "switch back at once, while the old revision is kept",
+            ),
+            _ => (format!("watched {}", tail.soak), strategy::RESTART_OLD),
+        };
+        let back = shape.back(by);
         shape.about_ms += tail.soak.as_millis();
-        shape.push(
-            Stage::Soak,
-            format!("{old}{}", tail.soak),
-            Action::Soak { duration: tail.soak },
-            back,
-        );
+        shape.push(Stage::Soak, title, Action::Soak { duration: tail.soak }, back);
     }
     let covered = StepId(shape.next_id().0 - 1);
     for guard in &mut shape.guards {
         guard.until = covered.max(shifted);
     }
     if input.goal != Goal::Contract {
-        retire(shape, last);
+        retire(shape, last, tail.is_some_and(|tail| tail.kept));
         reopen(shape, input);
     }
     finish(shape, input, work, changes);
@@ -577,37 +581,54 @@ fn schema_step(
     );
 }
 
-fn contract_step(shape: &mut Shape<'_>, database: &DatabaseName, migrations: &[Migration]) {
+fn contract_step(
+    shape: &mut Shape<'_>,
+    database: &DatabaseName,
+    migrations: &[Migration],
+    undo: Undo,
+    way_back: WayBack,
+) {
+    shape.about_ms += 500;
+    let action = Action::Migrate {
+        database: database.clone(),
+        migrations: migrations.to_vec(),
+    };
+    shape.push_with(Stage::Contract, titles(migrations), action, None, undo, way_back);
+}
+
+/// Why there is no way back past a contract.
+fn no_way_back(migrations: &[Migration]) -> String {
     let bound = migrations.iter().filter_map(|one| one.retires.as_ref()).max();
     let bound = bound.map_or_else(|| "the new one".to_owned(), Version::to_string);
-    let reason = format!("none: versions below {bound} cannot live with it; roll forward or restore");
-    shape.about_ms += 500;
-    shape.push_with(
-        Stage::Contract,
-        titles(migrations),
-        Action::Migrate {
-            database: database.clone(),
-            migrations: migrations.to_vec(),
-        },
-        None,
-        Undo::Impossible(reason.clone()),
-        WayBack::None { reason },
-    );
+    format!("none: versions below {bound} cannot live with it; roll forward or restore")
 }
 
 /// The old revision is drained and removed; replicas that changed without a new revision change here.
-fn retire(shape: &mut Shape<'_>, last: Desired) {
-    let relaunch = match &shape.from {
-        Some(from) => shape.back(&format!("relaunch {from}, then switch back")),
-        None => shape.back("remove the candidate"),
-    };
-    let title = match &shape.from {
-        Some(from) if !shape.movers.is_empty() && *from != shape.target.version => {
-            format!("{from} drained and removed, {} is stable", shape.target.version)
+fn retire(shape: &mut Shape<'_>, last: Desired, kept: bool) {
+    let to = &shape.target.version;
+    let (stage, title, by) = match &shape.from {
+        _ if shape.movers.is_empty() => (
+            Stage::Launch,
+            "instances as the release wants them".to_owned(),
+            "as many instances as before".to_owned(),
+        ),
+        Some(from) => {
+            let by = format!("relaunch {from}, then switch back");
+            let title = if kept && from != to {
+                format!("{from} drained and removed, {to} is stable")
+            } else {
+                format!("{to} is stable")
+            };
+            (Stage::Retire, title, by)
         }
-        _ => format!("{} is stable", shape.target.version),
+        None => (
+            Stage::Retire,
+            format!("{to} is stable"),
+            "remove the candidate".to_owned(),
+        ),
     };
-    shape.hold(Stage::Retire, title, last, relaunch);
+    let back = shape.back(&by);
+    shape.hold(stage, title, last, back);
 }
 
 /// A rollback without sync leaves rows that the old version writes without filling in.
@@ -660,7 +681,9 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
             );
         }
         for (database, migrations) in &work.contract {
-            contract_step(shape, database, migrations);
+            let reason = no_way_back(migrations);
+            let undo = Undo::Impossible(reason.clone());
+            contract_step(shape, database, migrations, undo, WayBack::None { reason });
         }
     }
     if input.goal == Goal::Contract {

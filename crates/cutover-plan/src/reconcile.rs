@@ -152,7 +152,7 @@ impl Hold<'_> {
             if self.urgent && (!weighted || ready > 0) && want.track == Track::Stable {
                 continue;
             }
-            short.push(self.shortfall(seen, id, ready, want.replicas));
+            short.push(shortfall(seen, id, ready, want.replicas));
         }
         if short.is_empty() {
             None
@@ -162,20 +162,6 @@ impl Hold<'_> {
                 until: None,
             })
         }
-    }
-
-    fn shortfall(&self, seen: &Observation, id: &RevisionId, ready: u32, wanted: u32) -> String {
-        let trouble = seen.of(id).find_map(|instance| match &instance.state {
-            InstanceState::Crashed { reason } => Some(format!(", one {reason}")),
-            InstanceState::NotReady => Some(", one fails its readiness probe".to_owned()),
-            InstanceState::Starting | InstanceState::Ready | InstanceState::Stopping => None,
-        });
-        format!(
-            "{} {} to be ready: {ready} of {wanted}{}",
-            id.service,
-            id.version,
-            trouble.unwrap_or_default()
-        )
     }
 
     /// Third: what is too much is drained, then removed.
@@ -246,6 +232,21 @@ impl Hold<'_> {
         }
         leaving
     }
+}
+
+/// What is missing of a revision, in words.
+fn shortfall(seen: &Observation, id: &RevisionId, ready: u32, wanted: u32) -> String {
+    let trouble = seen.of(id).find_map(|instance| match &instance.state {
+        InstanceState::Crashed { reason } => Some(format!(", one {reason}")),
+        InstanceState::NotReady => Some(", one fails its readiness probe".to_owned()),
+        InstanceState::Starting | InstanceState::Ready | InstanceState::Stopping => None,
+    });
+    format!(
+        "{} {} to be ready: {ready} of {wanted}{}",
+        id.service,
+        id.version,
+        trouble.unwrap_or_default()
+    )
 }
 
 /// How many instances of a revision exist and are not on their way out.

@@ -205,7 +205,7 @@ impl<'a> Shape<'a> {
 
     /// The state at the end: every mover wholly on its new revision, which is stable now, replicas as the release wants
     /// them, services that the release no longer has gone.
-    pub(crate) fn last(&self, changes: &[ServiceChange]) -> Desired {
+    pub(crate) fn last(changes: &[ServiceChange]) -> Desired {
         let mut last = BTreeMap::new();
         for change in changes {
             let Some(to) = &change.to else { continue };
@@ -223,8 +223,7 @@ impl<'a> Shape<'a> {
     }
 
     /// Smoke tests of the movers' new revisions.
-    pub(crate) fn smoke(&mut self) {
-        let by = "remove the candidate";
+    pub(crate) fn smoke(&mut self, by: &str) {
         for mover in self.movers.clone() {
             let tests = self
                 .target

@@ -165,7 +165,7 @@ pub struct State {
     pub analyses: BTreeMap<String, AnalysisNote>,
     /// What is waited for.
     pub waiting: Option<WaitingOn>,
-    /// Whether the intent of a contract step was written (invariant I10).
+    /// Whether the intent of a contract was written that the version before cannot live with (invariant I10).
     pub contract_begun: bool,
     /// Why a person is needed.
     pub stuck: Option<Stuck>,

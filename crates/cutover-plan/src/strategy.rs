@@ -9,11 +9,17 @@ use crate::{Split, canary_replicas, rolling_batches, split};
 /// Words for the way back while the old revision still has its instances.
 const SHIFT_BACK: &str = "weight 0, drain, remove the candidate; nothing is lost";
 
+/// Words for the way back once old instances are gone.
+pub(crate) const RESTART_OLD: &str =
+    "start the old ones again, weights back, remove the candidate; nothing is lost";
+
 /// What comes after the last shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tail {
     /// How long the old revision is kept, in observed healthy time.
     pub(crate) soak: Span,
+    /// Whether the old revision still has its instances.
+    pub(crate) kept: bool,
 }
 
 /// Writes the launch and the shifts.
@@ -27,30 +33,39 @@ pub(crate) fn write(shape: &mut Shape<'_>, strategy: &Strategy, first: bool) -> 
                 ..BlueGreen::default()
             },
         );
-        return Tail { soak: Span::ZERO };
+        return Tail {
+            soak: Span::ZERO,
+            kept: false,
+        };
     }
     match strategy {
         Strategy::BlueGreen(how) => {
             blue_green(shape, how);
             Tail {
                 soak: how.scale_down_delay,
+                kept: true,
             }
         }
         Strategy::Canary(how) => {
             canary(shape, how);
             Tail {
                 soak: how.scale_down_delay,
+                kept: true,
             }
         }
         Strategy::Rolling(how) => {
             rolling(shape, how);
             Tail {
                 soak: how.scale_down_delay,
+                kept: false,
             }
         }
         Strategy::Recreate(_) => {
             recreate(shape);
-            Tail { soak: Span::ZERO }
+            Tail {
+                soak: Span::ZERO,
+                kept: false,
+            }
         }
     }
 }
@@ -68,7 +83,10 @@ pub(crate) fn write_rollback(shape: &mut Shape<'_>, strategy: &Strategy) -> Tail
             },
         );
     }
-    Tail { soak: Span::ZERO }
+    Tail {
+        soak: Span::ZERO,
+        kept: false,
+    }
 }
 
 fn launched(shape: &mut Shape<'_>, replicas: impl Fn(&crate::shape::Mover) -> u32) {
@@ -90,7 +108,7 @@ fn launched(shape: &mut Shape<'_>, replicas: impl Fn(&crate::shape::Mover) -> u3
     let title = format!("{}, {}", shape.names(), instances(count));
     let back = shape.back("remove the candidate");
     shape.hold(Stage::Launch, title, state, back);
-    shape.smoke();
+    shape.smoke("remove the candidate");
 }
 
 fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
@@ -297,7 +315,7 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
     let title = format!("{}, {}", shape.names(), instances(count));
     let back = shape.back("remove the candidate");
     shape.hold(Stage::Launch, title, state, back);
-    shape.smoke();
+    shape.smoke("remove the candidate");
     let begins = shape.next_id();
     guard(shape, how.analysis.as_ref(), None, StepId(begins.0 - 1));
     // Service by service in dependency order; within one, batch by batch.
@@ -339,8 +357,7 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
                 batch.candidate.min(mover.after),
                 batch.stable
             );
-            let back =
-                shape.back("start the old ones again, weights back, remove the candidate; nothing is lost");
+            let back = shape.back(RESTART_OLD);
             shape.hold(Stage::Shift, title, state, back);
         }
     }
@@ -378,7 +395,7 @@ fn recreate(shape: &mut Shape<'_>) {
     let count: u32 = shape.movers.iter().map(|mover| mover.after).sum();
     let title = format!("{}, {}", shape.names(), instances(count));
     shape.hold_undone_by(Stage::Launch, title, up, down.clone(), back.clone());
-    shape.smoke();
+    shape.smoke("start the old version again");
     let all = shape.state(|mover| Share {
         split: Split {
             stable: 0,

@@ -1,8 +1,8 @@
 //! The state machine: one total function from a state and an event to the next state or a refusal.
 
 use cutover_model::{
-    Action, Command, Event, MigrationPhase, Outcome, Plan, Progress, Record, Stage, StepId, UpgradePhase,
-    Verdict,
+    Action, Command, Event, Migration, MigrationPhase, Outcome, Plan, Progress, Record, Stage, StepId,
+    UpgradeKind, UpgradePhase, Verdict,
 };
 
 use crate::state::{AnalysisNote, Back, Course, Doing, State, StepTime, Stuck};
@@ -260,9 +260,7 @@ impl State {
             Action::Analyze { name, .. } if first => {
                 self.analyses.remove(name);
             }
-            Action::Migrate { migrations, .. }
-                if migrations.iter().any(|one| one.phase == MigrationPhase::Contract) =>
-            {
+            Action::Migrate { migrations, .. } if closes_the_way_back(plan, migrations) => {
                 self.contract_begun = true;
             }
             _ => {}
@@ -394,6 +392,21 @@ impl State {
             .get(name)
             .is_some_and(|note| matches!(note.verdict, Some(Verdict::Inconclusive | Verdict::Error)))
     }
+}
+
+/// Whether the version that the upgrade comes from cannot live with these contracts. A contract of an earlier release
+/// that runs first at the next upgrade closes no way: the current version lives with it.
+fn closes_the_way_back(plan: &Plan, migrations: &[Migration]) -> bool {
+    migrations
+        .iter()
+        .filter(|one| one.phase == MigrationPhase::Contract)
+        .any(|one| {
+            plan.kind == UpgradeKind::Contract
+                || one
+                    .retires
+                    .as_ref()
+                    .is_none_or(|bound| plan.from.as_ref().is_some_and(|from| from < bound))
+        })
 }
 
 const fn word(event: &Event) -> &'static str {

@@ -7,11 +7,6 @@
 //! A text goes through four hands: `document` (YAML with places), `shape` (against the schema, all that does not fit),
 //! serde (into the types), `validate` (what must hold together).
 
-#![expect(
-    clippy::result_large_err,
-    reason = "a diagnostic is built once, for a person to read: its size costs nothing that matters"
-)]
-
 mod application;
 mod changelog;
 mod defaults;

@@ -1,0 +1,153 @@
+//! Whole plans as text: the diff is the review.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot build its own world may panic"
+)]
+
+mod shop;
+mod show;
+
+use cutover_plan::{Goal, Planned};
+use shop::Shop;
+use show::show;
+
+#[test]
+fn first_deployment() {
+    insta::assert_snapshot!(show(&Shop::canary().plan("1.0.0", Goal::Upgrade)));
+}
+
+#[test]
+fn canary_with_a_schema_change() {
+    let shop = Shop::canary().running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn canary_whose_contract_follows() {
+    let shop = Shop::canary().with("contract: {after: 10s}").running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn blue_green_with_a_question() {
+    let shop = Shop::of("blueGreen: {autoPromotionEnabled: false, previewReplicaCount: 1}").running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn rolling_one_at_a_time() {
+    let shop = Shop::of("rolling: {maxSurge: 1}").running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn rolling_without_room() {
+    let shop = Shop::of("rolling: {maxSurge: 0, maxUnavailable: 1}").running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn recreate_says_that_nobody_serves() {
+    let shop = Shop::of("recreate: {}").running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn two_services_and_a_worker_go_in_dependency_order() {
+    let shop = Shop::canary().with_frontend().with_worker().running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn one_of_two_services() {
+    let shop = Shop::canary().with_frontend().running("1.0.0").only("api");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_pair_that_nobody_declared_is_refused() {
+    let shop = Shop::canary().with_undeclared_frontend().running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_changed_configuration_at_the_same_version() {
+    let shop = Shop::canary().running("1.0.0").config("another");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Upgrade)));
+}
+
+#[test]
+fn nothing_to_do() {
+    let shop = Shop::canary().running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Upgrade)));
+}
+
+#[test]
+fn more_replicas_of_the_same() {
+    let shop = Shop::canary().running("1.0.0").replicas(6);
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_restart() {
+    let shop = Shop::canary().running("1.0.0").restart("api");
+    insta::assert_snapshot!(show(
+        &shop.plan("1.0.0", Goal::Restart(vec!["api".parse().unwrap()]))
+    ));
+}
+
+#[test]
+fn a_rollback_relaunches_and_reopens() {
+    let shop = Shop::canary().running("1.1.0");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Rollback)));
+}
+
+#[test]
+fn a_rollback_past_a_contract_is_refused() {
+    let shop = Shop::canary().running("1.1.0").contracted();
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Rollback)));
+}
+
+#[test]
+fn the_pending_contract_alone() {
+    let shop = Shop::canary().running("1.1.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Contract)));
+}
+
+#[test]
+fn a_contract_at_the_next_upgrade() {
+    let shop = Shop::canary()
+        .with("contract: {after: nextUpgrade}")
+        .running("1.1.0");
+    insta::assert_snapshot!(show(&shop.plan("1.2.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_downgrade_is_a_rollback() {
+    let shop = Shop::canary().running("1.1.0");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_release_of_another_channel_and_path_is_refused() {
+    let shop = Shop::canary().with("upgradesFrom: \">=1.1.0\"").running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.2.0-rc.1", Goal::Upgrade)));
+}
+
+#[test]
+fn a_plan_is_a_value_with_a_digest() {
+    let shop = Shop::canary().running("1.0.0");
+    let (Planned::Plan(a), Planned::Plan(b)) = (
+        shop.plan("1.1.0", Goal::Upgrade),
+        shop.plan("1.1.0", Goal::Upgrade),
+    ) else {
+        panic!("there is a plan");
+    };
+    assert_eq!(a, b);
+    let text = serde_json::to_string(&a).unwrap();
+    assert_eq!(serde_json::from_str::<cutover_model::Plan>(&text).unwrap(), *a);
+    let mut other = (*a).clone();
+    other.settings.auto_rollback = false;
+    assert_ne!(other.sealed().id, a.id);
+}
