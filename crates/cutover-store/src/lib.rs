@@ -17,3 +17,6 @@ mod sqlite;
 
 pub use format::FORMAT;
 pub use sqlite::SqliteStore;
+
+#[cfg(test)]
+mod faults;

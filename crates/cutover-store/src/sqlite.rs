@@ -140,7 +140,7 @@ impl SqliteStore {
             .map_err(|failure| failure.into_store_error(&self.file.path))
     }
 
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>, &Place<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
