@@ -11,7 +11,9 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("Cutover runs its processes on Linux only: pidfd and /proc are needed");
 
+mod duplicate;
 mod fd_passing;
+mod group;
 mod identity;
 mod inherit;
 mod listen;
@@ -21,7 +23,9 @@ mod port_owner;
 mod proc_stat;
 mod spawn;
 
+pub use duplicate::duplicate_listener;
 pub use fd_passing::{MAX_PASSED_FDS, receive_fds, send_fds};
+pub use group::group_members;
 pub use identity::{IdentityError, ProcessIdentity, boot_id};
 pub use inherit::{INHERITED_ENV, InheritError, InheritedListener, take_inherited};
 pub use listen::{adopt_listener, bind_listener};

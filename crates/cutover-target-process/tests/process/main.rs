@@ -1,0 +1,14 @@
+//! Real supervisors, real instances: the whole crate from outside.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests against real processes need real time"
+)]
+
+mod adoption;
+mod entry;
+mod failures;
+mod fencing;
+mod health;
+mod lifecycle;
+mod sidecar;
+mod world;
