@@ -108,6 +108,17 @@ impl Exchange {
         }
     }
 
+    /// Counts the answer and its time, once. Called before the drop when bytes go on: how long a stream or a WebSocket
+    /// stays open is no answer time.
+    pub(crate) fn count_answer(&mut self) {
+        if self.status != 0 {
+            self.settle_first(false);
+            let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.shard().answered(self.status, micros);
+            self.status = 0;
+        }
+    }
+
     /// The instance broke off in the middle of its answer.
     pub(crate) fn cut(&mut self) {
         self.shard().cut_answers.fetch_add(1, Relaxed);
@@ -135,11 +146,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         // Without a status the client has gone before any answer: that says nothing about the revision.
-        if self.status != 0 {
-            self.settle_first(false);
-            let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.shard().answered(self.status, micros);
-        }
+        self.count_answer();
         self.leave();
         let worker = self.worker.index;
         for revision in [Some(&self.assigned), self.instead.as_ref()]

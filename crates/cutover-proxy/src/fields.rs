@@ -1,7 +1,7 @@
 //! Header fields: what belongs to one hop is taken out, what the next one must know is put in.
 
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
@@ -71,6 +71,16 @@ pub(crate) fn to_client(headers: &mut HeaderMap, version: &HeaderValue) {
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
     headers.insert(X_BACKEND_VERSION, version.clone());
+}
+
+/// Whether the answer stays open by design (server-sent events).
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    kind.get(..17)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Asks the other side to switch protocols.

@@ -240,7 +240,8 @@ impl Forwarding {
         }
         let limits = &self.worker.shared.limits;
         let may_repeat = self.replay.is_some();
-        let pooled = if self.upgrade.is_some() {
+        // After a loss only a new connection tells whether the instance is there: the idle ones may all be dead.
+        let pooled = if self.upgrade.is_some() || self.lost > 0 {
             None
         } else {
             self.worker.pool.take(endpoint, !may_repeat)
@@ -345,6 +346,9 @@ impl Forwarding {
             return self.switch_protocols(response);
         }
         self.exchange.answered(response.status().as_u16());
+        if fields::is_event_stream(response.headers()) {
+            self.exchange.count_answer();
+        }
         let version = &self.exchange.serving().version;
         fields::to_client(response.headers_mut(), version);
         response.extensions_mut().clear();
@@ -364,6 +368,7 @@ impl Forwarding {
             );
         };
         self.exchange.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
+        self.exchange.count_answer();
         let from_instance = hyper::upgrade::on(&mut response);
         let version = self.exchange.serving().version.clone();
         tokio::task::spawn_local(splice(from_client, from_instance, self.exchange));

@@ -116,15 +116,13 @@ fn apply_failed(error: &ClientError) -> PortError {
     let diagnostic = diagnostic(error);
     match error {
         ClientError::Unreachable { .. } => PortError::transient(diagnostic),
-        ClientError::Refused(Refusal::StaleFence { .. } | Refusal::ForeignStore { .. }) => {
-            PortError::stale("the proxy")
-        }
+        ClientError::Refused(Refusal::StaleFence { .. }) => PortError::stale("the proxy"),
         ClientError::Refused(
             Refusal::SerialConflict { .. } | Refusal::NotSaved { .. } | Refusal::CannotListen { .. },
         ) => PortError::transient(diagnostic),
-        ClientError::Refused(Refusal::InvalidTable { .. } | Refusal::BadRequest { .. }) => {
-            PortError::refused(diagnostic)
-        }
+        ClientError::Refused(
+            Refusal::ForeignStore { .. } | Refusal::InvalidTable { .. } | Refusal::BadRequest { .. },
+        ) => PortError::refused(diagnostic),
         ClientError::Refused(Refusal::NotAcknowledged { .. })
         | ClientError::Broken { .. }
         | ClientError::Unknown { .. } => PortError::unknown(diagnostic),
@@ -138,7 +136,7 @@ fn diagnostic(error: &ClientError) -> Diagnostic {
         ClientError::Unknown { .. } => ("proxy.unknown-answer", "cutover proxy status"),
         ClientError::Refused(refusal) => match refusal {
             Refusal::StaleFence { .. } => ("fence.stale", "cutover status"),
-            Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover status"),
+            Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover upgrade --adopt"),
             Refusal::SerialConflict { .. } => ("proxy.table-changed", "cutover proxy status"),
             Refusal::InvalidTable { .. } => ("proxy.invalid-table", "cutover check"),
             Refusal::CannotListen { .. } => ("proxy.cannot-listen", "cutover check"),

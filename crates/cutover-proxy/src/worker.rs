@@ -16,7 +16,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +86,7 @@ pub(crate) fn run(index: usize, seed: u64, shared: Arc<Shared>, controls: Unboun
 impl Worker {
     async fn obey(self: Rc<Self>, mut controls: UnboundedReceiver<Control>) {
         let mut accepting: Vec<(SocketAddr, CancellationToken)> = Vec::new();
+        let mut acceptors = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             let control = tokio::select! {
@@ -105,7 +106,7 @@ impl Worker {
                 Some(Control::Listen(addr, listener)) => {
                     let token = CancellationToken::new();
                     accepting.push((addr, token.clone()));
-                    tokio::task::spawn_local(Rc::clone(&self).accept(addr, listener, token));
+                    acceptors.spawn_local(Rc::clone(&self).accept(addr, listener, token));
                 }
                 Some(Control::Unlisten(addr)) => accepting.retain(|(other, token)| {
                     if *other == addr {
@@ -119,6 +120,8 @@ impl Worker {
         for (_, token) in accepting {
             token.cancel();
         }
+        self.draining.set(true);
+        while acceptors.join_next().await.is_some() {}
         self.finish().await;
     }
 
@@ -147,16 +150,11 @@ impl Worker {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = token.cancelled() => return,
+                () = token.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => {
-                    self.open.set(self.open.get() + 1);
-                    self.shared.connections.fetch_add(1, Relaxed);
-                    let guard = OpenConnection(Rc::clone(&self));
-                    tokio::task::spawn_local(connection::serve(guard, addr, stream, peer));
-                }
+                Ok((stream, peer)) => self.serve(addr, stream, peer),
                 // The client gave up while it waited.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -165,10 +163,28 @@ impl Worker {
                 }
             }
         }
+        // Whoever connected before is served: if nobody else holds the socket, its queue dies with it.
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        while let Ok((stream, peer)) = listener.accept() {
+            let stream = stream
+                .set_nonblocking(true)
+                .and_then(|()| tokio::net::TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                self.serve(addr, stream, peer);
+            }
+        }
+    }
+
+    fn serve(self: &Rc<Self>, addr: SocketAddr, stream: tokio::net::TcpStream, peer: SocketAddr) {
+        self.open.set(self.open.get() + 1);
+        self.shared.connections.fetch_add(1, Relaxed);
+        let guard = OpenConnection(Rc::clone(self));
+        tokio::task::spawn_local(connection::serve(guard, addr, stream, peer));
     }
 
     async fn finish(&self) {
-        self.draining.set(true);
         let deadline = Instant::now() + self.shared.limits.drain_timeout;
         self.drain.send_replace(Some(deadline));
         while self.open.get() > 0 {

@@ -1,7 +1,7 @@
 //! What the counters say, in both forms.
 
 use crate::instance::Instance;
-use crate::rig::{Rig, STABLE};
+use crate::rig::{Rig, STABLE, eventually};
 use crate::visitor::Visitor;
 
 #[tokio::test]
@@ -15,6 +15,17 @@ async fn statuses_latencies_and_rejects_add_up() {
     }
     visitor.send(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     assert_eq!(visitor.answer().await.unwrap().status, 400);
+    let mut gone = Visitor::connect(rig.addr).await.unwrap();
+    gone.send(b"GET").await.unwrap();
+    eventually("it is connected", async || {
+        rig.client.stats().await.unwrap().connections == 1
+    })
+    .await;
+    drop(gone);
+    eventually("who leaves is noticed", async || {
+        rig.client.stats().await.unwrap().connections == 0
+    })
+    .await;
     let stats = rig.client.stats().await.unwrap();
     assert_eq!((stats.routes[0].requests, stats.routes[0].rejected), (5, 1));
     let revision = rig.revision(STABLE).await;

@@ -11,11 +11,37 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use socket2::{Domain, Socket, Type};
 use tokio::sync::{oneshot, watch};
+
+/// An address that nobody else is given as long as this lives: connections to it are refused, unless an instance is
+/// started there.
+pub(crate) struct Reserved {
+    pub(crate) addr: SocketAddr,
+    _socket: Socket,
+}
+
+impl Reserved {
+    pub(crate) fn new() -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap())
+    }
+
+    /// Bound, but not listening. With `SO_REUSEADDR` on both, one listener may be bound beside it.
+    fn at(addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&addr.into()).unwrap();
+        Self {
+            addr: socket.local_addr().unwrap().as_socket().unwrap(),
+            _socket: socket,
+        }
+    }
+}
 
 /// Answers its name to everything. `/hold` waits until it is released, `/status/500` fails, a POST is counted.
 pub(crate) struct Instance {
     pub(crate) addr: SocketAddr,
+    _reserved: Reserved,
     pub(crate) requests: Arc<AtomicU64>,
     pub(crate) writes: Arc<AtomicU64>,
     pub(crate) connections: Arc<AtomicU64>,
@@ -38,8 +64,9 @@ impl Instance {
     }
 
     pub(crate) fn start_at(name: &'static str, addr: SocketAddr) -> Self {
+        let reserved = Reserved::at(addr);
+        let addr = reserved.addr;
         let listener = cutover_os::bind_listener(addr).unwrap();
-        let addr = listener.local_addr().unwrap();
         let (release, released) = watch::channel(false);
         let (kill, killed) = oneshot::channel();
         let shared = Shared {
@@ -66,6 +93,7 @@ impl Instance {
         });
         Self {
             addr,
+            _reserved: reserved,
             requests,
             writes,
             connections,

@@ -1,26 +1,20 @@
 //! Instances that refuse, vanish and hang up.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::instance::Instance;
+use crate::instance::{Instance, Reserved};
 use crate::rig::{CANDIDATE, Rig, STABLE, eventually};
 use crate::visitor::Visitor;
 
-/// An address on which nobody listens.
-fn nobody() -> SocketAddr {
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    listener.local_addr().unwrap()
-}
-
 #[tokio::test]
 async fn a_dead_instance_costs_no_request_when_the_revision_has_another() {
+    let nobody = Reserved::new();
     let alive = Instance::start("alive");
     let rig = Rig::start();
-    rig.route(&[(STABLE, 10_000, &[nobody(), alive.addr])]).await;
+    rig.route(&[(STABLE, 10_000, &[nobody.addr, alive.addr])]).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     for round in 0..200 {
         assert_eq!(visitor.get("/").await.unwrap().body, "alive");
@@ -36,9 +30,10 @@ async fn a_dead_instance_costs_no_request_when_the_revision_has_another() {
 
 #[tokio::test]
 async fn stable_serves_for_a_dead_candidate_and_the_candidate_is_charged() {
+    let nobody = Reserved::new();
     let old = Instance::start("old");
     let rig = Rig::start();
-    rig.route(&[(STABLE, 5_000, &[old.addr]), (CANDIDATE, 5_000, &[nobody()])])
+    rig.route(&[(STABLE, 5_000, &[old.addr]), (CANDIDATE, 5_000, &[nobody.addr])])
         .await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     for _ in 0..200 {
@@ -91,8 +86,9 @@ async fn an_instance_that_is_restarted_at_once_loses_nothing_that_was_not_sent()
 
 #[tokio::test]
 async fn without_any_instance_the_answer_is_502_within_the_patience() {
+    let nobody = Reserved::new();
     let rig = Rig::start_with(|options| options.limits.connect_patience = Duration::from_millis(50));
-    rig.route(&[(STABLE, 10_000, &[nobody()])]).await;
+    rig.route(&[(STABLE, 10_000, &[nobody.addr])]).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     assert_eq!(visitor.get("/").await.unwrap().status, 502);
     let stats = rig.revision(STABLE).await;
@@ -152,7 +148,8 @@ async fn a_write_that_is_cut_is_not_repeated_and_a_read_is() {
 #[tokio::test]
 async fn an_ejected_instance_is_back_soon_after_it_listens_again() {
     let steady = Instance::start("steady");
-    let addr = nobody();
+    let nobody = Reserved::new();
+    let addr = nobody.addr;
     let rig = Rig::start();
     rig.route(&[(STABLE, 10_000, &[steady.addr, addr])]).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();

@@ -1,6 +1,6 @@
 //! Shares, and where requests go.
 
-use crate::instance::Instance;
+use crate::instance::{Instance, Reserved};
 use crate::rig::{CANDIDATE, Rig, STABLE};
 use crate::visitor::Visitor;
 
@@ -45,9 +45,8 @@ async fn no_share_anywhere_is_a_503_that_says_when_to_come_back() {
 async fn an_address_without_a_passed_socket_is_bound_by_the_proxy_and_let_go_again() {
     let old = Instance::start("old");
     let rig = Rig::start();
-    let free = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = free.local_addr().unwrap();
-    drop(free);
+    let reserved = Reserved::new();
+    let addr = reserved.addr;
     crate::rig::publish(
         &rig.client,
         crate::rig::table(addr, &[(STABLE, 10_000, &[old.addr])]),

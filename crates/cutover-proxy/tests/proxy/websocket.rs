@@ -24,6 +24,11 @@ async fn an_upgraded_connection_carries_bytes_both_ways_and_counts_as_open() {
         .unwrap();
     assert_eq!(visitor.answer().await.unwrap().body, "ping");
     assert_eq!(rig.in_flight(STABLE).await, 1);
+    assert_eq!(
+        rig.revision(STABLE).await.answers,
+        [(101, 1)],
+        "counted when it switched, not when it ends"
+    );
     drop(visitor);
     eventually("it is closed", async || rig.in_flight(STABLE).await == 0).await;
     rig.stop().await;
