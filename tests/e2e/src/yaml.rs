@@ -1,0 +1,72 @@
+//! The `cutover.yaml` of a stage.
+
+/// What differs from test to test.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The strategy's block, indented by two.
+    pub strategy: String,
+    /// `contract.after`.
+    pub contract: String,
+    /// Instances of the service.
+    pub replicas: u32,
+    /// The database's URL; none for SQLite in the stage's folder.
+    pub database: Option<String>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            strategy: "  canary:\n    steps:\n      - setWeight: 50\n      - pause: {duration: 300ms}\n    analysis: {template: guard}\n    scaleDownDelay: 300ms\n".to_owned(),
+            contract: "manual".to_owned(),
+            replicas: 2,
+            database: None,
+        }
+    }
+}
+
+impl Spec {
+    pub(crate) fn write(
+        &self,
+        shop: &str,
+        releases: &str,
+        folder: &str,
+        listen: u16,
+        ports: (u16, u16),
+    ) -> String {
+        let url = self
+            .database
+            .clone()
+            .unwrap_or_else(|| format!("sqlite:{folder}/shop.db"));
+        let kind = if url.starts_with("sqlite") {
+            "sqlite"
+        } else {
+            "postgres"
+        };
+        format!(
+            r#"apiVersion: cutover/v1
+application: shop
+databases:
+  main: {{url: "{url}", migrations: "{releases}/{{version}}/migrations/{kind}"}}
+services:
+  api:
+    target: {{process: {{command: ["{shop}"], ports: {first}-{last}, stopGrace: 2s}}}}
+    replicas: {replicas}
+    databases: [main]
+    environment: {{DATABASE_URL: "{url}", RELEASE: "{{version}}", STAGE: "{folder}"}}
+    health: {{path: /ready, interval: 300ms, rise: 1, fall: 3, progressDeadline: 20s}}
+    smoke: [{{get: /api/version}}, {{get: /api/db/ping}}]
+    router: {{proxy: {{listen: "127.0.0.1:{listen}"}}}}
+strategy:
+{strategy}analysis:
+  guard: {{interval: 200ms, metrics: [sequential: {{}}]}}
+contract: {{after: {contract}}}
+drainDeadline: 5s
+"#,
+            first = ports.0,
+            last = ports.1,
+            replicas = self.replicas,
+            strategy = self.strategy,
+            contract = self.contract,
+        )
+    }
+}

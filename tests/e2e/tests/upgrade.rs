@@ -1,0 +1,100 @@
+//! Good and bad upgrades of a real application under load.
+
+use cutover_e2e::{Spec, Stage, Traffic};
+
+/// Enough to notice any gap, and little enough for two cores in a debug build.
+const RATE: u32 = 120;
+
+async fn deployed(spec: &Spec) -> Stage {
+    let stage = Stage::new(spec);
+    let _first = stage.run(&["upgrade", "1.0.0", "--yes"]).exits(0);
+    stage
+}
+
+async fn loses_nothing(strategy: &str, replicas: u32) {
+    let stage = deployed(&Spec {
+        strategy: strategy.to_owned(),
+        replicas,
+        ..Spec::default()
+    })
+    .await;
+    let traffic = Traffic::start(stage.address(), RATE);
+    let stage = tokio::task::spawn_blocking(move || {
+        let _up = stage.run(&["upgrade", "1.1.0", "--yes"]).exits(0);
+        let _back = stage.run(&["rollback", "--yes"]).exits(0);
+        stage
+    })
+    .await
+    .expect("the commands");
+    let report = traffic.end_without_a_loss().await;
+    assert!(
+        report.answered_by("1.1.0") > 0,
+        "the new version served: {:?}",
+        report.by_version.keys()
+    );
+    let status = stage.status();
+    assert_eq!(status["stable"]["version"], "1.0.0", "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_up_and_back_loses_nothing() {
+    loses_nothing(&Spec::default().strategy, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blue_green_up_and_back_loses_nothing() {
+    loses_nothing("  blueGreen: {scaleDownDelay: 300ms}\n", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rolling_up_and_back_loses_nothing() {
+    loses_nothing("  rolling: {maxSurge: 1, scaleDownDelay: 300ms}\n", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_release_is_caught_and_taken_back_by_itself() {
+    let strategy = "  canary:\n    steps:\n      - setWeight: 20\n      - pause: {duration: 60s}\n    analysis: {template: guard}\n    scaleDownDelay: 1s\n";
+    let stage = deployed(&Spec {
+        strategy: strategy.to_owned(),
+        ..Spec::default()
+    })
+    .await;
+    // 1.2.0 needs 1.1.0's schema, which 1.1.0 brings without waiting a minute.
+    let traffic = Traffic::start(stage.address(), RATE);
+    let (stage, outcome) = tokio::task::spawn_blocking(move || {
+        let outcome = stage.run(&["upgrade", "1.2.0", "--yes"]);
+        (stage, outcome)
+    })
+    .await
+    .expect("the command");
+    let outcome = outcome.exits(3);
+    assert!(
+        outcome.stdout.contains("1.2.0") || outcome.stderr.contains("1.2.0"),
+        "{outcome:?}"
+    );
+    let report = traffic.end().await;
+    let bad = report
+        .by_version
+        .get("1.2.0")
+        .map_or(0, |counts| counts.error_answers);
+    assert!(
+        bad > 0,
+        "the bad release did answer badly: {:?}",
+        report.by_version.keys()
+    );
+    assert_eq!(
+        report.failed_apart_from("1.2.0"),
+        0,
+        "{:?} {:?}",
+        report.failures,
+        report.errors
+    );
+    assert_eq!(report.lost_writes, Some(0), "{:?}", report.lost);
+    // Tens of requests, not thousands.
+    assert!(
+        report.answered_by("1.2.0") < 400,
+        "{} requests reached it",
+        report.answered_by("1.2.0")
+    );
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+}
