@@ -1,1 +1,40 @@
-//! Migrations: files, history, locks; PostgreSQL and SQLite.
+//! Migrations of SQLite and PostgreSQL: files, history, locks, and the [`Databases`](cutover_ports::Databases) port.
+//!
+//! A set of files is read by [`from_files`] (from a stored release, without a disk) or [`read_folder`]. A
+//! [`MigrateDatabases`] holds, per database, its URL and its files; it is what the engine drives, and what
+//! `cutover migrate` asks for its status, its next step and its last one back.
+//!
+//! The history lives in the database itself (`cutover_history`, `cutover_statements`, `cutover_meta`) and is written
+//! in the transaction of what it records. It is a set: what is pending is what is not in it, not what has a higher
+//! number. Every writing transaction first reads the fence, so that a controller that was replaced changes nothing.
+//!
+//! It must not know of releases beyond their version, of instances, or of the order of an upgrade.
+
+mod adapter;
+mod check;
+mod commands;
+mod databases;
+mod failure;
+mod fence;
+mod file;
+mod folder;
+mod history;
+mod job;
+mod load;
+mod policy;
+mod postgres;
+mod session;
+mod sqlite;
+mod status;
+mod stepwise;
+mod verify;
+
+pub use check::findings;
+pub use commands::Reach;
+pub use databases::MigrateDatabases;
+pub use file::{MigrationFile, Script};
+pub use folder::{new_files, read_folder};
+pub use history::{Direction, HistoryRow};
+pub use load::from_files;
+pub use policy::LockPolicy;
+pub use status::{MigrationStatus, StatusLine};

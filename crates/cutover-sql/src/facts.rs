@@ -126,6 +126,37 @@ pub fn subject_table(dialect: Dialect, statement: &str) -> Option<String> {
     }
 }
 
+/// A statement in one line for people: without comments and without what its strings hold, which may be anybody's
+/// data or password, and at most so many characters.
+#[must_use]
+pub fn outline(dialect: Dialect, statement: &str, most: usize) -> String {
+    let Ok(all) = tokens(dialect, statement) else {
+        return "…".to_owned();
+    };
+    let mut out = String::new();
+    let mut gap = false;
+    for token in &all {
+        if !token.is_significant() {
+            gap = true;
+            continue;
+        }
+        if gap && !out.is_empty() {
+            out.push(' ');
+        }
+        gap = false;
+        out.push_str(if token.kind == Kind::Literal {
+            "'…'"
+        } else {
+            token.text(statement)
+        });
+    }
+    if out.chars().count() > most {
+        out = out.chars().take(most.saturating_sub(1)).collect();
+        out.push('…');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +214,14 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_outline_shows_no_data() {
+        let text = "ALTER ROLE a -- now\n PASSWORD 's3cret'";
+        assert_eq!(outline(Dialect::Postgres, text, 80), "ALTER ROLE a PASSWORD '…'");
+        assert_eq!(outline(Dialect::Postgres, text, 10), "ALTER ROL…");
+        assert_eq!(outline(Dialect::Postgres, "SELECT 's3cr", 80), "…");
     }
 
     #[test]

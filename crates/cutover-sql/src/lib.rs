@@ -13,7 +13,7 @@ mod split;
 
 pub use dialect::Dialect;
 pub use facts::{
-    concurrent_index, controls_transaction, outside_transaction, sets_session, subject_table, writes_rows,
+    concurrent_index, controls_transaction, outline, outside_transaction, sets_session, subject_table, writes_rows,
 };
 pub use header::{DirectiveError, DirectiveProblem, Header, header};
 pub use normal::normalised;

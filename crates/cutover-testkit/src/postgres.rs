@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::unistd::{Gid, Uid, User, chown};
 use tokio_postgres::NoTls;
 
-use crate::{free_port, require_or_skip, wait_for};
+use crate::{free_port, require_or_skip};
 
 /// The password of the server's owner: tests look for it where it must not be.
 const PASSWORD: &str = "s3cret-of-the-test";
@@ -276,6 +276,7 @@ fn log_end(folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait_for;
 
     #[tokio::test]
     async fn it_serves_and_leaves_nothing_behind() {

@@ -1,0 +1,107 @@
+//! Findings: what in files and history does not fit together. Pure.
+
+use std::sync::Arc;
+
+use cutover_model::{Diagnostic, MigrationPhase};
+use cutover_sql::locate;
+
+use crate::{HistoryRow, MigrationFile};
+
+/// Everything that must be looked at before anything runs, errors first.
+#[must_use]
+pub fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    let highest = history.iter().map(|row| &row.id).max();
+    for file in files {
+        let id = &file.migration.id;
+        match history.iter().find(|row| row.id == *id) {
+            Some(row) if !row.is_of(&file.migration) => out.push(changed(file, row)),
+            Some(_) => {}
+            None => {
+                // A contract waits by design while later files go ahead.
+                if let Some(highest) = highest
+                    && file.migration.phase != MigrationPhase::Contract
+                    && id.number < highest.number
+                {
+                    out.push(out_of_order(file, files, highest.number));
+                }
+            }
+        }
+    }
+    for file in files {
+        let migration = &file.migration;
+        if migration.phase == MigrationPhase::Backfill && migration.verify.is_none() {
+            out.push(
+                Diagnostic::warning(
+                    "migrate.verify-missing",
+                    format!(
+                        "the backfill {} has no verify query, so no contract can tell whether it is still true",
+                        migration.id
+                    ),
+                )
+                .at(locate(&file.up.name, &file.up.text, 0, 1))
+                .label("add: -- cutover: verify SELECT count(*) FROM … WHERE …")
+                .help("cutover migrate validate"),
+            );
+        }
+    }
+    for row in history {
+        if !files.iter().any(|file| file.migration.id == row.id) {
+            let release = row.release.as_ref();
+            let by = release.map_or_else(String::new, |version| format!(" by release {version}"));
+            out.push(
+                Diagnostic::warning(
+                    "migrate.unknown",
+                    format!("{} was applied{by} and has no file here", row.id),
+                )
+                .note("applied", format!("{} by {}", row.applied_at, row.applied_by))
+                .help("cutover migrate status"),
+            );
+        }
+    }
+    out
+}
+
+/// A file that is not what was applied.
+pub(crate) fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
+    Diagnostic::error(
+        "migrate.changed",
+        format!("{} was changed after it was applied", file.up.name),
+    )
+    .at(locate(&file.up.name, &file.up.text, 0, 1))
+    .note(
+        "applied",
+        format!(
+            "{} by {}, checksum {}",
+            row.applied_at,
+            row.applied_by,
+            row.checksum.short()
+        ),
+    )
+    .note("file", format!("checksum {}", file.migration.checksum.short()))
+    .note(
+        "next",
+        "bring the file back as it was, and put the change into a new one",
+    )
+    .help(format!("cutover migrate new {}", file.migration.id.name))
+}
+
+fn out_of_order(file: &MigrationFile, files: &[Arc<MigrationFile>], highest: u64) -> Diagnostic {
+    let id = &file.migration.id;
+    let last = files.iter().map(|file| file.migration.id.number).max();
+    let number = last.unwrap_or(0).max(highest) + 1;
+    let width = usize::from(id.width);
+    let new = format!("{number:0width$}_{}", id.name);
+    Diagnostic::error(
+        "migrate.out-of-order",
+        format!("{id} is pending below number {highest:0width$}, which is applied"),
+    )
+    .at(locate(&file.up.name, &file.up.text, 0, 1))
+    .note(
+        "why",
+        "other databases may have them in the other order: it came from a branch that was merged later",
+    )
+    .help(format!(
+        "mv {id}.up.sql {new}.up.sql && mv {id}.down.sql {new}.down.sql"
+    ))
+}

@@ -1,0 +1,189 @@
+//! The port: databases by name, each with its URL and the files that are known of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use cutover_db::DatabaseUrl;
+use cutover_model::{DatabaseName, DatabaseState, Diagnostic, Fence, Migration, Version};
+use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
+
+use crate::adapter::{self, Note, Observed, Writer};
+use crate::job::Job;
+use crate::{Direction, LockPolicy, MigrationFile, check};
+
+/// The databases of an application, and how they are migrated.
+#[derive(Clone)]
+pub struct MigrateDatabases {
+    pub(crate) known: BTreeMap<DatabaseName, Known>,
+    clock: Arc<dyn Clock>,
+    policy: LockPolicy,
+}
+
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) url: DatabaseUrl,
+    pub(crate) files: Vec<Arc<MigrationFile>>,
+}
+
+impl fmt::Debug for MigrateDatabases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.known.iter().map(|(name, known)| (name, &known.url)))
+            .finish()
+    }
+}
+
+impl MigrateDatabases {
+    /// None yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, policy: LockPolicy) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            clock,
+            policy,
+        }
+    }
+
+    /// Adds a database with the files of a release. Called again for another release of the same database, it adds
+    /// those files that were not known by their content.
+    #[must_use]
+    pub fn with(mut self, name: DatabaseName, url: DatabaseUrl, files: Vec<MigrationFile>) -> Self {
+        let known = self.known.entry(name).or_insert_with(|| Known {
+            url: url.clone(),
+            files: Vec::new(),
+        });
+        known.url = url;
+        for file in files {
+            let same = |old: &&Arc<MigrationFile>| {
+                old.migration.id == file.migration.id && old.migration.checksum == file.migration.checksum
+            };
+            if known.files.iter().find(same).is_none() {
+                known.files.push(Arc::new(file));
+            }
+        }
+        known.files.sort_by(|a, b| a.migration.id.cmp(&b.migration.id));
+        self
+    }
+
+    /// Takes a database over from the store that it belongs to: what `--adopt` asks for.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn adopt(&self, fence: &Fence, database: &DatabaseName) -> Result<(), PortError> {
+        self.note(fence, database, Note::Adopt).await
+    }
+
+    pub(crate) fn find(&self, database: &DatabaseName) -> Result<&Known, PortError> {
+        self.known.get(database).ok_or_else(|| {
+            PortError::refused(
+                Diagnostic::error("db.unknown", format!("there is no database `{database}`"))
+                    .help("cutover check"),
+            )
+        })
+    }
+
+    pub(crate) async fn look(&self, database: &DatabaseName) -> Result<Observed, PortError> {
+        adapter::observe(&what(database), &self.find(database)?.url).await
+    }
+
+    async fn note(&self, fence: &Fence, database: &DatabaseName, note: Note) -> Result<(), PortError> {
+        let writer = Writer {
+            what: what(database),
+            url: &self.find(database)?.url,
+            fence,
+            policy: &self.policy,
+        };
+        adapter::note(writer, note).await
+    }
+
+    pub(crate) async fn run(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        file: &Arc<MigrationFile>,
+        options: &MigrateOptions,
+        direction: Direction,
+    ) -> Result<MigrationReport, PortError> {
+        let known = self.find(database)?;
+        let backfills = known
+            .files
+            .iter()
+            .filter(|file| file.migration.phase == cutover_model::MigrationPhase::Backfill)
+            .cloned()
+            .collect();
+        let job = Job {
+            what: what(database),
+            dialect: known.url.dialect(),
+            fence: fence.clone(),
+            policy: self.policy.clone(),
+            clock: Arc::clone(&self.clock),
+            file: Arc::clone(file),
+            backfills,
+            options: options.clone(),
+            direction,
+        };
+        adapter::run(&known.url, job).await
+    }
+}
+
+pub(crate) fn what(database: &DatabaseName) -> String {
+    format!("database {database}")
+}
+
+#[async_trait::async_trait]
+impl Databases for MigrateDatabases {
+    async fn observe(&self, database: &DatabaseName) -> Result<DatabaseState, PortError> {
+        Ok(self.look(database).await?.state)
+    }
+
+    async fn up(
+        &self,
+        fence: &Fence,
+        migration: &Migration,
+        options: &MigrateOptions,
+    ) -> Result<MigrationReport, PortError> {
+        let known = self.find(&migration.database)?;
+        let is_planned = |file: &&Arc<MigrationFile>| {
+            file.migration.id == migration.id && file.migration.checksum == migration.checksum
+        };
+        let Some(file) = known.files.iter().find(is_planned) else {
+            return Err(PortError::refused(
+                Diagnostic::error(
+                    "migrate.file-missing",
+                    format!(
+                        "the file of {} that was planned (checksum {}) is not there",
+                        migration.id,
+                        migration.checksum.short()
+                    ),
+                )
+                .help("cutover plan VERSION"),
+            ));
+        };
+        let file = Arc::clone(file);
+        self.run(fence, &migration.database, &file, options, Direction::Up)
+            .await
+    }
+
+    async fn retire_below(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        version: &Version,
+    ) -> Result<(), PortError> {
+        self.note(fence, database, Note::RetireBelow(version.clone()))
+            .await
+    }
+
+    async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError> {
+        let note = Note::Reopen(migration.id.clone(), self.clock.now());
+        self.note(fence, &migration.database, note).await
+    }
+
+    async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic> {
+        match (self.look(database).await, self.find(database)) {
+            (Ok(observed), Ok(known)) => check::findings(&known.files, &observed.history),
+            (Err(error), _) | (_, Err(error)) => vec![*error.diagnostic],
+        }
+    }
+}

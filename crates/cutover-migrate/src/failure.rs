@@ -1,0 +1,268 @@
+//! What went wrong in a database, and how it is told.
+
+use std::fmt;
+use std::time::Duration;
+
+use cutover_model::{Diagnostic, Span};
+use cutover_ports::{Certainty, PortError};
+use cutover_sql::{Dialect, locate, subject_table};
+
+use crate::job::Job;
+use crate::{Direction, Script};
+
+/// Somebody who holds what is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Blocker {
+    pub(crate) pid: String,
+    pub(crate) application: String,
+    pub(crate) since: Option<String>,
+    pub(crate) doing: Option<String>,
+    /// In outline: without anybody's data.
+    pub(crate) query: Option<String>,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {}", self.pid)?;
+        if !self.application.is_empty() {
+            write!(f, ", application \"{}\"", self.application)?;
+        }
+        if let Some(since) = &self.since {
+            write!(f, ", since {since}")?;
+        }
+        if let Some(doing) = &self.doing {
+            write!(f, ", {doing}")?;
+        }
+        if let Some(query) = &self.query {
+            write!(f, ": {query}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the database did not do something.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Failure {
+    /// The connection broke.
+    Lost(String),
+    /// A lock was not had in time, or two waited for each other: it may be tried again.
+    Locked { said: String, blockers: Vec<Blocker> },
+    /// The statement cannot run within a transaction.
+    Forbidden(String),
+    /// No room left.
+    DiskFull(String),
+    /// The statement is wrong, or may not be run.
+    Statement {
+        said: String,
+        /// Where in the statement, in bytes.
+        offset: Option<usize>,
+    },
+    /// Cutover itself refuses: the fence, the history, a verify query.
+    Refused(PortError),
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// How much of a file is applied, whatever happened to the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    Nothing,
+    Statements(usize),
+    /// The connection broke when it mattered.
+    Unknown,
+}
+
+impl Job {
+    fn applied(&self, diagnostic: Diagnostic, applied: Applied, total: usize) -> Diagnostic {
+        let id = &self.file.migration.id;
+        diagnostic.note(
+            "state",
+            match (applied, self.direction) {
+                (Applied::Nothing, Direction::Up) => format!("nothing of {id} was applied"),
+                (Applied::Nothing, Direction::Down) => format!("nothing of {id} was taken back"),
+                (Applied::Statements(n), _) => {
+                    format!("{n} of {total} statements of {id} are applied; it resumes after them")
+                }
+                (Applied::Unknown, _) => format!("whether {id} was applied is not known yet"),
+            },
+        )
+    }
+
+    /// The command that goes on once the cause is mended.
+    fn next(&self) -> &'static str {
+        match (&self.options.upgrade, self.direction) {
+            (Some(_), _) => "cutover resume",
+            (None, Direction::Up) => "cutover migrate up",
+            (None, Direction::Down) => "cutover migrate down",
+        }
+    }
+
+    /// Tells a failure of the file, at a statement of it where one is to blame.
+    pub(crate) fn error(
+        &self,
+        script: &Script,
+        failure: Failure,
+        statement: Option<usize>,
+        applied: Applied,
+    ) -> PortError {
+        let total = script.statements.len();
+        let name = &script.name;
+        let (diagnostic, transient) = match failure {
+            Failure::Refused(error) => {
+                return PortError {
+                    certainty: match applied {
+                        Applied::Nothing => error.certainty,
+                        Applied::Statements(_) | Applied::Unknown => Certainty::Unknown,
+                    },
+                    diagnostic: Box::new(self.applied(*error.diagnostic, applied, total)),
+                    ..error
+                };
+            }
+            Failure::Lost(said) => (
+                Diagnostic::error(
+                    "db.unreachable",
+                    format!("the connection to {} broke: {said}", self.what),
+                )
+                .help("cutover status"),
+                true,
+            ),
+            Failure::DiskFull(said) => (
+                Diagnostic::error(
+                    "db.disk-full",
+                    format!("{} has no room for {name}: {said}", self.what),
+                )
+                .help(self.next()),
+                false,
+            ),
+            Failure::Locked { said, blockers } => {
+                return self.locked(script, statement, &said, &blockers, applied, None);
+            }
+            Failure::Forbidden(said) => (
+                Diagnostic::error("migrate.needs-no-transaction", format!("{name}: {said}"))
+                    .label("write above: -- cutover: transaction=none")
+                    .help("cutover migrate validate"),
+                false,
+            ),
+            Failure::Statement { said, offset } => {
+                let code = if statement.is_some() {
+                    "migrate.statement-failed"
+                } else {
+                    "migrate.history-failed"
+                };
+                let mut diagnostic = Diagnostic::error(code, format!("{name}: {said}"))
+                    .note("database", self.what.clone())
+                    .help("cutover migrate validate");
+                if let Some(found) = statement.and_then(|at| script.statements.get(at)) {
+                    let (start, length) = offset.map_or_else(
+                        || (0, found.text.lines().next().map_or(1, str::len)),
+                        |at| (at, word_length(&found.text, at)),
+                    );
+                    let place = locate(name, &script.text, found.byte_offset + start, length);
+                    diagnostic = diagnostic.at(place).label(said);
+                }
+                (diagnostic, false)
+            }
+        };
+        PortError {
+            certainty: match applied {
+                Applied::Nothing => Certainty::DefinitelyNot,
+                Applied::Statements(_) | Applied::Unknown => Certainty::Unknown,
+            },
+            transient,
+            diagnostic: Box::new(self.applied(diagnostic, applied, total)),
+        }
+    }
+
+    /// A lock that was not had, after so many tries and so long.
+    pub(crate) fn locked(
+        &self,
+        script: &Script,
+        statement: Option<usize>,
+        said: &str,
+        blockers: &[Blocker],
+        applied: Applied,
+        tried: Option<(u32, Duration)>,
+    ) -> PortError {
+        let id = &self.file.migration.id;
+        let found = statement.and_then(|at| script.statements.get(at));
+        let table = match self.dialect {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => found.and_then(|found| subject_table(self.dialect, &found.text)),
+        };
+        let object = table.map_or_else(|| self.what.clone(), |table| format!("table {table}"));
+        let within = tried.map_or_else(String::new, |(tries, elapsed)| {
+            let span = Span::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            let plural = if tries == 1 { "try" } else { "tries" };
+            format!(" within {tries} {plural} ({span})")
+        });
+        let mut diagnostic = Diagnostic::error(
+            "migrate.lock-timeout",
+            format!("{id} could not lock {object}{within}"),
+        );
+        if let Some(found) = found {
+            let length = found.text.lines().next().map_or(1, str::len);
+            diagnostic = diagnostic.at(locate(&script.name, &script.text, found.byte_offset, length));
+        }
+        for blocker in blockers {
+            diagnostic = diagnostic.note("held by", blocker.to_string());
+        }
+        if blockers.is_empty() {
+            diagnostic = diagnostic.note("because", said.to_owned());
+        }
+        let diagnostic = self
+            .applied(diagnostic, applied, script.statements.len())
+            .note("next", format!("end that session, then: {}", self.next()))
+            .help(self.next());
+        PortError {
+            certainty: match applied {
+                Applied::Nothing => Certainty::DefinitelyNot,
+                Applied::Statements(_) | Applied::Unknown => Certainty::Unknown,
+            },
+            transient: true,
+            diagnostic: Box::new(diagnostic),
+        }
+    }
+}
+
+fn word_length(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(rest.len())
+        .max(1)
+}
+
+/// Tells a failure that is no file's fault.
+pub(crate) fn plain(what: &str, failure: Failure) -> PortError {
+    match failure {
+        Failure::Refused(error) => error,
+        Failure::Lost(said) => PortError::unknown(
+            Diagnostic::error(
+                "db.unreachable",
+                format!("the connection to {what} broke: {said}"),
+            )
+            .help("cutover status"),
+        ),
+        Failure::Locked { said, blockers } => {
+            let mut diagnostic =
+                Diagnostic::error("db.locked", format!("{what} is locked: {said}")).help("cutover retry");
+            for blocker in blockers {
+                diagnostic = diagnostic.note("held by", blocker.to_string());
+            }
+            PortError::transient(diagnostic)
+        }
+        Failure::DiskFull(said) => PortError::refused(
+            Diagnostic::error("db.disk-full", format!("{what} has no room: {said}")).help("cutover retry"),
+        ),
+        Failure::Forbidden(said) | Failure::Statement { said, .. } => PortError::refused(
+            Diagnostic::error(
+                "migrate.history-failed",
+                format!("the history in {what} cannot be used: {said}"),
+            )
+            .help("cutover migrate status"),
+        ),
+    }
+}

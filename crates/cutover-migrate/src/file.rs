@@ -1,0 +1,30 @@
+//! A migration with its texts.
+
+use cutover_model::{Digest, Migration};
+use cutover_sql::Statement;
+
+/// A migration as read from its two files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationFile {
+    /// What the planner sees of it.
+    pub migration: Migration,
+    /// Digest over the up file as it is, byte by byte.
+    pub raw_checksum: Digest,
+    /// What applies it.
+    pub up: Script,
+    /// What takes it back; none when it is irreversible.
+    pub down: Option<Script>,
+}
+
+/// One file, split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The file's name, for messages.
+    pub name: String,
+    /// Its whole text.
+    pub text: String,
+    /// Its statements in order.
+    pub statements: Vec<Statement>,
+    /// Whether it runs in one transaction.
+    pub transaction: bool,
+}

@@ -1,0 +1,144 @@
+//! The edge to the disk: reading a folder of migrations, and writing a new pair of files into it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cutover_model::{Diagnostic, MigrationId, MigrationPhase, Version};
+use cutover_spec::StoredFile;
+
+/// The `.sql` files of a folder with their texts, by name. Nothing else in it is looked at.
+///
+/// # Errors
+/// When the folder or one of the files cannot be read as text.
+pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
+    let refuse = |path: &Path, cause: String| {
+        Diagnostic::error(
+            "migrate.unreadable",
+            format!("cannot read {}: {cause}", path.display()),
+        )
+        .help("cutover check")
+    };
+    let entries = fs::read_dir(folder).map_err(|error| refuse(folder, error.to_string()))?;
+    let mut out = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| refuse(folder, error.to_string()))?.path();
+        if path.extension().is_none_or(|extension| extension != "sql") {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(|error| refuse(&path, error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            refuse(&path, format!("byte {at} is not UTF-8"))
+        })?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        out.push(StoredFile { name, text });
+    }
+    out.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
+}
+
+/// Writes a pair of files with the next number, and answers their paths: up, down. Never overwrites.
+///
+/// # Errors
+/// When the name is none, or the folder cannot be written.
+pub fn new_files(
+    folder: &Path,
+    name: &str,
+    phase: MigrationPhase,
+    retires: Option<&Version>,
+) -> Result<(PathBuf, PathBuf), Diagnostic> {
+    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+    if name.is_empty()
+        || !name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    {
+        return Err(Diagnostic::error(
+            "migrate.bad-name",
+            format!("`{name}` is not a name: letters, digits and `_`"),
+        )
+        .help("cutover migrate new add_full_name"));
+    }
+    let refuse = |path: &Path, error: &std::io::Error| {
+        Diagnostic::error(
+            "migrate.unwritable",
+            format!("cannot write {}: {error}", path.display()),
+        )
+        .help("cutover check")
+    };
+    fs::create_dir_all(folder).map_err(|error| refuse(folder, &error))?;
+    let id = next_id(&read_folder(folder)?, name);
+    let retires = match (phase, retires) {
+        (MigrationPhase::Contract, Some(version)) => format!(" retires={version}"),
+        (MigrationPhase::Contract, None) => " retires=VERSION".to_owned(),
+        (MigrationPhase::Expand | MigrationPhase::Backfill, _) => String::new(),
+    };
+    let verify = if phase == MigrationPhase::Backfill {
+        "-- cutover: verify SELECT count(*) FROM … WHERE …\n"
+    } else {
+        ""
+    };
+    let about = id.name.replace('_', " ");
+    let up = format!("-- {about}\n-- cutover: phase={phase}{retires}\n{verify}\n");
+    let down = format!("-- Takes back: {about}\n\n");
+    let paths = (
+        folder.join(format!("{id}.up.sql")),
+        folder.join(format!("{id}.down.sql")),
+    );
+    for (path, text) in [(&paths.0, up), (&paths.1, down)] {
+        fs::File::create_new(path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+            .map_err(|error| refuse(path, &error))?;
+    }
+    Ok(paths)
+}
+
+fn next_id(files: &[StoredFile], name: String) -> MigrationId {
+    let numbers = files
+        .iter()
+        .filter_map(|file| file.name.split_once('_').map(|(digits, _)| digits))
+        .filter_map(|digits| Some((digits.parse::<u64>().ok()?, digits.len())));
+    let (number, width) = numbers.max().unwrap_or((0, 3));
+    MigrationId {
+        number: number + 1,
+        name,
+        width: u8::try_from(width).unwrap_or(3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_sql::Dialect;
+
+    #[test]
+    fn new_files_follow_the_last_number_and_are_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("migrations");
+        new_files(&dir, "first", MigrationPhase::Expand, None).unwrap();
+        let version = Version::new(2, 0, 0);
+        let (up, down) = new_files(&dir, "Drop Names", MigrationPhase::Contract, Some(&version)).unwrap();
+        assert!(up.ends_with("002_drop_names.up.sql") && down.ends_with("002_drop_names.down.sql"));
+        for path in [dir.join("001_first.up.sql"), up] {
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, text + "SELECT 1;\n").unwrap();
+        }
+        let files = read_folder(&dir).unwrap();
+        let found = crate::from_files(&"main".parse().unwrap(), &files, Dialect::Sqlite).unwrap();
+        assert_eq!(found[1].migration.retires, Some(version));
+        assert!(new_files(&dir, "../x", MigrationPhase::Expand, None).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("001_a.up.sql"), b"SELECT '\xff'").unwrap();
+        let error = read_folder(folder.path()).unwrap_err();
+        assert_eq!(error.code, "migrate.unreadable");
+        assert!(error.message.contains("byte 8 is not UTF-8"), "{error}");
+        assert!(read_folder(&folder.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,354 @@
+//! The history's tables: the same three, and the same statements, in every database.
+//!
+//! `cutover_meta` has one row: format, store, generation, `retired_below`. `cutover_history` has a row per file that
+//! is applied or begun; `cutover_statements` one per statement of files that run without a transaction. Moments are
+//! RFC 3339 texts, flags are 0 and 1.
+
+use cutover_model::{
+    AppliedMigration, Digest, Generation, Migration, MigrationId, MigrationPhase, Span, StoreId, Timestamp,
+    Version,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::fence::Meta;
+use crate::session::{Session, TextRow};
+
+/// Which way a file is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Applied.
+    Up,
+    /// Taken back.
+    Down,
+}
+
+impl Direction {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// One file in a database's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryRow {
+    /// Which.
+    pub id: MigrationId,
+    /// Its phase then.
+    pub phase: MigrationPhase,
+    /// Over the normalised text.
+    pub checksum: Digest,
+    /// Over the bytes.
+    pub raw_checksum: Digest,
+    /// When; when it was begun, while it is not complete.
+    pub applied_at: Timestamp,
+    /// By whom.
+    pub applied_by: String,
+    /// How long it ran.
+    pub took: Span,
+    /// The release that brought it.
+    pub release: Option<Version>,
+    /// The upgrade that applied it.
+    pub upgrade: Option<String>,
+    /// Whether all of it is applied.
+    pub complete: bool,
+    /// Since when a backfill is pending again.
+    pub reopened_at: Option<Timestamp>,
+}
+
+impl HistoryRow {
+    /// As the planner sees it.
+    #[must_use]
+    pub fn applied(&self) -> AppliedMigration {
+        AppliedMigration {
+            id: self.id.clone(),
+            phase: self.phase,
+            checksum: self.checksum.clone(),
+            applied_at: self.applied_at,
+            took: self.took,
+            release: self.release.clone(),
+            complete: self.complete,
+        }
+    }
+
+    /// Whether it is of this file as it is now.
+    #[must_use]
+    pub fn is_of(&self, migration: &Migration) -> bool {
+        self.id == migration.id && self.checksum == migration.checksum
+    }
+}
+
+/// A statement of a file that runs without a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) ordinal: usize,
+    pub(crate) checksum: Digest,
+    pub(crate) finished: bool,
+}
+
+fn int(number: u64) -> Option<String> {
+    Some(number.to_string())
+}
+
+const TABLES: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS {t}cutover_meta (
+        id integer PRIMARY KEY CHECK (id = 1), format integer NOT NULL, store text NOT NULL,
+        generation bigint NOT NULL, retired_below text)",
+    "CREATE TABLE IF NOT EXISTS {t}cutover_history (
+        number bigint NOT NULL, name text NOT NULL, width integer NOT NULL, phase text NOT NULL,
+        checksum text NOT NULL, checksum_raw text NOT NULL, applied_at text NOT NULL, applied_by text NOT NULL,
+        took_ms bigint NOT NULL, release text, upgrade text, complete integer NOT NULL, reopened_at text,
+        PRIMARY KEY (number, name))",
+    "CREATE TABLE IF NOT EXISTS {t}cutover_statements (
+        number bigint NOT NULL, name text NOT NULL, direction text NOT NULL, ordinal integer NOT NULL,
+        checksum text NOT NULL, started_at text NOT NULL, finished_at text, took_ms bigint,
+        PRIMARY KEY (number, name, direction, ordinal))",
+];
+
+async fn run<S: Session>(
+    session: &mut S,
+    sql: &str,
+    params: &[Option<String>],
+) -> Result<Vec<TextRow>, Failure> {
+    let sql = sql.replace("{t}", session.prefix());
+    session.rows(&sql, params).await
+}
+
+pub(crate) async fn ensure<S: Session>(session: &mut S) -> Result<(), Failure> {
+    for table in TABLES {
+        run(session, table, &[]).await?;
+    }
+    Ok(())
+}
+
+/// The fence's row; locked for the rest of the transaction where the database locks rows.
+pub(crate) async fn meta<S: Session>(session: &mut S, for_update: &str) -> Result<Option<Meta>, Failure> {
+    let sql = format!(
+        "SELECT CAST(format AS text), store, CAST(generation AS text), retired_below
+         FROM {{t}}cutover_meta WHERE id = 1{for_update}"
+    );
+    let rows = run(session, &sql, &[]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let mut row = Reader::new("cutover_meta", row);
+    Ok(Some(Meta {
+        format: row.parse()?,
+        store: StoreId::new(row.text()?),
+        generation: Generation(row.parse()?),
+        retired_below: row.optional()?,
+    }))
+}
+
+pub(crate) async fn write_meta<S: Session>(session: &mut S, meta: &Meta) -> Result<(), Failure> {
+    let params = [
+        int(meta.format),
+        Some(meta.store.to_string()),
+        int(meta.generation.0),
+        meta.retired_below.as_ref().map(Version::to_string),
+    ];
+    let sql = "INSERT INTO {t}cutover_meta (id, format, store, generation, retired_below)
+        VALUES (1, CAST(?1 AS integer), ?2, CAST(?3 AS bigint), ?4)
+        ON CONFLICT (id) DO UPDATE SET format = excluded.format, store = excluded.store,
+            generation = excluded.generation, retired_below = excluded.retired_below";
+    run(session, sql, &params).await.map(drop)
+}
+
+pub(crate) async fn all<S: Session>(session: &mut S) -> Result<Vec<HistoryRow>, Failure> {
+    let sql =
+        "SELECT CAST(number AS text), name, CAST(width AS text), phase, checksum, checksum_raw, applied_at,
+            applied_by, CAST(took_ms AS text), release, upgrade, CAST(complete AS text), reopened_at
+        FROM {t}cutover_history ORDER BY number, name";
+    let rows = run(session, sql, &[]).await?;
+    rows.iter().map(read_row).collect()
+}
+
+fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
+    let mut row = Reader::new("cutover_history", row);
+    Ok(HistoryRow {
+        id: MigrationId {
+            number: row.parse()?,
+            name: row.text()?,
+            width: row.parse()?,
+        },
+        phase: match row.text()?.as_str() {
+            "expand" => MigrationPhase::Expand,
+            "backfill" => MigrationPhase::Backfill,
+            "contract" => MigrationPhase::Contract,
+            other => return Err(row.damaged(other)),
+        },
+        checksum: row.digest()?,
+        raw_checksum: row.digest()?,
+        applied_at: row.parse()?,
+        applied_by: row.text()?,
+        took: Span::from_millis(row.parse()?),
+        release: row.optional()?,
+        upgrade: row.next(),
+        complete: row.parse::<u8>()? == 1,
+        reopened_at: row.optional()?,
+    })
+}
+
+pub(crate) async fn put<S: Session>(session: &mut S, row: &HistoryRow) -> Result<(), Failure> {
+    let params = [
+        int(row.id.number),
+        Some(row.id.name.clone()),
+        int(row.id.width.into()),
+        Some(row.phase.to_string()),
+        Some(row.checksum.to_string()),
+        Some(row.raw_checksum.to_string()),
+        Some(row.applied_at.to_string()),
+        Some(row.applied_by.clone()),
+        int(row.took.as_millis()),
+        row.release.as_ref().map(Version::to_string),
+        row.upgrade.clone(),
+        int(row.complete.into()),
+        row.reopened_at.map(|at| at.to_string()),
+    ];
+    let sql = "INSERT INTO {t}cutover_history (number, name, width, phase, checksum, checksum_raw, applied_at,
+            applied_by, took_ms, release, upgrade, complete, reopened_at)
+        VALUES (CAST(?1 AS bigint), ?2, CAST(?3 AS integer), ?4, ?5, ?6, ?7, ?8, CAST(?9 AS bigint), ?10, ?11,
+            CAST(?12 AS integer), ?13)
+        ON CONFLICT (number, name) DO UPDATE SET width = excluded.width, phase = excluded.phase,
+            checksum = excluded.checksum, checksum_raw = excluded.checksum_raw, applied_at = excluded.applied_at,
+            applied_by = excluded.applied_by, took_ms = excluded.took_ms, release = excluded.release,
+            upgrade = excluded.upgrade, complete = excluded.complete, reopened_at = excluded.reopened_at";
+    run(session, sql, &params).await.map(drop)
+}
+
+/// The file was never applied, as far as the history knows.
+pub(crate) async fn remove<S: Session>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
+    let params = [int(id.number), Some(id.name.clone())];
+    for table in ["cutover_history", "cutover_statements"] {
+        let sql = format!("DELETE FROM {{t}}{table} WHERE number = CAST(?1 AS bigint) AND name = ?2");
+        run(session, &sql, &params).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn steps<S: Session>(
+    session: &mut S,
+    id: &MigrationId,
+    direction: Direction,
+) -> Result<Vec<Step>, Failure> {
+    let params = [
+        int(id.number),
+        Some(id.name.clone()),
+        Some(direction.word().to_owned()),
+    ];
+    let sql = "SELECT CAST(ordinal AS text), checksum, finished_at FROM {t}cutover_statements
+        WHERE number = CAST(?1 AS bigint) AND name = ?2 AND direction = ?3 ORDER BY ordinal";
+    let rows = run(session, sql, &params).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Reader::new("cutover_statements", row);
+            Ok(Step {
+                ordinal: row.parse()?,
+                checksum: row.digest()?,
+                finished: row.next().is_some(),
+            })
+        })
+        .collect()
+}
+
+/// Where in the history a statement stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepKey<'a> {
+    pub(crate) id: &'a MigrationId,
+    pub(crate) direction: Direction,
+    pub(crate) ordinal: usize,
+}
+
+impl StepKey<'_> {
+    fn params(self) -> [Option<String>; 4] {
+        [
+            int(self.id.number),
+            Some(self.id.name.clone()),
+            Some(self.direction.word().to_owned()),
+            Some(self.ordinal.to_string()),
+        ]
+    }
+}
+
+/// Records a statement as begun, or as finished with how long it ran.
+pub(crate) async fn put_step<S: Session>(
+    session: &mut S,
+    key: StepKey<'_>,
+    checksum: &Digest,
+    now: Timestamp,
+    took: Option<Span>,
+) -> Result<(), Failure> {
+    let mut params = key.params().to_vec();
+    params.extend([
+        Some(checksum.to_string()),
+        Some(now.to_string()),
+        took.map(|_| now.to_string()),
+        took.map(|span| span.as_millis().to_string()),
+    ]);
+    let sql = "INSERT INTO {t}cutover_statements (number, name, direction, ordinal, checksum, started_at,
+            finished_at, took_ms)
+        VALUES (CAST(?1 AS bigint), ?2, ?3, CAST(?4 AS integer), ?5, ?6, ?7, CAST(?8 AS bigint))
+        ON CONFLICT (number, name, direction, ordinal) DO UPDATE SET checksum = excluded.checksum,
+            finished_at = excluded.finished_at, took_ms = excluded.took_ms";
+    run(session, sql, &params).await.map(drop)
+}
+
+/// The statement certainly did not happen.
+pub(crate) async fn forget_step<S: Session>(session: &mut S, key: StepKey<'_>) -> Result<(), Failure> {
+    let sql = "DELETE FROM {t}cutover_statements WHERE number = CAST(?1 AS bigint) AND name = ?2
+        AND direction = ?3 AND ordinal = CAST(?4 AS integer)";
+    run(session, sql, &key.params()).await.map(drop)
+}
+
+/// Reads a row column by column; what does not fit is a damaged history, named by its table.
+struct Reader<'a> {
+    table: &'static str,
+    columns: std::slice::Iter<'a, Option<String>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(table: &'static str, row: &'a TextRow) -> Self {
+        Self {
+            table,
+            columns: row.iter(),
+        }
+    }
+
+    fn damaged(&self, value: &str) -> Failure {
+        Failure::Statement {
+            said: format!("{} holds `{value}`, which cutover never wrote", self.table),
+            offset: None,
+        }
+    }
+
+    fn next(&mut self) -> Option<String> {
+        self.columns.next().cloned().flatten()
+    }
+
+    fn text(&mut self) -> Result<String, Failure> {
+        self.next().ok_or_else(|| self.damaged("nothing"))
+    }
+
+    fn parse<T: std::str::FromStr>(&mut self) -> Result<T, Failure> {
+        let text = self.text()?;
+        text.parse().map_err(|_| self.damaged(&text))
+    }
+
+    fn optional<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Failure> {
+        let Some(text) = self.next() else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| self.damaged(&text))
+    }
+
+    fn digest(&mut self) -> Result<Digest, Failure> {
+        let text = self.text()?;
+        // The model makes digests only from content or from its own JSON.
+        serde_json::from_value(text.clone().into()).map_err(|_| self.damaged(&text))
+    }
+}

@@ -1,0 +1,280 @@
+//! One file, one way, on one database: what is common to all databases.
+
+use std::sync::Arc;
+
+use cutover_model::{Diagnostic, Fence, MigrationPhase, Span};
+use cutover_ports::{Clock, MigrateOptions, MigrationReport, PortError};
+use cutover_sql::{Dialect, writes_rows};
+use tokio::time::Instant;
+
+use crate::failure::{Applied, Failure};
+use crate::session::Session;
+use crate::{Direction, HistoryRow, LockPolicy, MigrationFile, Script, fence, history, stepwise, verify};
+
+/// One file to be run.
+#[derive(Clone)]
+pub(crate) struct Job {
+    /// `database main`, for messages.
+    pub(crate) what: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) fence: Fence,
+    pub(crate) policy: LockPolicy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) file: Arc<MigrationFile>,
+    /// The backfills of the same set: their verify queries run before a contract.
+    pub(crate) backfills: Vec<Arc<MigrationFile>>,
+    pub(crate) options: MigrateOptions,
+    pub(crate) direction: Direction,
+}
+
+/// What the history says at the beginning.
+pub(crate) enum Gate {
+    Go(Option<Box<HistoryRow>>),
+    Already,
+}
+
+/// Runs the file, whole, or says why not and how much of it is applied.
+pub(crate) async fn run<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
+    let script = job.script()?;
+    if script.transaction {
+        transactional(session, job, script).await
+    } else {
+        stepwise::run(session, job, script).await
+    }
+}
+
+/// A failure, the statement that is to blame, and whether it came while committing.
+struct Trouble {
+    failure: Failure,
+    statement: Option<usize>,
+    committing: bool,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            statement: None,
+            committing: false,
+        }
+    }
+}
+
+async fn transactional<S: Session>(
+    session: &mut S,
+    job: &Job,
+    script: &Script,
+) -> Result<MigrationReport, PortError> {
+    let start = Instant::now();
+    let mut attempt = 1;
+    loop {
+        let trouble = match once(session, job, script, attempt).await {
+            Ok(report) => return Ok(report),
+            Err(trouble) => trouble,
+        };
+        let lost = matches!(trouble.failure, Failure::Lost(_));
+        if !lost {
+            session.rollback().await;
+        }
+        let applied = if lost && trouble.committing {
+            Applied::Unknown
+        } else {
+            Applied::Nothing
+        };
+        match trouble.failure {
+            Failure::Locked { said, blockers } => {
+                if attempt >= job.policy.tries {
+                    let tried = Some((attempt, start.elapsed()));
+                    let at = trouble.statement;
+                    return Err(job.locked(script, at, &said, &blockers, applied, tried));
+                }
+                tracing::debug!(migration = %job.file.migration.id, attempt, said, "locked, trying again");
+                tokio::time::sleep(job.policy.pause(attempt)).await;
+                attempt += 1;
+            }
+            failure => return Err(job.error(script, failure, trouble.statement, applied)),
+        }
+    }
+}
+
+/// One try: gate, statements and history in one transaction.
+async fn once<S: Session>(
+    session: &mut S,
+    job: &Job,
+    script: &Script,
+    attempt: u32,
+) -> Result<MigrationReport, Trouble> {
+    let start = Instant::now();
+    session.begin(job.policy.timeout(attempt)).await?;
+    let gate = job.gate(session).await?;
+    if matches!(gate, Gate::Already) {
+        commit(session).await?;
+        return Ok(job.report(start, None, true));
+    }
+    let broken = session.broken_references().await?;
+    let mut rows = None;
+    for (at, statement) in script.statements.iter().enumerate() {
+        let counted = session.execute(&statement.text).await;
+        let counted = counted.map_err(|failure| Trouble {
+            failure,
+            statement: Some(at),
+            committing: false,
+        })?;
+        if writes_rows(job.dialect, &statement.text) {
+            *rows.get_or_insert(0) += counted;
+        }
+    }
+    job.check_references(broken, session.broken_references().await?)?;
+    job.finish(session, elapsed(start)).await?;
+    commit(session).await?;
+    Ok(job.report(start, rows, false))
+}
+
+async fn commit<S: Session>(session: &mut S) -> Result<(), Trouble> {
+    session.commit().await.map_err(|failure| Trouble {
+        failure,
+        statement: None,
+        committing: true,
+    })
+}
+
+pub(crate) fn elapsed(start: Instant) -> Span {
+    Span::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Job {
+    fn script(&self) -> Result<&Script, PortError> {
+        match self.direction {
+            Direction::Up => Ok(&self.file.up),
+            Direction::Down => self.file.down.as_ref().ok_or_else(|| {
+                let id = &self.file.migration.id;
+                let reason = self.file.migration.irreversible.as_deref();
+                PortError::refused(
+                    Diagnostic::error(
+                        "migrate.irreversible",
+                        format!("{id} cannot be taken back: {}", reason.unwrap_or("no down file")),
+                    )
+                    .help("cutover backup list"),
+                )
+            }),
+        }
+    }
+
+    pub(crate) fn report(&self, start: Instant, rows: Option<u64>, already: bool) -> MigrationReport {
+        MigrationReport {
+            id: self.file.migration.id.clone(),
+            took: elapsed(start),
+            rows,
+            already,
+        }
+    }
+
+    /// Within the open transaction: the tables exist, the fence is this writer's, the history allows it, and before a
+    /// contract every backfill is verified.
+    pub(crate) async fn gate<S: Session>(&self, session: &mut S) -> Result<Gate, Failure> {
+        history::ensure(session).await?;
+        self.claim(session).await?;
+        let migration = &self.file.migration;
+        let rows = history::all(session).await?;
+        let row = rows.iter().find(|row| row.id == migration.id);
+        match (self.direction, row) {
+            (Direction::Up, Some(row)) if !row.is_of(migration) => {
+                let found = crate::check::changed(&self.file, row);
+                return Err(PortError::refused(found).into());
+            }
+            (Direction::Up, Some(row)) if row.complete => return Ok(Gate::Already),
+            (Direction::Down, None) => return Ok(Gate::Already),
+            _ => {}
+        }
+        if self.direction == Direction::Up && migration.phase == MigrationPhase::Contract {
+            verify::before_contract(session, self, &rows).await?;
+        }
+        Ok(Gate::Go(row.cloned().map(Box::new)))
+    }
+
+    /// Reads the fence in the open transaction, and raises it to this writer's generation.
+    pub(crate) async fn claim<S: Session>(&self, session: &mut S) -> Result<(), Failure> {
+        claim(session, self.dialect, &self.what, &self.fence)
+            .await
+            .map(drop)
+    }
+
+    /// What the history gets, in the transaction of the last statement.
+    pub(crate) async fn finish<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
+        let migration = &self.file.migration;
+        match self.direction {
+            Direction::Down => history::remove(session, &migration.id).await,
+            Direction::Up => {
+                if migration.phase == MigrationPhase::Backfill {
+                    verify::after_backfill(session, &self.file).await?;
+                }
+                history::put(session, &self.row(took, true)).await
+            }
+        }
+    }
+
+    pub(crate) fn row(&self, took: Span, complete: bool) -> HistoryRow {
+        let migration = &self.file.migration;
+        HistoryRow {
+            id: migration.id.clone(),
+            phase: migration.phase,
+            checksum: migration.checksum.clone(),
+            raw_checksum: self.file.raw_checksum.clone(),
+            applied_at: self.clock.now(),
+            applied_by: self.options.by.clone(),
+            took,
+            release: Some(self.options.release.clone()),
+            upgrade: self.options.upgrade.as_ref().map(ToString::to_string),
+            complete,
+            reopened_at: None,
+        }
+    }
+
+    fn check_references(&self, before: u64, after: u64) -> Result<(), Failure> {
+        if after <= before {
+            return Ok(());
+        }
+        let id = &self.file.migration.id;
+        Err(PortError::refused(
+            Diagnostic::error(
+                "migrate.broken-references",
+                format!(
+                    "{id} leaves {} rows whose foreign key points nowhere",
+                    after - before
+                ),
+            )
+            .note("see", "PRAGMA foreign_key_check")
+            .help("cutover migrate validate"),
+        )
+        .into())
+    }
+}
+
+/// Reads the fence in the open transaction, raises it where this writer is newer, and answers the row.
+pub(crate) async fn claim<S: Session>(
+    session: &mut S,
+    dialect: Dialect,
+    what: &str,
+    own: &Fence,
+) -> Result<fence::Meta, Failure> {
+    let found = history::meta(session, for_update(dialect)).await?;
+    let write = fence::claim(what, found.as_ref(), own)?;
+    if let Some(meta) = &write {
+        history::write_meta(session, meta).await?;
+    }
+    match write.or(found) {
+        Some(meta) => Ok(meta),
+        None => Err(Failure::Statement {
+            said: "cutover_meta is empty".to_owned(),
+            offset: None,
+        }),
+    }
+}
+
+/// SQLite's `BEGIN IMMEDIATE` holds everything already.
+pub(crate) const fn for_update(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " FOR UPDATE",
+    }
+}

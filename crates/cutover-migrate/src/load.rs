@@ -1,0 +1,455 @@
+//! From files to migrations, with everything that is wrong with them at once.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{DatabaseName, Diagnostic, Digest, Location, Migration, MigrationId, MigrationPhase};
+use cutover_spec::StoredFile;
+use cutover_sql::{
+    Dialect, DirectiveError, DirectiveProblem, Header, controls_transaction, header, locate, normalised,
+    split,
+};
+
+use crate::{MigrationFile, Script};
+
+/// Reads the migrations of a database from its files, in order. Files that do not end in `.sql` are not looked at.
+///
+/// # Errors
+/// Everything that is wrong, each with its code, its place and what to do.
+pub fn from_files(
+    database: &DatabaseName,
+    files: &[StoredFile],
+    dialect: Dialect,
+) -> Result<Vec<MigrationFile>, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut pairs: BTreeMap<MigrationId, Pair<'_>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.name.ends_with(".sql")) {
+        match file_name(&file.name) {
+            None => errors.push(bad_name(&file.name)),
+            Some((id, is_up)) => {
+                let pair = pairs.entry(id).or_default();
+                let side = if is_up { &mut pair.up } else { &mut pair.down };
+                *side = Some(file);
+            }
+        }
+    }
+    check_numbers(&pairs, &mut errors);
+    let mut out = Vec::new();
+    for (id, pair) in pairs {
+        let Some(up) = pair.up else {
+            let down = pair.down.map_or("", |file| &file.name);
+            errors.push(
+                Diagnostic::error(
+                    "migrate.up-missing",
+                    format!("{id} has a down file but no up file"),
+                )
+                .at(locate(down, "", 0, 0))
+                .help(format!("cutover migrate new {}", id.name)),
+            );
+            continue;
+        };
+        match read(database, id, up, pair.down, dialect) {
+            Ok(file) => out.push(file),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+#[derive(Default)]
+struct Pair<'a> {
+    up: Option<&'a StoredFile>,
+    down: Option<&'a StoredFile>,
+}
+
+/// `004_full_name.up.sql` → its identity and whether it is the up file.
+fn file_name(name: &str) -> Option<(MigrationId, bool)> {
+    let stem = name.strip_suffix(".sql")?;
+    let (stem, is_up) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
+        (Some(stem), _) => (stem, true),
+        (None, Some(stem)) => (stem, false),
+        (None, None) => return None,
+    };
+    let (digits, rest) = stem.split_once('_')?;
+    let is_name = !rest.is_empty()
+        && rest
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || !is_name {
+        return None;
+    }
+    let id = MigrationId {
+        number: digits.parse().ok()?,
+        name: rest.to_owned(),
+        width: u8::try_from(digits.len()).ok()?,
+    };
+    // Numbers are kept as 64-bit integers by both databases.
+    i64::try_from(id.number).ok()?;
+    Some((id, is_up))
+}
+
+fn bad_name(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        "migrate.bad-name",
+        format!("`{name}` is not the name of a migration file such as 004_full_name.up.sql"),
+    )
+    .at(locate(name, "", 0, 0))
+    .help("cutover migrate new NAME")
+}
+
+fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagnostic>) {
+    let next_number = pairs.keys().last().map_or(1, |id| id.number + 1);
+    for (before, after) in pairs.keys().zip(pairs.keys().skip(1)) {
+        let width = usize::from(after.width);
+        let shown = |number: u64| format!("{number:0width$}");
+        let file = || locate(&format!("{after}.up.sql"), "", 0, 0);
+        if before.number == after.number {
+            let fix = format!("{}_{}.up.sql", shown(next_number), after.name);
+            errors.push(
+                Diagnostic::error(
+                    "migrate.duplicate-number",
+                    format!("{before} and {after} have the same number"),
+                )
+                .at(file())
+                .help(format!("mv {after}.up.sql {fix}")),
+            );
+        } else if before.number + 1 != after.number {
+            let missing = before.number + 1;
+            errors.push(
+                Diagnostic::error(
+                    "migrate.gap",
+                    format!(
+                        "number {} is missing between {before} and {after}",
+                        shown(missing)
+                    ),
+                )
+                .at(file())
+                .note("why", "a file that was forgotten looks the same as a gap")
+                .help(format!(
+                    "mv {after}.up.sql {}_{}.up.sql",
+                    shown(missing),
+                    after.name
+                )),
+            );
+        }
+    }
+}
+
+fn read(
+    database: &DatabaseName,
+    id: MigrationId,
+    up: &StoredFile,
+    down: Option<&StoredFile>,
+    dialect: Dialect,
+) -> Result<MigrationFile, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let parsed = script(up, dialect, &mut errors);
+    let parsed_down = down.map(|file| script(file, dialect, &mut errors));
+    let Some((header, up_script)) = parsed else {
+        return Err(errors);
+    };
+    check_header(&id, up, &header, down.is_some(), &mut errors);
+    if up_script.statements.is_empty() {
+        errors.push(
+            Diagnostic::error("migrate.empty", format!("{} holds no statement", up.name))
+                .at(locate(&up.name, &up.text, 0, 1))
+                .help("cutover migrate validate"),
+        );
+    }
+    let Some(phase) = header.phase else {
+        return Err(errors);
+    };
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let text = normalised(dialect, &up.text).unwrap_or_else(|_| up.text.clone());
+    Ok(MigrationFile {
+        migration: Migration {
+            id,
+            database: database.clone(),
+            phase,
+            retires: header.retires,
+            transaction: header.transaction,
+            checksum: Digest::of(text.as_bytes()),
+            verify: header.verify,
+            irreversible: header.irreversible,
+            summary: header.summary,
+        },
+        raw_checksum: Digest::of(up.text.as_bytes()),
+        up: up_script,
+        down: parsed_down.flatten().map(|(_, script)| script),
+    })
+}
+
+fn check_header(
+    id: &MigrationId,
+    up: &StoredFile,
+    header: &Header,
+    has_down: bool,
+    errors: &mut Vec<Diagnostic>,
+) {
+    let top = || locate(&up.name, &up.text, 0, up.text.len());
+    let is_contract = header.phase == Some(MigrationPhase::Contract);
+    if header.phase.is_none() {
+        errors.push(
+            Diagnostic::error(
+                "migrate.phase-missing",
+                format!("{} does not say its phase", up.name),
+            )
+            .at(top())
+            .label("write above: -- cutover: phase=expand|backfill|contract")
+            .note("expand", "the old version is unharmed")
+            .note("backfill", "data that the new version needs")
+            .note(
+                "contract",
+                "the old version must be gone: retires=VERSION says which",
+            )
+            .help("cutover migrate validate"),
+        );
+    }
+    if is_contract && header.retires.is_none() {
+        errors.push(
+            Diagnostic::error(
+                "migrate.retires-missing",
+                format!(
+                    "{} is a contract and does not say which versions it retires",
+                    up.name
+                ),
+            )
+            .at(top())
+            .label("add: retires=VERSION, the first version that can live with it")
+            .help("cutover migrate validate"),
+        );
+    }
+    if !is_contract && header.phase.is_some() && header.retires.is_some() {
+        errors.push(
+            Diagnostic::error(
+                "migrate.retires-without-contract",
+                format!("{} retires a version but is no contract", up.name),
+            )
+            .at(top())
+            .label("only phase=contract retires versions")
+            .help("cutover migrate validate"),
+        );
+    }
+    match (has_down, &header.irreversible) {
+        (false, None) => errors.push(
+            Diagnostic::error(
+                "migrate.down-missing",
+                format!("{id} has an up file but no down file"),
+            )
+            .at(locate(&up.name, &up.text, 0, 1))
+            .label(format!(
+                "write {id}.down.sql, or say why not: -- cutover: irreversible reason=…"
+            ))
+            .help("cutover migrate validate"),
+        ),
+        (true, Some(_)) => errors.push(
+            Diagnostic::error(
+                "migrate.irreversible-with-down",
+                format!("{id} is irreversible and yet has a down file"),
+            )
+            .at(locate(&up.name, &up.text, 0, 1))
+            .help(format!("rm {id}.down.sql")),
+        ),
+        _ => {}
+    }
+}
+
+/// Splits one file and reads its header; what is wrong goes to `errors`.
+fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> Option<(Header, Script)> {
+    let place = |offset, length| locate(&file.name, &file.text, offset, length);
+    let statements = match split(dialect, &file.text) {
+        Ok(statements) => statements,
+        Err(error) => {
+            errors.push(
+                Diagnostic::error("migrate.unparsable", format!("{}: {}", file.name, error.problem))
+                    .at(place(error.byte_offset, 1))
+                    .help("cutover migrate validate"),
+            );
+            return None;
+        }
+    };
+    let header = match header(dialect, &file.text) {
+        Ok(header) => header,
+        Err(found) => {
+            for error in found {
+                let at = place(error.range.start, error.range.len());
+                errors.push(directive(&file.name, &error, at));
+            }
+            return None;
+        }
+    };
+    for statement in &statements {
+        if controls_transaction(dialect, &statement.text) {
+            let at = place(statement.byte_offset, statement.text.len());
+            errors.push(
+                Diagnostic::error(
+                    "migrate.transaction-control",
+                    format!("{} begins or ends a transaction itself", file.name),
+                )
+                .at(at)
+                .label("leave it out: a file is one transaction, and its history is written within it")
+                .help("cutover migrate validate"),
+            );
+        }
+    }
+    let script = Script {
+        name: file.name.clone(),
+        text: file.text.clone(),
+        statements,
+        transaction: header.transaction,
+    };
+    Some((header, script))
+}
+
+fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
+    let diagnostic = Diagnostic::error("migrate.directive", format!("{name}: {error}"))
+        .at(at)
+        .help("cutover migrate validate");
+    match &error.problem {
+        DirectiveProblem::Unknown {
+            nearest: Some(nearest),
+            ..
+        } => diagnostic.label(format!("did you mean `{nearest}`?")),
+        DirectiveProblem::Unknown { nearest: None, .. } => {
+            diagnostic.label("known are phase=, retires=, transaction=, verify and irreversible reason=")
+        }
+        _ => diagnostic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(files: &[(&str, &str)]) -> Result<Vec<MigrationFile>, Vec<String>> {
+        let files: Vec<StoredFile> = files
+            .iter()
+            .map(|(name, text)| StoredFile {
+                name: (*name).to_owned(),
+                text: (*text).to_owned(),
+            })
+            .collect();
+        from_files(&"main".parse().unwrap(), &files, Dialect::Sqlite).map_err(|errors| {
+            for error in &errors {
+                assert!(error.location.is_some(), "{error}");
+                assert!(error.help.is_some(), "{error}");
+            }
+            errors.into_iter().map(|error| error.code).collect()
+        })
+    }
+
+    const UP: &str = "-- Makes t.\n-- cutover: phase=expand\nCREATE TABLE t (a int);";
+
+    #[test]
+    fn a_pair_of_files_is_a_migration() {
+        let found = load(&[
+            ("010_b.down.sql", "SELECT 1"),
+            (
+                "010_b.up.sql",
+                "-- cutover: phase=contract retires=1.1.0 transaction=none\nSELECT 1",
+            ),
+            ("README.md", "not looked at"),
+            ("009_a.up.sql", UP),
+            ("009_a.down.sql", "DROP TABLE t"),
+        ])
+        .unwrap();
+        let names: Vec<String> = found.iter().map(|f| f.migration.id.to_string()).collect();
+        assert_eq!(names, ["009_a", "010_b"]);
+        assert_eq!(found[0].migration.summary.as_deref(), Some("Makes t."));
+        assert_eq!(found[1].migration.phase, MigrationPhase::Contract);
+        assert!(!found[1].up.transaction && found[1].down.as_ref().unwrap().transaction);
+    }
+
+    #[test]
+    fn a_checksum_survives_comments_and_line_ends_but_not_changes() {
+        let one = |text: &str| {
+            load(&[("1_a.up.sql", text), ("1_a.down.sql", "SELECT 1")])
+                .unwrap()
+                .remove(0)
+        };
+        let base = one(UP);
+        let same = one(&UP.replace('\n', "\r\n").replace("Makes", "Creates"));
+        assert_eq!(base.migration.checksum, same.migration.checksum);
+        assert_ne!(base.raw_checksum, same.raw_checksum);
+        let other = one(&UP.replace("a int", "b int"));
+        assert_ne!(base.migration.checksum, other.migration.checksum);
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        let down = ("1_a.down.sql", "SELECT 1");
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
+            (&[("1_a.up.sql", "SELECT 1"), down], &["migrate.phase-missing"]),
+            (
+                &[("1_a.up.sql", "-- cutover: phase=contract\nSELECT 1"), down],
+                &["migrate.retires-missing"],
+            ),
+            (
+                &[
+                    ("1_a.up.sql", "-- cutover: phase=expand retires=1.0.0\nSELECT 1"),
+                    down,
+                ],
+                &["migrate.retires-without-contract"],
+            ),
+            (&[("1_a.up.sql", UP)], &["migrate.down-missing"]),
+            (&[down], &["migrate.up-missing"]),
+            (
+                &[
+                    (
+                        "1_a.up.sql",
+                        "-- cutover: phase=expand\n-- cutover: irreversible reason=x\nSELECT 1",
+                    ),
+                    down,
+                ],
+                &["migrate.irreversible-with-down"],
+            ),
+            (
+                &[("1_a.up.sql", "-- cutover: phase=expand\nSELECT '"), down],
+                &["migrate.unparsable"],
+            ),
+            (
+                &[("1_a.up.sql", "-- cutover: fase=expand\nSELECT 1"), down],
+                &["migrate.directive"],
+            ),
+            (
+                &[("1_a.up.sql", "-- cutover: phase=expand\n"), down],
+                &["migrate.empty"],
+            ),
+            (
+                &[
+                    ("1_a.up.sql", "-- cutover: phase=expand\nBEGIN; SELECT 1; COMMIT"),
+                    down,
+                ],
+                &["migrate.transaction-control", "migrate.transaction-control"],
+            ),
+            (
+                &[("a.up.sql", UP), ("1.sql", "")],
+                &["migrate.bad-name", "migrate.bad-name"],
+            ),
+            (
+                &[("1_a.up.sql", UP), down, ("3_c.up.sql", UP), ("3_c.down.sql", "")],
+                &["migrate.gap"],
+            ),
+            (
+                &[("1_a.up.sql", UP), down, ("1_b.up.sql", UP), ("1_b.down.sql", "")],
+                &["migrate.duplicate-number"],
+            ),
+        ];
+        for (files, codes) in cases {
+            assert_eq!(load(files).unwrap_err(), *codes, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_number_written_with_another_width_is_a_duplicate() {
+        let codes = load(&[
+            ("1_a.up.sql", UP),
+            ("1_a.down.sql", ""),
+            ("001_a.up.sql", UP),
+            ("001_a.down.sql", ""),
+        ]);
+        assert_eq!(codes.unwrap_err(), ["migrate.duplicate-number"]);
+    }
+}

@@ -1,0 +1,253 @@
+//! PostgreSQL: transactional DDL, an advisory lock for migrators, and names for whoever is in the way.
+
+mod blockers;
+mod lock;
+
+use std::time::Duration;
+
+use cutover_db::{DbError, PgSession, PostgresUrl, describe};
+use cutover_model::{DatabaseState, Fence};
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::HistoryRow;
+use crate::failure::Failure;
+use crate::fence::Meta;
+use crate::history;
+use crate::session::{IndexState, Session, TextRow, not_one_number};
+
+pub(crate) use lock::LockError;
+
+pub(crate) struct PostgresSession {
+    session: PgSession,
+    url: PostgresUrl,
+    /// The schema that the session began in, quoted, with a dot.
+    prefix: String,
+    pid: String,
+    lock_timeout: Duration,
+}
+
+impl PostgresSession {
+    pub(crate) async fn open(url: &PostgresUrl, fence: Option<&Fence>) -> Result<Self, DbError> {
+        let name = fence.map_or_else(|| "cutover".to_owned(), lock::session_name);
+        let session = PgSession::connect(url, &name).await?;
+        let failed = |error: tokio_postgres::Error| DbError::Failed {
+            what: url.to_string(),
+            cause: describe(&error),
+        };
+        // A role's default time-out is for the application's queries, not for DDL.
+        session
+            .batch_execute("SET statement_timeout = 0; SET standard_conforming_strings = on")
+            .await
+            .map_err(failed)?;
+        let sql = "SELECT quote_ident(current_schema()), pg_backend_pid()::text";
+        let row = session
+            .query_typed(sql, &[])
+            .await
+            .map_err(failed)?
+            .pop()
+            .ok_or_else(|| DbError::Failed {
+                what: url.to_string(),
+                cause: "no answer to the first query".to_owned(),
+            })?;
+        let schema: Option<String> = row.get(0);
+        let Some(schema) = schema else {
+            return Err(DbError::Failed {
+                what: url.to_string(),
+                cause: "no schema of the search path exists".to_owned(),
+            });
+        };
+        Ok(Self {
+            session,
+            url: url.clone(),
+            prefix: format!("{schema}."),
+            pid: row.get(1),
+            lock_timeout: Duration::ZERO,
+        })
+    }
+
+    /// Reads without leaving a trace.
+    pub(crate) async fn observe(
+        &mut self,
+    ) -> Result<(DatabaseState, Vec<HistoryRow>, Option<Meta>), Failure> {
+        // One snapshot for everything that is read.
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await?;
+        let sql = "SELECT split_part(current_setting('server_version'), ' ', 1),
+                pg_database_size(current_database())::text,
+                (to_regclass(?1 || 'cutover_history') IS NOT NULL)::text";
+        let prefix = Some(self.prefix.clone());
+        let rows = self.rows(sql, &[prefix]).await?;
+        let mut row = rows.into_iter().next().unwrap_or_default().into_iter();
+        let mut next = || row.next().flatten().unwrap_or_default();
+        let mut state = DatabaseState {
+            server: format!("PostgreSQL {}", next()),
+            ..DatabaseState::default()
+        };
+        state.size = next().parse().ok();
+        if next() != "true" {
+            return Ok((state, Vec::new(), None));
+        }
+        let meta = history::meta(self, "").await?;
+        let rows = history::all(self).await?;
+        Ok((state, rows, meta))
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<(), Failure> {
+        self.session
+            .batch_execute(sql)
+            .await
+            .map_err(|error| failure(&error, sql))
+    }
+
+    /// Runs one statement; when it takes longer than a lock may, looks who is in the way.
+    async fn simple(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
+        let run = self.session.simple_query(sql);
+        tokio::pin!(run);
+        let mut blockers = Vec::new();
+        // Before the server gives up: afterwards nobody blocks this session any more.
+        let mut wait = self.lock_timeout.mul_f32(0.6).max(Duration::from_millis(20));
+        let answer = loop {
+            tokio::select! {
+                answer = &mut run => break answer,
+                () = tokio::time::sleep(wait) => {
+                    let found = blockers::of(&self.url, &self.pid).await;
+                    if !found.is_empty() {
+                        blockers = found;
+                    }
+                    wait = self.lock_timeout.max(Duration::from_secs(1));
+                }
+            }
+        };
+        answer.map_err(|error| match failure(&error, sql) {
+            Failure::Locked { said, .. } => Failure::Locked { said, blockers },
+            other => other,
+        })
+    }
+}
+
+fn failure(error: &tokio_postgres::Error, sql: &str) -> Failure {
+    let said = describe(error);
+    let Some(db) = error.as_db_error() else {
+        return Failure::Lost(said);
+    };
+    match db.code() {
+        code if *code == SqlState::LOCK_NOT_AVAILABLE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
+            Failure::Locked {
+                said,
+                blockers: Vec::new(),
+            }
+        }
+        code if *code == SqlState::ACTIVE_SQL_TRANSACTION
+            || *code == SqlState::INVALID_TRANSACTION_TERMINATION =>
+        {
+            Failure::Forbidden(said)
+        }
+        code if *code == SqlState::DISK_FULL => Failure::DiskFull(said),
+        // The server is going down or ended this session: nobody knows more than for a broken connection.
+        code if *code == SqlState::ADMIN_SHUTDOWN
+            || *code == SqlState::CRASH_SHUTDOWN
+            || code.code().starts_with("08") =>
+        {
+            Failure::Lost(said)
+        }
+        _ => Failure::Statement {
+            said,
+            offset: position(db, sql),
+        },
+    }
+}
+
+/// The server counts characters from 1.
+fn position(error: &ServerError, sql: &str) -> Option<usize> {
+    match error.position()? {
+        ErrorPosition::Original(at) => {
+            let at = usize::try_from(*at).ok()?.checked_sub(1)?;
+            Some(sql.char_indices().nth(at).map_or(sql.len(), |(offset, _)| offset))
+        }
+        ErrorPosition::Internal { .. } => None,
+    }
+}
+
+impl Session for PostgresSession {
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
+        self.lock_timeout = lock_timeout;
+        let millis = lock_timeout.as_millis().max(1);
+        self.batch(&format!("SET lock_timeout = {millis}; BEGIN")).await
+    }
+
+    async fn commit(&mut self) -> Result<(), Failure> {
+        self.batch("COMMIT").await
+    }
+
+    async fn rollback(&mut self) {
+        // Outside of a transaction this is a warning of the server, nothing else.
+        drop(self.session.batch_execute("ROLLBACK").await);
+    }
+
+    async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        let messages = self.simple(statement).await?;
+        let counted = messages.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+            _ => None,
+        });
+        Ok(counted.unwrap_or(0))
+    }
+
+    async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
+        let sql = sql.replace('?', "$");
+        let params: Vec<(&(dyn ToSql + Sync), Type)> = params
+            .iter()
+            .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        let rows =
+            self.session
+                .query_typed(&sql, &params)
+                .await
+                .map_err(|error| match failure(&error, &sql) {
+                    // A place within the history's own statement helps nobody.
+                    Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
+                    other => other,
+                })?;
+        Ok(rows
+            .iter()
+            .map(|row| (0..row.len()).map(|column| row.get(column)).collect())
+            .collect())
+    }
+
+    async fn count(&mut self, query: &str) -> Result<i64, Failure> {
+        let messages = self.simple(query).await?;
+        let mut rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        match (rows.next(), rows.next()) {
+            (Some(row), None) if row.len() == 1 => row
+                .get(0)
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(not_one_number),
+            _ => Err(not_one_number()),
+        }
+    }
+
+    async fn broken_references(&mut self) -> Result<u64, Failure> {
+        // The server watches over them all the time.
+        Ok(0)
+    }
+
+    async fn index(&mut self, name: &str) -> Result<IndexState, Failure> {
+        let sql = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = to_regclass(?1)";
+        let rows = self.rows(sql, &[Some(name.to_owned())]).await?;
+        let valid = rows.first().and_then(|row| row.first()).cloned().flatten();
+        Ok(match valid.as_deref() {
+            None => IndexState::Missing,
+            Some("true") => IndexState::Valid,
+            Some(_) => IndexState::Invalid,
+        })
+    }
+}

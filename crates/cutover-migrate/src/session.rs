@@ -1,0 +1,56 @@
+//! What a database must be able to do for migrations to run on it.
+
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// A row of texts: the history's statements cast everything to text, so that one statement serves every database.
+pub(crate) type TextRow = Vec<Option<String>>;
+
+/// How an index stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IndexState {
+    Missing,
+    Valid,
+    /// Left over by a build that was interrupted.
+    Invalid,
+}
+
+/// A session with a database that is held for one migration.
+pub(crate) trait Session {
+    /// What stands before the history's tables, so that a file that changes the search path does not hide them.
+    fn prefix(&self) -> &str;
+
+    /// Begins a transaction in which each statement waits so long for a lock.
+    async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure>;
+
+    /// Commits. `Lost` means that it is not known whether it did.
+    async fn commit(&mut self) -> Result<(), Failure>;
+
+    /// Ends the transaction, if there is one, without a trace.
+    async fn rollback(&mut self);
+
+    /// Runs one statement of a file, in the open transaction or outside, and answers the number of rows that the
+    /// database counted.
+    async fn execute(&mut self, statement: &str) -> Result<u64, Failure>;
+
+    /// A statement of the history's own.
+    async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure>;
+
+    /// The single number that a verify query returns.
+    async fn count(&mut self, query: &str) -> Result<i64, Failure>;
+
+    /// Rows whose foreign key points nowhere, where the database does not watch over them while a file runs.
+    async fn broken_references(&mut self) -> Result<u64, Failure>;
+
+    /// How an index stands.
+    async fn index(&mut self, name: &str) -> Result<IndexState, Failure>;
+}
+
+/// A verify query that is none.
+pub(crate) fn not_one_number() -> Failure {
+    Failure::Statement {
+        said: "it returns one row with one whole number, or it is no verify query".to_owned(),
+        offset: None,
+    }
+}

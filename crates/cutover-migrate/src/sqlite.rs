@@ -1,0 +1,225 @@
+//! SQLite: one writer at a time, by the file's own lock.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cutover_db::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};
+use cutover_model::DatabaseState;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, params_from_iter};
+
+use crate::HistoryRow;
+use crate::failure::{Blocker, Failure};
+use crate::fence::Meta;
+use crate::history;
+use crate::session::{IndexState, Session, TextRow};
+
+pub(crate) struct SqliteSession {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl SqliteSession {
+    /// Opens the file, and makes it when it is missing.
+    pub(crate) fn open(path: &Path) -> Result<Self, cutover_db::DbError> {
+        let connection = open_sqlite(path, SqliteMode::Write)?;
+        let session = Self {
+            connection,
+            path: path.to_owned(),
+        };
+        // Tables are rebuilt by migrations (SQLite's own procedure, lang_altertable.html §7): with foreign keys on, a
+        // DROP TABLE would delete what points to it. What is left pointing nowhere is counted instead.
+        drop(session.connection.pragma_update(None, "foreign_keys", false));
+        Ok(session)
+    }
+
+    /// Reads without leaving a trace; a database that does not exist has no history.
+    pub(crate) async fn observe(
+        path: &Path,
+    ) -> Result<(DatabaseState, Vec<HistoryRow>, Option<Meta>), ObserveError> {
+        let server = format!("SQLite {}", rusqlite::version());
+        let mut state = DatabaseState {
+            server,
+            size: Some(0),
+            ..DatabaseState::default()
+        };
+        if !path.exists() {
+            return Ok((state, Vec::new(), None));
+        }
+        let connection = open_sqlite(path, SqliteMode::Read).map_err(ObserveError::Db)?;
+        let mut session = Self {
+            connection,
+            path: path.to_owned(),
+        };
+        let wait = Duration::from_secs(5);
+        drop(session.connection.busy_timeout(wait));
+        session.run("BEGIN").map_err(ObserveError::Failure)?;
+        let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let size = session.count(size).await.map_err(ObserveError::Failure)?;
+        state.size = u64::try_from(size).ok();
+        let table = "SELECT count(*) FROM main.sqlite_master WHERE name = 'cutover_history'";
+        let has_history = session.count(table).await.map_err(ObserveError::Failure)? > 0;
+        if !has_history {
+            return Ok((state, Vec::new(), None));
+        }
+        let meta = history::meta(&mut session, "")
+            .await
+            .map_err(ObserveError::Failure)?;
+        let rows = history::all(&mut session).await.map_err(ObserveError::Failure)?;
+        Ok((state, rows, meta))
+    }
+
+    fn run(&self, sql: &str) -> Result<(), Failure> {
+        self.connection
+            .execute_batch(sql)
+            .map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        let said = sqlite_message(error);
+        if is_busy(error) {
+            return Failure::Locked {
+                said,
+                blockers: holders(&self.path),
+            };
+        }
+        if disk_full(error) {
+            return Failure::DiskFull(said);
+        }
+        let offset = match error {
+            Error::SqlInputError { offset, .. } => usize::try_from(*offset).ok(),
+            _ => None,
+        };
+        Failure::Statement { said, offset }
+    }
+
+    fn query(&self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Error> {
+        let mut statement = self.connection.prepare(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(params))?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            out.push(
+                (0..columns)
+                    .map(|column| row.get::<_, Option<String>>(column))
+                    .collect::<Result<_, _>>()?,
+            );
+        }
+        Ok(out)
+    }
+
+    fn run_any(&self, sql: &str) -> Result<u64, Error> {
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(self.connection.changes())
+    }
+
+    fn single(&self, query: &str) -> Result<Option<i64>, Error> {
+        let mut statement = self.connection.prepare(query)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        let value = match rows.next()? {
+            Some(row) if columns == 1 => match row.get_ref(0)? {
+                ValueRef::Integer(value) => Some(value),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(if rows.next()?.is_some() { None } else { value })
+    }
+}
+
+/// Why a database could not be observed.
+pub(crate) enum ObserveError {
+    Db(cutover_db::DbError),
+    Failure(Failure),
+}
+
+impl Session for SqliteSession {
+    fn prefix(&self) -> &'static str {
+        "main."
+    }
+
+    async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
+        self.connection
+            .busy_timeout(lock_timeout)
+            .map_err(|error| self.failure(&error))?;
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    async fn commit(&mut self) -> Result<(), Failure> {
+        self.run("COMMIT")
+    }
+
+    async fn rollback(&mut self) {
+        if !self.connection.is_autocommit() {
+            drop(self.connection.execute_batch("ROLLBACK"));
+        }
+    }
+
+    async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        self.run_any(statement).map_err(|error| self.failure(&error))
+    }
+
+    async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
+        self.query(sql, params).map_err(|error| self.failure(&error))
+    }
+
+    async fn count(&mut self, query: &str) -> Result<i64, Failure> {
+        self.single(query)
+            .map_err(|error| self.failure(&error))?
+            .ok_or_else(crate::session::not_one_number)
+    }
+
+    async fn broken_references(&mut self) -> Result<u64, Failure> {
+        let rows = self
+            .count("SELECT count(*) FROM pragma_foreign_key_check")
+            .await?;
+        Ok(u64::try_from(rows).unwrap_or(0))
+    }
+
+    async fn index(&mut self, _name: &str) -> Result<IndexState, Failure> {
+        // SQLite builds its indexes whole or not at all.
+        Ok(IndexState::Missing)
+    }
+}
+
+/// Who holds locks on the file, as the kernel tells: SQLite does not know.
+fn holders(path: &Path) -> Vec<Blocker> {
+    let shared_memory = {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-shm");
+        PathBuf::from(name)
+    };
+    let inodes: Vec<String> = [path, &shared_memory]
+        .iter()
+        .filter_map(|file| std::fs::metadata(file).ok())
+        .map(|file| format!(":{}", file.ino()))
+        .collect();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let mut pids: Vec<&str> = locks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.contains(&"WRITE"))
+        .filter(|words| {
+            words
+                .get(5)
+                .is_some_and(|file| inodes.iter().any(|inode| file.ends_with(inode.as_str())))
+        })
+        .filter_map(|words| words.get(4).copied())
+        .filter(|pid| pid.parse::<u32>().is_ok())
+        .collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids.into_iter()
+        .map(|pid| Blocker {
+            pid: pid.to_owned(),
+            application: std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .map(|name| name.trim().to_owned())
+                .unwrap_or_default(),
+            ..Blocker::default()
+        })
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! Files that say `transaction=none`: statement by statement, each recorded, resumed in the middle.
+//!
+//! A statement that can run in a transaction runs in one together with its record, so that it is never in doubt. One
+//! that cannot (`CREATE INDEX CONCURRENTLY`, `VACUUM`) is recorded before and after; found begun and not finished, it
+//! is run again, unless the database shows that it happened. An interrupted concurrent index is dropped and built anew.
+
+use cutover_model::{Diagnostic, Digest, Span};
+use cutover_ports::{MigrationReport, PortError};
+use cutover_sql::{
+    Dialect, Statement, concurrent_index, normalised, outside_transaction, sets_session, writes_rows,
+};
+use tokio::time::Instant;
+
+use crate::failure::{Applied, Failure};
+use crate::history::{self, Step, StepKey};
+use crate::job::{Gate, Job, elapsed};
+use crate::session::{IndexState, Session};
+use crate::{Direction, Script};
+
+pub(crate) async fn run<S: Session>(
+    session: &mut S,
+    job: &Job,
+    script: &Script,
+) -> Result<MigrationReport, PortError> {
+    let start = Instant::now();
+    let before = match begin(session, job, script).await {
+        Ok(Some(steps)) => steps,
+        Ok(None) => return Ok(job.report(start, None, true)),
+        Err(failure) => {
+            session.rollback().await;
+            return Err(job.error(script, failure, None, Applied::Nothing));
+        }
+    };
+    let mut rows = None;
+    let mut done = before.iter().filter(|step| step.finished).count();
+    for (at, statement) in script.statements.iter().enumerate() {
+        let step = before.iter().find(|step| step.ordinal == at);
+        let ran = one(session, job, script, at, statement, step, done).await;
+        match ran {
+            Ok(Ran::Before) => {}
+            Ok(Ran::Now(counted)) => {
+                done += 1;
+                if writes_rows(job.dialect, &statement.text) {
+                    *rows.get_or_insert(0) += counted;
+                }
+            }
+            Err(error) => {
+                if done == 0 && job.direction == Direction::Up && !error.is_unknown() {
+                    forget(session, job).await;
+                }
+                return Err(error.0);
+            }
+        }
+    }
+    let finished = async {
+        session.begin(job.policy.timeout(1)).await?;
+        job.claim(session).await?;
+        job.finish(session, elapsed(start)).await?;
+        session.commit().await
+    };
+    if let Err(failure) = finished.await {
+        session.rollback().await;
+        return Err(job.error(script, failure, None, Applied::Statements(done)));
+    }
+    Ok(job.report(start, rows, false))
+}
+
+enum Ran {
+    Before,
+    Now(u64),
+}
+
+struct StepError(PortError);
+
+impl StepError {
+    fn is_unknown(&self) -> bool {
+        self.0.certainty == cutover_ports::Certainty::Unknown
+    }
+}
+
+/// Gate and intent in one transaction; the statements that are recorded already, or none when there is nothing to do.
+async fn begin<S: Session>(
+    session: &mut S,
+    job: &Job,
+    script: &Script,
+) -> Result<Option<Vec<Step>>, Failure> {
+    session.begin(job.policy.timeout(1)).await?;
+    let Gate::Go(row) = job.gate(session).await? else {
+        session.commit().await?;
+        return Ok(None);
+    };
+    let id = &job.file.migration.id;
+    let steps = history::steps(session, id, job.direction).await?;
+    for step in &steps {
+        let statement = script.statements.get(step.ordinal);
+        if statement.is_none_or(|found| checksum(job.dialect, found) != step.checksum) {
+            return Err(PortError::refused(
+                Diagnostic::error(
+                    "migrate.changed",
+                    format!(
+                        "statement {} of {} was changed after it was applied",
+                        step.ordinal + 1,
+                        script.name
+                    ),
+                )
+                .help("cutover migrate validate"),
+            )
+            .into());
+        }
+    }
+    let mut intent = match (job.direction, row) {
+        // What was applied stays on record with its dates while it is taken back.
+        (Direction::Down, Some(row)) => *row,
+        _ => job.row(Span::ZERO, false),
+    };
+    intent.complete = false;
+    history::put(session, &intent).await?;
+    session.commit().await?;
+    Ok(Some(steps))
+}
+
+fn checksum(dialect: Dialect, statement: &Statement) -> Digest {
+    let text = normalised(dialect, &statement.text).unwrap_or_else(|_| statement.text.clone());
+    Digest::of(text.as_bytes())
+}
+
+/// Nothing of the file was applied: the intent is taken back, so that the history says so.
+async fn forget<S: Session>(session: &mut S, job: &Job) {
+    let taken_back = async {
+        session.begin(job.policy.timeout(1)).await?;
+        job.claim(session).await?;
+        history::remove(session, &job.file.migration.id).await?;
+        session.commit().await
+    };
+    if let Err(failure) = taken_back.await {
+        session.rollback().await;
+        tracing::warn!(migration = %job.file.migration.id, ?failure, "the intent stays on record");
+    }
+}
+
+async fn one<S: Session>(
+    session: &mut S,
+    job: &Job,
+    script: &Script,
+    at: usize,
+    statement: &Statement,
+    step: Option<&Step>,
+    done: usize,
+) -> Result<Ran, StepError> {
+    let finished = step.is_some_and(|step| step.finished);
+    // What changes only the session is said again in each.
+    if finished && !sets_session(job.dialect, &statement.text) {
+        return Ok(Ran::Before);
+    }
+    let mut place = if outside_transaction(job.dialect, &statement.text) {
+        Place::Outside
+    } else {
+        Place::Within
+    };
+    let mut unknown = step.is_some() && !finished;
+    let start = Instant::now();
+    let mut attempt = 1;
+    let nothing = if done == 0 {
+        Applied::Nothing
+    } else {
+        Applied::Statements(done)
+    };
+    loop {
+        let sum = checksum(job.dialect, statement);
+        let key = StepKey {
+            id: &job.file.migration.id,
+            direction: job.direction,
+            ordinal: at,
+        };
+        let ran = match place {
+            Place::Within => within(session, job, key, statement, &sum, attempt).await,
+            Place::Outside => outside(session, job, key, statement, &sum, attempt, unknown).await,
+        };
+        let failure = match ran {
+            Ok(_) if finished => return Ok(Ran::Before),
+            Ok(rows) => return Ok(Ran::Now(rows)),
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Lost(_) => {
+                return Err(StepError(job.error(script, failure, Some(at), Applied::Unknown)));
+            }
+            Failure::Forbidden(_) if place == Place::Within => {
+                session.rollback().await;
+                place = Place::Outside;
+            }
+            Failure::Locked { said, blockers } => {
+                session.rollback().await;
+                if attempt >= job.policy.tries {
+                    let tried = Some((attempt, start.elapsed()));
+                    return Err(StepError(job.locked(
+                        script,
+                        Some(at),
+                        &said,
+                        &blockers,
+                        nothing,
+                        tried,
+                    )));
+                }
+                tokio::time::sleep(job.policy.pause(attempt)).await;
+                attempt += 1;
+                unknown = false;
+            }
+            failure => {
+                session.rollback().await;
+                return Err(StepError(job.error(script, failure, Some(at), nothing)));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Within,
+    Outside,
+}
+
+/// The statement and its record in one transaction.
+async fn within<S: Session>(
+    session: &mut S,
+    job: &Job,
+    key: StepKey<'_>,
+    statement: &Statement,
+    sum: &Digest,
+    attempt: u32,
+) -> Result<u64, Failure> {
+    let start = Instant::now();
+    session.begin(job.policy.timeout(attempt)).await?;
+    job.claim(session).await?;
+    let rows = session.execute(&statement.text).await?;
+    let now = job.clock.now();
+    history::put_step(session, key, sum, now, Some(elapsed(start))).await?;
+    session.commit().await?;
+    Ok(rows)
+}
+
+/// The statement between two records.
+async fn outside<S: Session>(
+    session: &mut S,
+    job: &Job,
+    key: StepKey<'_>,
+    statement: &Statement,
+    sum: &Digest,
+    attempt: u32,
+    unknown: bool,
+) -> Result<u64, Failure> {
+    let start = Instant::now();
+    session.begin(job.policy.timeout(attempt)).await?;
+    job.claim(session).await?;
+    history::put_step(session, key, sum, job.clock.now(), None).await?;
+    session.commit().await?;
+    let ran = match happened(session, job.dialect, statement, unknown).await? {
+        true => Ok(0),
+        false => session.execute(&statement.text).await,
+    };
+    let took = match &ran {
+        Ok(_) => Some(elapsed(start)),
+        Err(Failure::Lost(_)) => return ran,
+        Err(_) => {
+            // It left its invalid index behind; the next try must not find it.
+            happened(session, job.dialect, statement, false).await?;
+            None
+        }
+    };
+    session.begin(job.policy.timeout(attempt)).await?;
+    job.claim(session).await?;
+    if took.is_some() {
+        history::put_step(session, key, sum, job.clock.now(), took).await?;
+    } else {
+        history::forget_step(session, key).await?;
+    }
+    session.commit().await?;
+    ran
+}
+
+/// Whether a concurrent index is built already: only when its statement was begun before, else somebody else's index
+/// of that name is an error. An invalid one is dropped.
+async fn happened<S: Session>(
+    session: &mut S,
+    dialect: Dialect,
+    statement: &Statement,
+    unknown: bool,
+) -> Result<bool, Failure> {
+    if dialect != Dialect::Postgres {
+        return Ok(false);
+    }
+    let Some(name) = concurrent_index(&statement.text) else {
+        return Ok(false);
+    };
+    match session.index(&name).await? {
+        IndexState::Missing => Ok(false),
+        IndexState::Valid => Ok(unknown),
+        IndexState::Invalid => {
+            let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
+            session.execute(&drop).await.map(|_| false)
+        }
+    }
+}

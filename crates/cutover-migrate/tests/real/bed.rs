@@ -1,0 +1,161 @@
+//! A real database, empty, with files that are changed as a test goes, and a connection beside Cutover's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover_db::DatabaseUrl;
+use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationFile, from_files};
+use cutover_model::{DatabaseName, Fence, Generation, Migration, Span, StoreId, Timestamp, Version};
+use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
+use cutover_spec::StoredFile;
+use rusqlite::Connection;
+use tokio_postgres::NoTls;
+
+#[derive(Debug)]
+struct TestClock;
+
+#[async_trait::async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+    async fn sleep(&self, span: Span) {
+        tokio::time::sleep(span.as_duration()).await;
+    }
+}
+
+pub(crate) struct Bed {
+    pub(crate) url: String,
+    _folder: tempfile::TempDir,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) async fn bed(kind: Kind) -> Option<Bed> {
+    let folder = tempfile::tempdir().unwrap();
+    let url = match kind {
+        Kind::Sqlite => format!("sqlite:{}", folder.path().join("app.db").display()),
+        Kind::Postgres => cutover_testkit::postgres_database().await?,
+    };
+    Some(Bed { url, _folder: folder })
+}
+
+pub(crate) fn main_db() -> DatabaseName {
+    "main".parse().unwrap()
+}
+
+pub(crate) fn fence(generation: u64) -> Fence {
+    Fence {
+        store: StoreId::new("store-of-the-test"),
+        generation: Generation(generation),
+    }
+}
+
+pub(crate) fn options() -> MigrateOptions {
+    MigrateOptions {
+        release: Version::new(1, 1, 0),
+        upgrade: None,
+        by: "tester".to_owned(),
+    }
+}
+
+/// Few and short tries, so that a test of a lock that is never had is quick.
+pub(crate) fn impatient() -> LockPolicy {
+    LockPolicy {
+        tries: 3,
+        first_timeout: Span::from_millis(100),
+        last_timeout: Span::from_millis(150),
+        first_pause: Span::from_millis(10),
+        last_pause: Span::from_millis(20),
+        wait_for_migrator: Span::from_millis(300),
+    }
+}
+
+pub(crate) fn stored(files: &[(&str, &str)]) -> Vec<StoredFile> {
+    files
+        .iter()
+        .map(|(name, text)| StoredFile {
+            name: (*name).to_owned(),
+            text: (*text).to_owned(),
+        })
+        .collect()
+}
+
+impl Bed {
+    /// Of a database that exists elsewhere, or nowhere.
+    pub(crate) fn at(url: String) -> Self {
+        Self {
+            url,
+            _folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn files(&self, files: &[(&str, &str)]) -> Vec<MigrationFile> {
+        let url: DatabaseUrl = self.url.parse().unwrap();
+        from_files(&main_db(), &stored(files), url.dialect()).unwrap()
+    }
+
+    pub(crate) fn databases(&self, files: &[(&str, &str)]) -> MigrateDatabases {
+        MigrateDatabases::new(Arc::new(TestClock), impatient()).with(
+            main_db(),
+            self.url.parse().unwrap(),
+            self.files(files),
+        )
+    }
+
+    /// Applies one of the files, by its place, as the engine does.
+    pub(crate) async fn up(
+        &self,
+        files: &[(&str, &str)],
+        at: usize,
+        generation: u64,
+    ) -> Result<MigrationReport, PortError> {
+        let migration: Migration = self.files(files)[at].migration.clone();
+        self.databases(files)
+            .up(&fence(generation), &migration, &options())
+            .await
+    }
+
+    /// One number, asked beside Cutover.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        self.try_number(sql).await.unwrap()
+    }
+
+    pub(crate) async fn try_number(&self, sql: &str) -> Result<i64, String> {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let connection = Connection::open(path).unwrap();
+            return connection
+                .query_row(sql, [], |row| row.get(0))
+                .map_err(|error| error.to_string());
+        }
+        let client = self.client().await;
+        let row = client.query_one(sql, &[]).await;
+        row.map(|row| row.get(0)).map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn run(&self, sql: &str) {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let connection = Connection::open(path).unwrap();
+            connection.busy_timeout(Duration::from_secs(5)).unwrap();
+            connection.execute_batch(sql).unwrap();
+        } else {
+            self.client().await.batch_execute(sql).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn client(&self) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        // Ends with the client.
+        drop(tokio::spawn(connection));
+        client
+    }
+
+    pub(crate) async fn has_table(&self, name: &str) -> bool {
+        let table = format!("SELECT count(*) FROM {name}");
+        self.try_number(&table).await.is_ok()
+    }
+}

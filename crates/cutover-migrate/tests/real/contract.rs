@@ -1,0 +1,447 @@
+//! The contract of the `Databases` port, on a real SQLite file and a real PostgreSQL server.
+
+use std::sync::Arc;
+
+use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use cutover_migrate::{MigrationStatus, Reach};
+use cutover_model::{Diagnostic, Version};
+use cutover_ports::{Certainty, Databases, PortError};
+
+const USERS_UP: &str = "-- The users.\n-- cutover: phase=expand
+CREATE TABLE users (id integer PRIMARY KEY, first_name text, last_name text, full_name text);
+INSERT INTO users (id, first_name, last_name) VALUES (1, 'Ada', 'Lovelace'), (2, 'Alan', 'Turing');";
+const USERS: [(&str, &str); 2] = [
+    ("001_users.up.sql", USERS_UP),
+    ("001_users.down.sql", "DROP TABLE users;"),
+];
+const FILL: [(&str, &str); 2] = [
+    (
+        "002_fill.up.sql",
+        "-- cutover: phase=backfill
+-- cutover: verify SELECT count(*) FROM users WHERE full_name IS NULL OR full_name <> first_name || ' ' || last_name
+UPDATE users SET full_name = first_name || ' ' || last_name WHERE full_name IS NULL;",
+    ),
+    ("002_fill.down.sql", "UPDATE users SET full_name = NULL;"),
+];
+const DROP: [(&str, &str); 1] = [(
+    "003_drop.up.sql",
+    "-- cutover: phase=contract retires=1.1.0
+-- cutover: irreversible reason=the names are gone
+ALTER TABLE users DROP COLUMN first_name; ALTER TABLE users DROP COLUMN last_name;",
+)];
+
+fn files(parts: &[&[(&'static str, &'static str)]]) -> Vec<(&'static str, &'static str)> {
+    parts.concat()
+}
+
+fn note<'a>(diagnostic: &'a Diagnostic, key: &str) -> &'a str {
+    diagnostic
+        .notes
+        .iter()
+        .find(|(found, _)| found == key)
+        .map_or("", |(_, value)| value)
+}
+
+fn codes(findings: &[Diagnostic]) -> Vec<&str> {
+    findings.iter().map(|found| found.code.as_str()).collect()
+}
+
+async fn everything_runs_once_and_is_recorded(bed: &Bed) {
+    let all = files(&[&USERS, &FILL, &DROP]);
+    let databases = bed.databases(&all);
+    let state = databases.observe(&main_db()).await.unwrap();
+    assert!(state.applied.is_empty() && state.size.is_some());
+    assert!(state.server.starts_with("SQLite 3.") || state.server.starts_with("PostgreSQL 1"));
+    assert!(
+        !bed.has_table("cutover_history").await,
+        "observing writes nothing"
+    );
+
+    let first = bed.up(&all, 0, 1).await.unwrap();
+    assert_eq!((first.already, first.rows), (false, Some(2)));
+    let again = bed.up(&all, 0, 1).await.unwrap();
+    assert!(again.already);
+    let fill = bed.up(&all, 1, 2).await.unwrap();
+    assert_eq!(fill.rows, Some(2));
+    databases
+        .retire_below(&fence(2), &main_db(), &Version::new(1, 1, 0))
+        .await
+        .unwrap();
+    bed.up(&all, 2, 2).await.unwrap();
+
+    let state = databases.observe(&main_db()).await.unwrap();
+    assert_eq!(state.applied.len(), 3);
+    assert!(state.applied.iter().all(|done| done.complete));
+    assert_eq!(state.applied[0].release, Some(Version::new(1, 1, 0)));
+    assert_eq!(state.retired_below, Some(Version::new(1, 1, 0)));
+    assert_eq!(codes(&databases.check(&main_db()).await), [""; 0]);
+    let lines = databases.status(&main_db()).await.unwrap();
+    assert!(lines.iter().all(|line| line.status == MigrationStatus::Applied));
+    assert_eq!(lines[0].summary.as_deref(), Some("The users."));
+    assert_eq!(lines[0].applied_by.as_deref(), Some("tester"));
+}
+
+async fn a_wrong_statement_leaves_nothing_and_names_its_place(bed: &Bed) {
+    let wrong = [
+        (
+            "001_bad.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE a (x integer);\nINSERT INTO a\n  VALUES (1, nonsens);",
+        ),
+        ("001_bad.down.sql", "DROP TABLE a"),
+    ];
+    let error = bed.up(&wrong, 0, 1).await.unwrap_err();
+    assert_eq!(error.certainty, Certainty::DefinitelyNot);
+    let found = &error.diagnostic;
+    assert_eq!(found.code, "migrate.statement-failed");
+    let place = found.location.as_ref().unwrap();
+    assert_eq!(place.file, "001_bad.up.sql");
+    assert!((3..=4).contains(&place.line), "{place:?}");
+    assert_eq!(note(found, "state"), "nothing of 001_bad was applied");
+    assert!(!bed.has_table("a").await && !bed.has_table("cutover_history").await);
+}
+
+async fn without_a_transaction_it_resumes_in_the_middle(bed: &Bed) {
+    let text = "-- cutover: phase=expand transaction=none
+CREATE TABLE a (x integer);
+INSERT INTO a VALUES (1);
+INSERT INTO b VALUES (2);
+INSERT INTO a VALUES (3);";
+    let steps = [
+        ("001_steps.up.sql", text),
+        (
+            "001_steps.down.sql",
+            "-- cutover: transaction=none\nDROP TABLE a; DROP TABLE b;",
+        ),
+    ];
+    let error = bed.up(&steps, 0, 1).await.unwrap_err();
+    assert_eq!(error.certainty, Certainty::Unknown, "half of it is applied");
+    assert_eq!(error.diagnostic.location.as_ref().unwrap().line, 4);
+    assert!(note(&error.diagnostic, "state").starts_with("2 of 4 statements"));
+    let databases = bed.databases(&steps);
+    let lines = databases.status(&main_db()).await.unwrap();
+    assert_eq!(lines[0].status, MigrationStatus::Interrupted);
+    let state = databases.observe(&main_db()).await.unwrap();
+    assert!(!state.has(&state.applied[0].id));
+
+    bed.run("CREATE TABLE b (x integer)").await;
+    let report = bed.up(&steps, 0, 1).await.unwrap();
+    assert_eq!(report.rows, Some(2), "only what was left ran");
+    assert_eq!(bed.number("SELECT count(*) FROM a").await, 2);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_statements").await, 4);
+
+    let mut done = Vec::new();
+    databases
+        .migrate_down(&fence(1), &main_db(), Reach::Steps(1), &options(), &mut done)
+        .await
+        .unwrap();
+    assert!(!bed.has_table("a").await);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_statements").await, 0);
+}
+
+async fn without_a_transaction_a_first_statement_that_fails_leaves_no_trace(bed: &Bed) {
+    let steps = [
+        (
+            "001_steps.up.sql",
+            "-- cutover: phase=expand transaction=none\nINSERT INTO nowhere VALUES (1);",
+        ),
+        ("001_steps.down.sql", ""),
+    ];
+    let error = bed.up(&steps, 0, 1).await.unwrap_err();
+    assert_eq!(error.certainty, Certainty::DefinitelyNot);
+    let state = bed.databases(&steps).observe(&main_db()).await.unwrap();
+    assert!(state.applied.is_empty());
+}
+
+async fn an_older_generation_and_another_store_are_refused(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    bed.up(&all, 0, 5).await.unwrap();
+    let databases = bed.databases(&all);
+    let migration = bed.files(&all)[1].migration.clone();
+    let version = Version::new(9, 0, 0);
+    let mut other = fence(9);
+    other.store = cutover_model::StoreId::new("another");
+    for own in [fence(4), other.clone()] {
+        let refused = |result: Result<(), PortError>| assert!(result.unwrap_err().is_stale());
+        refused(databases.up(&own, &migration, &options()).await.map(drop));
+        refused(databases.retire_below(&own, &main_db(), &version).await);
+        refused(databases.reopen(&own, &migration).await);
+    }
+    let untouched = "SELECT count(*) FROM users WHERE full_name IS NULL";
+    assert_eq!(bed.number(untouched).await, 2);
+
+    databases.adopt(&other, &main_db()).await.unwrap();
+    databases.up(&other, &migration, &options()).await.unwrap();
+    assert!(bed.up(&all, 1, 99).await.unwrap_err().is_stale());
+}
+
+async fn the_fence_is_checked_when_a_file_resumes(bed: &Bed) {
+    let steps = [
+        (
+            "001_steps.up.sql",
+            "-- cutover: phase=expand transaction=none\nCREATE TABLE a (x integer); INSERT INTO b VALUES (1);",
+        ),
+        ("001_steps.down.sql", ""),
+    ];
+    bed.up(&steps, 0, 1).await.unwrap_err();
+    bed.run("CREATE TABLE b (x integer); UPDATE cutover_meta SET generation = 7")
+        .await;
+    assert!(bed.up(&steps, 0, 1).await.unwrap_err().is_stale());
+    assert_eq!(bed.number("SELECT count(*) FROM b").await, 0);
+    bed.up(&steps, 0, 7).await.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM b").await, 1);
+}
+
+async fn retired_below_only_rises(bed: &Bed) {
+    let databases = bed.databases(&USERS);
+    for (version, expected) in [("1.10.0", "1.10.0"), ("1.9.0", "1.10.0"), ("2.0.0", "2.0.0")] {
+        let version = version.parse().unwrap();
+        databases
+            .retire_below(&fence(1), &main_db(), &version)
+            .await
+            .unwrap();
+        let state = databases.observe(&main_db()).await.unwrap();
+        assert_eq!(state.retired_below.unwrap().to_string(), expected);
+    }
+}
+
+async fn a_backfill_is_reopened_and_verified_before_a_contract(bed: &Bed) {
+    let all = files(&[&USERS, &FILL, &DROP]);
+    let databases = bed.databases(&all);
+    bed.up(&all, 0, 1).await.unwrap();
+    let pending = bed.up(&all, 2, 1).await.unwrap_err();
+    assert_eq!(pending.diagnostic.code, "migrate.backfill-pending");
+    bed.up(&all, 1, 1).await.unwrap();
+
+    // The old version wrote what the new one does not see.
+    bed.run("UPDATE users SET last_name = 'King' WHERE id = 1").await;
+    let stale = bed.up(&all, 2, 1).await.unwrap_err();
+    assert_eq!(stale.diagnostic.code, "migrate.verify-failed");
+    assert!(stale.diagnostic.message.contains("returns 1, not 0"), "{stale}");
+    bed.number("SELECT count(first_name) FROM users").await;
+
+    let backfill = bed.files(&all)[1].migration.clone();
+    for _ in 0..2 {
+        databases.reopen(&fence(1), &backfill).await.unwrap();
+    }
+    let lines = databases.status(&main_db()).await.unwrap();
+    assert!(matches!(lines[1].status, MigrationStatus::Reopened { .. }));
+    assert!(matches!(lines[2].status, MigrationStatus::Waiting { .. }));
+    let wrong = bed.up(&all, 1, 1).await.unwrap_err();
+    assert_eq!(
+        wrong.diagnostic.code, "migrate.verify-failed",
+        "it fills only NULLs"
+    );
+    bed.run("UPDATE users SET full_name = NULL WHERE id = 1").await;
+    let report = bed.up(&all, 1, 1).await.unwrap();
+    assert!(!report.already);
+    bed.up(&all, 2, 1).await.unwrap();
+    assert!(
+        bed.try_number("SELECT count(first_name) FROM users")
+            .await
+            .is_err()
+    );
+}
+
+async fn contracts_wait_until_they_are_asked_for(bed: &Bed) {
+    let later = [
+        (
+            "004_more.up.sql",
+            "-- cutover: phase=expand\nALTER TABLE users ADD COLUMN age integer",
+        ),
+        ("004_more.down.sql", "ALTER TABLE users DROP COLUMN age"),
+    ];
+    let all = files(&[&USERS, &FILL, &DROP, &later]);
+    let databases = bed.databases(&all);
+    let mut done = Vec::new();
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::To(2), false, &options(), &mut done)
+        .await
+        .unwrap();
+    assert_eq!(done.len(), 2);
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    assert_eq!(done.len(), 3, "the contract waits, what is after it does not");
+    assert_eq!(codes(&databases.check(&main_db()).await), [""; 0]);
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, true, &options(), &mut done)
+        .await
+        .unwrap();
+    let state = databases.observe(&main_db()).await.unwrap();
+    assert_eq!(state.retired_below, Some(Version::new(1, 1, 0)));
+
+    // The way down ends at what cannot be taken back, before anything is touched.
+    let mut back = Vec::new();
+    let error = databases
+        .migrate_down(&fence(1), &main_db(), Reach::All, &options(), &mut back)
+        .await
+        .unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.irreversible");
+    assert!(back.is_empty());
+    databases
+        .migrate_down(&fence(1), &main_db(), Reach::To(3), &options(), &mut back)
+        .await
+        .unwrap();
+    assert_eq!(back[0].id.number, 4);
+    assert!(bed.try_number("SELECT count(age) FROM users").await.is_err());
+}
+
+async fn what_does_not_fit_the_history_is_found(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    let mut done = Vec::new();
+    bed.databases(&all)
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+
+    let changed_text = USERS_UP.replace("'Turing'", "'Kay'");
+    let mut changed = all.clone();
+    changed[0].1 = &changed_text;
+    assert_eq!(
+        codes(&bed.databases(&changed).check(&main_db()).await),
+        ["migrate.changed"]
+    );
+    assert_eq!(
+        bed.up(&changed, 0, 1).await.unwrap_err().diagnostic.code,
+        "migrate.changed"
+    );
+    let comment = format!("-- more words\n{USERS_UP}");
+    changed[0].1 = &comment;
+    assert_eq!(codes(&bed.databases(&changed).check(&main_db()).await), [""; 0]);
+
+    let found = bed.databases(&USERS).check(&main_db()).await;
+    assert_eq!(codes(&found), ["migrate.unknown"]);
+    assert_eq!(found[0].severity, cutover_model::Severity::Warning);
+
+    // A branch that was merged later brings a lower number.
+    bed.run("UPDATE cutover_history SET number = 3 WHERE number = 2")
+        .await;
+    let early = files(&[
+        &USERS,
+        &[
+            (
+                "002_early.up.sql",
+                "-- cutover: phase=expand\nCREATE TABLE e (x integer)",
+            ),
+            ("002_early.down.sql", "DROP TABLE e"),
+        ],
+        &[("003_fill.up.sql", FILL[0].1), ("003_fill.down.sql", FILL[1].1)],
+    ]);
+    let databases = bed.databases(&early);
+    let found = databases.check(&main_db()).await;
+    assert_eq!(codes(&found), ["migrate.out-of-order"]);
+    assert!(
+        found[0]
+            .help
+            .as_ref()
+            .unwrap()
+            .contains("mv 002_early.up.sql 004_early.up.sql")
+    );
+    let refused = databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.diagnostic.code, "migrate.out-of-order");
+}
+
+async fn down_takes_back_step_by_step(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    let databases = bed.databases(&all);
+    let mut done = Vec::new();
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    databases
+        .migrate_down(&fence(1), &main_db(), Reach::Steps(1), &options(), &mut done)
+        .await
+        .unwrap();
+    assert_eq!(bed.number("SELECT count(full_name) FROM users").await, 0);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 1);
+    databases
+        .migrate_down(&fence(1), &main_db(), Reach::All, &options(), &mut done)
+        .await
+        .unwrap();
+    assert!(!bed.has_table("users").await);
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    assert_eq!(bed.number("SELECT count(full_name) FROM users").await, 2);
+}
+
+async fn migrators_that_start_together_apply_each_file_once(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    let url = &bed.url;
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            // The defaults: patient enough to let five others through.
+            let databases = cutover_migrate::MigrateDatabases::new(
+                Arc::new(NoClock),
+                cutover_migrate::LockPolicy::default(),
+            )
+            .with(main_db(), url.parse().unwrap(), bed.files(&all));
+            let files = bed.files(&all);
+            tokio::spawn(async move {
+                let mut applied = 0;
+                for file in files {
+                    let report = databases
+                        .up(&fence(1), &file.migration, &options())
+                        .await
+                        .unwrap();
+                    applied += usize::from(!report.already);
+                }
+                applied
+            })
+        })
+        .collect();
+    let mut applied = 0;
+    for task in tasks {
+        applied += task.await.unwrap();
+    }
+    assert_eq!(applied, 2);
+    assert_eq!(bed.number("SELECT count(*) FROM users").await, 2);
+}
+
+struct NoClock;
+
+#[async_trait::async_trait]
+impl cutover_ports::Clock for NoClock {
+    fn now(&self) -> cutover_model::Timestamp {
+        cutover_model::Timestamp::UNIX_EPOCH
+    }
+    async fn sleep(&self, span: cutover_model::Span) {
+        tokio::time::sleep(span.as_duration()).await;
+    }
+}
+
+macro_rules! on_both {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $case() {
+                if let Some(bed) = super::bed(super::Kind::Sqlite).await { super::$case(&bed).await }
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $case() {
+                if let Some(bed) = super::bed(super::Kind::Postgres).await { super::$case(&bed).await }
+            })+
+        }
+    };
+}
+
+on_both!(
+    everything_runs_once_and_is_recorded,
+    a_wrong_statement_leaves_nothing_and_names_its_place,
+    without_a_transaction_it_resumes_in_the_middle,
+    without_a_transaction_a_first_statement_that_fails_leaves_no_trace,
+    an_older_generation_and_another_store_are_refused,
+    the_fence_is_checked_when_a_file_resumes,
+    retired_below_only_rises,
+    a_backfill_is_reopened_and_verified_before_a_contract,
+    contracts_wait_until_they_are_asked_for,
+    what_does_not_fit_the_history_is_found,
+    down_takes_back_step_by_step,
+    migrators_that_start_together_apply_each_file_once,
+);

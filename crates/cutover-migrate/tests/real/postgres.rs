@@ -1,0 +1,275 @@
+//! What only PostgreSQL has: locks on tables, indexes built beside the traffic, sessions that can be ended.
+
+use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use cutover_db::{DatabaseUrl, PgSession};
+use cutover_ports::{Certainty, Databases};
+
+const TABLE: [(&str, &str); 2] = [
+    (
+        "001_t.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE t (id integer PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x'), (2, 'x');",
+    ),
+    ("001_t.down.sql", "DROP TABLE t"),
+];
+
+async fn postgres() -> Option<Bed> {
+    bed(Kind::Postgres).await
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_had_names_who_holds_it() {
+    let Some(bed) = postgres().await else { return };
+    let alter = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_b.up.sql",
+            "-- cutover: phase=expand\nALTER TABLE t ADD COLUMN b text",
+        ),
+        ("002_b.down.sql", "ALTER TABLE t DROP COLUMN b"),
+    ];
+    bed.up(&alter, 0, 1).await.unwrap();
+    let reports = bed.client().await;
+    reports
+        .batch_execute(
+            "SET application_name = 'reports'; BEGIN; SELECT * FROM t WHERE a = 's3cret' FOR UPDATE",
+        )
+        .await
+        .unwrap();
+    let error = bed.up(&alter, 1, 1).await.unwrap_err();
+    let found = &error.diagnostic;
+    assert_eq!(found.code, "migrate.lock-timeout");
+    assert!(error.transient && error.certainty == Certainty::DefinitelyNot);
+    assert!(
+        found
+            .message
+            .starts_with("002_b could not lock table t within 3 tries ("),
+        "{error}"
+    );
+    let held: Vec<&String> = found
+        .notes
+        .iter()
+        .filter(|(key, _)| key == "held by")
+        .map(|(_, value)| value)
+        .collect();
+    assert_eq!(held.len(), 1, "{:?}", found.notes);
+    assert!(held[0].contains("application \"reports\""), "{held:?}");
+    assert!(held[0].contains("waiting on client"), "{held:?}");
+    assert!(
+        held[0].contains("FOR UPDATE") && !held[0].contains("s3cret"),
+        "{held:?}"
+    );
+
+    reports.batch_execute("COMMIT").await.unwrap();
+    assert!(!bed.up(&alter, 1, 1).await.unwrap().already);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_had_in_the_end_is_no_error() {
+    let Some(bed) = postgres().await else { return };
+    bed.up(&TABLE, 0, 1).await.unwrap();
+    let other = bed.client().await;
+    other.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
+    let more = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_b.up.sql",
+            "-- cutover: phase=expand\nALTER TABLE t ADD COLUMN b text",
+        ),
+        ("002_b.down.sql", ""),
+    ];
+    let waits =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER%'";
+    let release = async {
+        let waiting = || async { bed.number(waits).await > 0 };
+        cutover_testkit::wait_for("the wait", std::time::Duration::from_secs(10), waiting).await;
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    let (report, ()) = tokio::join!(bed.up(&more, 1, 1), release);
+    assert!(!report.unwrap().already);
+}
+
+const INDEX: [(&str, &str); 2] = [
+    (
+        "002_index.up.sql",
+        "-- cutover: phase=expand transaction=none\nCREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);\nCOMMENT ON TABLE t IS 'done';",
+    ),
+    (
+        "002_index.down.sql",
+        "-- cutover: transaction=none\nDROP INDEX CONCURRENTLY t_a;",
+    ),
+];
+
+#[tokio::test]
+async fn a_concurrent_index_that_failed_leaves_nothing_and_is_built_again() {
+    let Some(bed) = postgres().await else { return };
+    let all = [TABLE, INDEX].concat();
+    bed.up(&all, 0, 1).await.unwrap();
+    let error = bed.up(&all, 1, 1).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-failed");
+    assert_eq!(error.certainty, Certainty::DefinitelyNot, "{error}");
+    let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname = 't_a'";
+    assert_eq!(bed.number(indexes).await, 0, "no invalid index is left");
+    bed.run("UPDATE t SET a = id::text").await;
+    bed.up(&all, 1, 1).await.unwrap();
+    assert_eq!(bed.number(indexes).await, 1);
+}
+
+#[tokio::test]
+async fn a_concurrent_index_in_doubt_is_looked_at_before_it_is_built() {
+    let Some(bed) = postgres().await else { return };
+    let all = [TABLE, INDEX].concat();
+    bed.up(&all, 0, 1).await.unwrap();
+    bed.run("UPDATE t SET a = id::text").await;
+    bed.up(&all, 1, 1).await.unwrap();
+    // As after a crash between the statement and its record, once with a whole index and once with an invalid one.
+    for valid in ["true", "false"] {
+        bed.run(&format!(
+            "UPDATE cutover_history SET complete = 0 WHERE number = 2;
+             UPDATE cutover_statements SET finished_at = NULL WHERE ordinal = 0;
+             UPDATE pg_index SET indisvalid = {valid} WHERE indexrelid = 't_a'::regclass"
+        ))
+        .await;
+        assert!(!bed.up(&all, 1, 1).await.unwrap().already);
+        let whole = "SELECT count(*) FROM pg_index WHERE indexrelid = 't_a'::regclass AND indisvalid";
+        assert_eq!(bed.number(whole).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_session_of_a_replaced_controller_is_ended() {
+    let Some(bed) = postgres().await else { return };
+    let slow = [
+        (
+            "001_slow.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE slow (x integer); SELECT pg_sleep(60);",
+        ),
+        ("001_slow.down.sql", "DROP TABLE slow"),
+    ];
+    let quick = [
+        (
+            "001_slow.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE slow (x integer);",
+        ),
+        ("001_slow.down.sql", "DROP TABLE slow"),
+    ];
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' \
+         AND pid <> pg_backend_pid()";
+    let successor = async {
+        let begun = || async { bed.number(sleeping).await > 0 };
+        cutover_testkit::wait_for("the old session", std::time::Duration::from_secs(10), begun).await;
+        // An equal one is waited for, an older one is ended.
+        let equal = bed.up(&quick, 0, 1).await.unwrap_err();
+        assert_eq!(equal.diagnostic.code, "migrate.locked");
+        assert!(equal.transient);
+        bed.up(&quick, 0, 2).await.unwrap()
+    };
+    let (old, new) = tokio::join!(bed.up(&slow, 0, 1), successor);
+    let old = old.unwrap_err();
+    assert_eq!(old.diagnostic.code, "db.unreachable");
+    assert_eq!(old.certainty, Certainty::DefinitelyNot, "its transaction is gone");
+    assert!(!new.already);
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_said_without_the_password() {
+    let Some(bed) = postgres().await else { return };
+    let secret = "s3cret-of-the-test";
+    assert!(bed.url.contains(secret));
+    let port = bed.url.split(':').nth(3).unwrap().split('/').next().unwrap();
+    let cases = [
+        (bed.url.replace(port, "1"), "db.unreachable"),
+        (bed.url.replace(secret, "wrong-pass"), "db.auth-failed"),
+        (bed.url.replace("/test_", "/none_"), "db.missing"),
+    ];
+    for (url, code) in cases {
+        let bed = Bed::at(url);
+        let found = bed.databases(&TABLE).check(&main_db()).await;
+        assert_eq!(found[0].code, code);
+        let shown = format!("{found:?}");
+        assert!(
+            !shown.contains(secret) && !shown.contains("wrong-pass"),
+            "{shown}"
+        );
+        let error = bed.up(&TABLE, 0, 1).await.unwrap_err();
+        assert_eq!(error.certainty, Certainty::DefinitelyNot);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changes_the_search_path_does_not_hide_the_history() {
+    let Some(bed) = postgres().await else { return };
+    let files = [
+        (
+            "001_s.up.sql",
+            "-- cutover: phase=expand\nCREATE SCHEMA s; SET search_path = s; CREATE TABLE t (x integer);",
+        ),
+        ("001_s.down.sql", "DROP SCHEMA s CASCADE"),
+    ];
+    bed.up(&files, 0, 1).await.unwrap();
+    assert!(bed.up(&files, 0, 1).await.unwrap().already);
+    assert_eq!(bed.number("SELECT count(*) FROM s.t").await, 0);
+}
+
+#[tokio::test]
+async fn a_statement_that_needs_no_transaction_says_so() {
+    let Some(bed) = postgres().await else { return };
+    let files = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_i.up.sql",
+            "-- cutover: phase=expand\nCREATE INDEX CONCURRENTLY i ON t (a)",
+        ),
+        ("002_i.down.sql", "DROP INDEX i"),
+    ];
+    bed.up(&files, 0, 1).await.unwrap();
+    let error = bed.up(&files, 1, 1).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.needs-no-transaction");
+    assert!(error.diagnostic.label.unwrap().contains("transaction=none"));
+}
+
+#[tokio::test]
+async fn a_function_and_a_trigger_run_as_one_statement_each() {
+    let Some(bed) = postgres().await else { return };
+    let files = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_f.up.sql",
+            "-- cutover: phase=expand
+CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.a := upper(NEW.a); RETURN NEW; END $$;
+CREATE TRIGGER up BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION up();
+CREATE FUNCTION one() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT 1; END;
+INSERT INTO t VALUES (3, 'semi;colon');",
+        ),
+        (
+            "002_f.down.sql",
+            "DROP TRIGGER up ON t; DROP FUNCTION up(); DROP FUNCTION one();",
+        ),
+    ];
+    bed.up(&files, 0, 1).await.unwrap();
+    bed.up(&files, 1, 1).await.unwrap();
+    let raised = "SELECT count(*) FROM t WHERE a = 'SEMI;COLON'";
+    assert_eq!(bed.number(raised).await, 1);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_value() {
+    let Some(bed) = postgres().await else { return };
+    let DatabaseUrl::Postgres(url) = bed.url.parse().unwrap() else {
+        panic!("a PostgreSQL URL")
+    };
+    let session = PgSession::connect(&url, "to be dropped").await.unwrap();
+    let there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'to be dropped'";
+    assert_eq!(bed.number(there).await, 1);
+    drop(session);
+    let gone = || async { bed.number(there).await == 0 };
+    cutover_testkit::wait_for("its end", std::time::Duration::from_secs(10), gone).await;
+    let databases = bed.databases(&TABLE);
+    databases
+        .retire_below(&fence(1), &main_db(), &options().release)
+        .await
+        .unwrap();
+}
