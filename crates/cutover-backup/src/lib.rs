@@ -1,1 +1,20 @@
-//! Backups: dump, verify, restore, prune.
+//! Backups of databases: made and verified before migrations, listed, verified again, restored, pruned.
+//!
+//! A backup is a data file (a copy of an SQLite database, or PostgreSQL's custom dump format) beside a manifest. The
+//! manifest is written last: what has none is no backup. Folder 0700, files 0600.
+//!
+//! It must not know of migrations or of the order of an upgrade.
+
+mod backups;
+mod error;
+mod folder;
+mod manifest;
+mod postgres;
+mod retention;
+mod space;
+mod sqlite;
+
+pub use backups::DatabaseBackups;
+pub use folder::Listing;
+pub use manifest::{Engine, FORMAT, Manifest};
+pub use retention::to_prune;

@@ -1,0 +1,140 @@
+//! PostgreSQL: its own `pg_dump` and `pg_restore`. The password reaches them in their environment, never as an argument.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use cutover_db::{DbError, PgSession, PostgresUrl, describe};
+use tokio::process::Command;
+
+use crate::error::BackupError;
+
+/// Where the programs are; none: on the path.
+pub(crate) type Programs = Option<PathBuf>;
+
+/// Product and version, and the size in bytes.
+pub(crate) async fn about(url: &PostgresUrl) -> Result<(String, u64), BackupError> {
+    let session = PgSession::connect(url, "cutover: backup").await?;
+    let sql =
+        "SELECT split_part(current_setting('server_version'), ' ', 1), pg_database_size(current_database())";
+    let rows = session.query_typed(sql, &[]).await;
+    let failed = |cause: String| DbError::Failed {
+        what: url.to_string(),
+        cause,
+    };
+    let rows = rows.map_err(|error| failed(describe(&error)))?;
+    let row = rows
+        .first()
+        .ok_or_else(|| failed("no answer to the first query".to_owned()))?;
+    let version: String = row.get(0);
+    let size: i64 = row.get(1);
+    Ok((format!("PostgreSQL {version}"), u64::try_from(size).unwrap_or(0)))
+}
+
+/// Dumps a database into a file that exists already.
+pub(crate) async fn dump(programs: &Programs, url: &PostgresUrl, to: &Path) -> Result<(), BackupError> {
+    let mut arguments: Vec<OsString> = ["--format=custom", "--lock-wait-timeout=30s"]
+        .map(OsString::from)
+        .to_vec();
+    arguments.extend([OsString::from("--file"), to.into()]);
+    arguments.extend(connection(url));
+    run(programs, "pg_dump", Some(url), &arguments).await.map(drop)
+}
+
+/// The dump's table of contents can be read.
+pub(crate) async fn verify(programs: &Programs, file: &Path) -> Result<(), BackupError> {
+    let arguments = [OsString::from("--list"), file.into()];
+    let damaged = |cause: String| BackupError::Damaged {
+        path: file.display().to_string(),
+        cause,
+    };
+    match run(programs, "pg_restore", None, &arguments).await {
+        Ok(list) if list.contains("Archive created at") => Ok(()),
+        Ok(_) => Err(damaged("it has no table of contents".to_owned())),
+        Err(BackupError::ToolFailed { said, .. }) => Err(damaged(said)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a dump in a database's place, in one transaction.
+pub(crate) async fn restore(programs: &Programs, file: &Path, url: &PostgresUrl) -> Result<(), BackupError> {
+    let mut arguments: Vec<OsString> = [
+        "--clean",
+        "--if-exists",
+        "--no-owner",
+        "--single-transaction",
+        "--exit-on-error",
+    ]
+    .map(OsString::from)
+    .to_vec();
+    arguments.extend(connection(url));
+    arguments.push(file.into());
+    run(programs, "pg_restore", Some(url), &arguments).await.map(drop)
+}
+
+fn connection(url: &PostgresUrl) -> Vec<OsString> {
+    let mut arguments = vec![
+        "--no-password".to_owned(),
+        "--host".to_owned(),
+        url.host(),
+        "--port".to_owned(),
+        url.port().to_string(),
+        "--dbname".to_owned(),
+        url.database().to_owned(),
+    ];
+    if let Some(user) = url.user() {
+        arguments.extend(["--username".to_owned(), user.to_owned()]);
+    }
+    arguments.into_iter().map(OsString::from).collect()
+}
+
+async fn run(
+    programs: &Programs,
+    tool: &str,
+    url: Option<&PostgresUrl>,
+    arguments: &[OsString],
+) -> Result<String, BackupError> {
+    let program = programs
+        .as_ref()
+        .map_or_else(|| PathBuf::from(tool), |folder| folder.join(tool));
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env("PGCONNECT_TIMEOUT", "10")
+        .env_remove("PGSERVICE")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(password) = url.and_then(PostgresUrl::password) {
+        command.env("PGPASSWORD", OsStr::from_bytes(password));
+    }
+    let output = match command.output().await {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(BackupError::ToolMissing {
+                tool: tool.to_owned(),
+            });
+        }
+        Err(error) => {
+            return Err(BackupError::ToolFailed {
+                tool: tool.to_owned(),
+                said: error.to_string(),
+            });
+        }
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The first lines name the cause; what follows is what could not be done because of it.
+    let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).take(3).collect();
+    Err(BackupError::ToolFailed {
+        tool: tool.to_owned(),
+        said: if lines.is_empty() {
+            output.status.to_string()
+        } else {
+            lines.join("; ")
+        },
+    })
+}
