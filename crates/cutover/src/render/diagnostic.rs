@@ -1,0 +1,236 @@
+//! What is wrong, shown at its place, with what to do next.
+
+use cutover_model::{Diagnostic, Location, Severity};
+use unicode_width::UnicodeWidthChar as _;
+
+use super::style::Style;
+use super::text::{Line, Page, Tone, columns};
+use super::words::count;
+
+/// One finding.
+pub(crate) fn diagnostic(found: &Diagnostic, style: &Style) -> String {
+    let mut page = Page::new();
+    draw(&mut page, found, style);
+    page.paint(style.colour)
+}
+
+/// Several findings, with a count at the end when there is more than one.
+pub(crate) fn diagnostics(found: &[Diagnostic], style: &Style) -> String {
+    let mut page = Page::new();
+    for one in found {
+        page.blank();
+        draw(&mut page, one, style);
+    }
+    if found.len() > 1 {
+        page.blank();
+        let of = |severity| found.iter().filter(|one| one.severity == severity).count() as u64;
+        let parts: Vec<String> = [
+            (Severity::Error, "error"),
+            (Severity::Warning, "warning"),
+            (Severity::Note, "note"),
+        ]
+        .into_iter()
+        .map(|(severity, word)| (of(severity), word))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| count(n, word))
+        .collect();
+        page.push(Line::new().plain(&parts.join(", ")));
+    }
+    page.paint(style.colour)
+}
+
+/// Draws a finding at the left edge.
+pub(super) fn draw(page: &mut Page, found: &Diagnostic, style: &Style) {
+    let (word, tone) = match found.severity {
+        Severity::Error => ("error", Tone::Wrong),
+        Severity::Warning => ("warning", Tone::Waiting),
+        Severity::Note => ("note", Tone::Strong),
+    };
+    let head = format!("{word}[{}]:", found.code);
+    let wrapped = super::text::wrap(&format!("{head} {}", found.message), style.edge());
+    for (at, text) in wrapped.iter().enumerate() {
+        let line = match text.strip_prefix(&head) {
+            Some(rest) if at == 0 => Line::new().tone(tone, &head).tone(Tone::Strong, rest),
+            _ => Line::indent(2 * usize::from(at > 0)).tone(Tone::Strong, text),
+        };
+        page.push(line);
+    }
+    if let Some(place) = &found.location {
+        excerpt(page, place, found.label.as_deref(), tone, style);
+    } else if let Some(label) = &found.label {
+        page.hanging(Line::indent(2), Tone::Plain, label, style.edge());
+    }
+    notes(page, found, style);
+}
+
+fn notes(page: &mut Page, found: &Diagnostic, style: &Style) {
+    let help = found.help.as_ref().map(|help| ("help", help.as_str()));
+    let lines: Vec<(&str, &str)> = found
+        .notes
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .chain(help)
+        .collect();
+    let wide = lines.iter().map(|(key, _)| columns(key)).max().unwrap_or(0);
+    for (key, value) in lines {
+        let head = Line::indent(2).tone(Tone::Dim, key).to(2 + wide + 2);
+        if key == "help" || value.starts_with("cutover ") {
+            // A command is copied: it is never broken.
+            page.push(head.plain(value));
+        } else {
+            page.hanging(head, Tone::Plain, value, style.edge());
+        }
+    }
+}
+
+/// The line with a mark under what is meant. A long line is shown around the mark.
+fn excerpt(page: &mut Page, place: &Location, label: Option<&str>, tone: Tone, style: &Style) {
+    let number = place.line.to_string();
+    let gutter = columns(&number);
+    let title = format!("{}:{}:{}", place.file, place.line, place.column);
+    page.push(Line::indent(gutter).tone(Tone::Dim, "┌─ ").plain(&title));
+    let room = style.edge().saturating_sub(gutter + 2).max(20);
+    let (text, from, length) = window(place, room);
+    page.push(
+        Line::new()
+            .tone(Tone::Dim, &format!("{number}│"))
+            .plain(" ")
+            .plain(&text),
+    );
+    let under = Line::indent(gutter)
+        .tone(Tone::Dim, "│")
+        .plain(" ")
+        .plain(&" ".repeat(from));
+    let mark = under.tone(tone, &"^".repeat(length));
+    match label {
+        Some(label) if mark.width() + 1 + columns(label) <= style.edge() => {
+            page.push(mark.plain(" ").tone(tone, label));
+        }
+        Some(label) => {
+            page.push(mark);
+            let head = Line::indent(gutter).tone(Tone::Dim, "│").plain(" ");
+            page.hanging(head, tone, label, style.edge());
+        }
+        None => page.push(mark),
+    }
+}
+
+/// The part of the line that fits, the column of the mark in it, and the mark's length.
+fn window(place: &Location, room: usize) -> (String, usize, usize) {
+    // A tab is one column here, so that the mark is where the text is.
+    let clean: Vec<char> = place
+        .text
+        .trim_end()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let wide = |chars: &[char]| chars.iter().map(|c| c.width().unwrap_or(0)).sum::<usize>();
+    let start = place.column.saturating_sub(1).min(clean.len());
+    let end = (start + place.length.max(1)).min(clean.len()).max(start);
+    let mut first = 0;
+    if wide(&clean) > room && wide(&clean[..end]) > room.saturating_sub(8) {
+        while first < start && wide(&clean[first..start]) > room / 3 {
+            first += 1;
+        }
+    }
+    let cut = first > 0;
+    let shown: String = clean[first..].iter().collect();
+    let shown = if cut { format!("…{shown}") } else { shown };
+    let from = wide(&clean[first..start]) + usize::from(cut);
+    let length = wide(&clean[start..end]).clamp(1, room.saturating_sub(from).max(1));
+    (super::text::fit(&shown, room), from, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown_key() -> Diagnostic {
+        Diagnostic::error("spec.unknown-key", "`setWeigth` is not a key of a canary step")
+            .at(Location {
+                file: "cutover.yaml".to_owned(),
+                line: 31,
+                column: 9,
+                length: 9,
+                text: "      - setWeigth: 10".to_owned(),
+            })
+            .label("did you mean `setWeight`?")
+            .help("cutover schema strategy.canary.steps")
+    }
+
+    fn locked() -> Diagnostic {
+        Diagnostic::error(
+            "migrate.lock-timeout",
+            "004_full_name could not lock table users within 40 tries (6m 12s)",
+        )
+        .note(
+            "held by",
+            "pid 5121, application \"reports\", since 16:02, waiting on client\nSELECT … FROM users FOR UPDATE",
+        )
+        .note("state", "nothing of 004 was applied; the upgrade is paused at step 3")
+        .note("next", "end that session, then: cutover resume\nor leave it as it is:   cutover abort")
+    }
+
+    #[test]
+    fn at_its_place() {
+        insta::assert_snapshot!(diagnostic(&unknown_key(), &Style::bare()));
+    }
+
+    #[test]
+    fn at_its_place_in_colour() {
+        let style = Style {
+            colour: true,
+            ..Style::bare()
+        };
+        insta::assert_snapshot!(diagnostic(&unknown_key(), &style).replace('\u{1b}', "␛"));
+    }
+
+    #[test]
+    fn with_notes() {
+        insta::assert_snapshot!(diagnostic(&locked(), &Style::bare()));
+    }
+
+    #[test]
+    fn several_are_counted() {
+        let found = [
+            unknown_key(),
+            Diagnostic::warning("spec.soak", "the soak is shorter than a minute"),
+        ];
+        insta::assert_snapshot!(diagnostics(&found, &Style::bare()));
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_its_mark() {
+        let text = format!("url: {} # {}", "x".repeat(90), "y".repeat(60));
+        let found = Diagnostic::error("spec.url", "this is no URL").at(Location {
+            file: "cutover.yaml".to_owned(),
+            line: 4,
+            column: 90,
+            length: 6,
+            text,
+        });
+        let shown = diagnostic(&found, &Style::bare());
+        assert!(shown.lines().all(|line| columns(line) <= 80), "{shown}");
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn a_mark_under_wide_characters_and_past_the_end() {
+        let found = Diagnostic::error("spec.name", "a name has lower-case letters").at(Location {
+            file: "cutover.yaml".to_owned(),
+            line: 2,
+            column: 14,
+            length: 3,
+            text: "application: 日本語".to_owned(),
+        });
+        insta::assert_snapshot!(diagnostic(&found, &Style::bare()));
+        let past = Diagnostic::error("spec.yaml", "the file ends here").at(Location {
+            file: "cutover.yaml".to_owned(),
+            line: 9,
+            column: 80,
+            length: 4,
+            text: "services:".to_owned(),
+        });
+        insta::assert_snapshot!(diagnostic(&past, &Style::bare()));
+    }
+}

@@ -1,0 +1,227 @@
+//! The one place that prints: data on stdout, talk on stderr.
+//!
+//! Owns what was decided about both streams when the command began: colour, width, quiet, JSON. A reader that goes away
+//! (`cutover status | head -1`) ends the printing, never the program.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cutover_model::Diagnostic;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::style::Style;
+use super::{diagnostic, diagnostics};
+
+/// Columns where there is no terminal to ask.
+const DEFAULT_WIDTH: u16 = 80;
+/// Longer lines than this are hard to read, whatever the terminal's width.
+const MAX_WIDTH: u16 = 100;
+/// Columns below which nothing is laid out any more.
+const MIN_WIDTH: u16 = 40;
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless `NO_COLOR` or `TERM=dumb` say otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Prints.
+#[derive(Debug, Clone)]
+pub(crate) struct Printer {
+    output: Output,
+    quiet: bool,
+    data: Style,
+    talk: Style,
+    live: bool,
+    /// Whether a reader has gone away, by stream: nothing more is written there.
+    gone: Arc<[AtomicBool; 2]>,
+}
+
+fn colour(choice: Colour, found: anstream::ColorChoice) -> bool {
+    match choice {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => !matches!(found, anstream::ColorChoice::Never),
+    }
+}
+
+fn width(is_terminal: bool) -> usize {
+    let found = if is_terminal {
+        crossterm::terminal::size().ok().map(|(columns, _)| columns)
+    } else {
+        None
+    };
+    // Some terminals answer 0 when they do not know.
+    let columns = found.filter(|columns| *columns > 0).unwrap_or(DEFAULT_WIDTH);
+    usize::from(columns.clamp(MIN_WIDTH, MAX_WIDTH))
+}
+
+impl Printer {
+    /// A printer for this process's streams.
+    pub(crate) fn new(output: Output, choice: Colour, quiet: bool) -> Self {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let zone = TimeZone::system();
+        let data = Style {
+            width: width(stdout.is_terminal()),
+            colour: output == Output::Text && colour(choice, anstream::AutoStream::choice(&stdout)),
+            zone: zone.clone(),
+        };
+        let talk = Style {
+            width: width(stderr.is_terminal()),
+            colour: colour(choice, anstream::AutoStream::choice(&stderr)),
+            zone,
+        };
+        let live = output == Output::Text && !quiet && stderr.is_terminal() && !is_dumb();
+        Self {
+            output,
+            quiet,
+            data,
+            talk,
+            live,
+            gone: Arc::default(),
+        }
+    }
+
+    /// How data is drawn.
+    pub(crate) const fn style(&self) -> &Style {
+        &self.data
+    }
+
+    /// How talk is drawn; with the terminal's present width.
+    pub(crate) fn talk_style(&self) -> Style {
+        Style {
+            width: width(io::stderr().is_terminal()),
+            ..self.talk.clone()
+        }
+    }
+
+    /// Whether data goes out as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Whether progress can be drawn in place.
+    pub(crate) const fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether a person can answer.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.live && io::stdin().is_terminal()
+    }
+
+    /// Data: to stdout as it is.
+    pub(crate) fn data(&self, text: &str) {
+        self.write(0, &mut io::stdout().lock(), text);
+    }
+
+    /// One JSON value on a line of its own: to stdout.
+    pub(crate) fn json(&self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(line) => self.data(&format!("{line}\n")),
+            Err(error) => self.talk(&format!("this value is no JSON: {error}\n")),
+        }
+    }
+
+    /// One JSON value over several lines, for a command that answers with one: to stdout.
+    pub(crate) fn json_pretty(&self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.data(&format!("{text}\n")),
+            Err(error) => self.talk(&format!("this value is no JSON: {error}\n")),
+        }
+    }
+
+    /// Talk: to stderr, unless quiet.
+    pub(crate) fn talk(&self, text: &str) {
+        if !self.quiet {
+            self.write(1, &mut io::stderr().lock(), text);
+        }
+    }
+
+    /// What is wrong: to stderr, also when quiet; with `--output json` as `{"error": …}` on stdout.
+    pub(crate) fn problem(&self, found: &Diagnostic) {
+        if self.is_json() {
+            self.json(&serde_json::json!({ "error": found }));
+        } else {
+            self.write(
+                1,
+                &mut io::stderr().lock(),
+                &diagnostic(found, &self.talk_style()),
+            );
+        }
+    }
+
+    /// Several things that are wrong.
+    pub(crate) fn problems(&self, found: &[Diagnostic]) {
+        if self.is_json() {
+            self.json(&serde_json::json!({ "errors": found }));
+        } else {
+            self.write(
+                1,
+                &mut io::stderr().lock(),
+                &diagnostics(found, &self.talk_style()),
+            );
+        }
+    }
+}
+
+impl Printer {
+    /// Nobody can be told that nobody reads: a closed pipe, a full disk behind a redirection.
+    fn write(&self, stream: usize, out: &mut impl io::Write, text: &str) {
+        let gone = &self.gone[stream];
+        if gone.load(Ordering::Relaxed) {
+            return;
+        }
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        if let Err(error) = written {
+            gone.store(true, Ordering::Relaxed);
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                tracing::warn!(%error, "could not print");
+            }
+        }
+    }
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        drop(reader);
+        let printer = Printer::new(Output::Text, Colour::Never, true);
+        printer.write(0, &mut writer, "nobody reads this\n");
+        assert!(printer.gone[0].load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn the_flag_decides_before_the_stream() {
+        assert!(colour(Colour::Always, anstream::ColorChoice::Never));
+        assert!(!colour(Colour::Never, anstream::ColorChoice::Always));
+        assert!(!colour(Colour::Auto, anstream::ColorChoice::Never));
+        assert!(colour(Colour::Auto, anstream::ColorChoice::Always));
+    }
+}

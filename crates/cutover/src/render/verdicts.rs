@@ -1,0 +1,70 @@
+//! The analyses of an upgrade as lines: which, with which verdict, and why.
+
+use cutover_model::{Action, Plan, Timestamp, Verdict};
+use cutover_plan::{AnalysisNote, State};
+
+/// An analysis and what came of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    /// Its name in the plan: `canary:well:api:9`, `background:well:api`.
+    pub(crate) name: &'a str,
+    /// What is known.
+    pub(crate) note: &'a AnalysisNote,
+}
+
+impl Judged<'_> {
+    /// The name for people: the template and the service.
+    pub(crate) fn words(&self) -> String {
+        analysis_words(self.name)
+    }
+
+    /// What it said; a background analysis that never failed has held.
+    pub(crate) const fn verdict(&self) -> &'static str {
+        match self.note.verdict {
+            Some(verdict) => verdict.word(),
+            None => "no objection",
+        }
+    }
+
+    pub(crate) fn is_bad(&self) -> bool {
+        matches!(self.note.verdict, Some(Verdict::Failed | Verdict::Error))
+    }
+}
+
+/// The name of an analysis for people: the template, the service, and when, unless it runs in the background.
+pub(crate) fn analysis_words(name: &str) -> String {
+    let mut parts = name.split(':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("background"), Some(template), Some(service)) => format!("{template} of {service}"),
+        (Some(when), Some(template), Some(service)) => format!("{template} of {service}, {when}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// All that were measured, in the order of the plan: background ones first.
+pub(crate) fn judged<'a>(plan: &'a Plan, state: &'a State) -> Vec<Judged<'a>> {
+    let guards = plan.guards.iter().map(|guard| &guard.name);
+    let steps = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Analyze { name, .. } => Some(name),
+        _ => None,
+    });
+    guards
+        .chain(steps)
+        .filter_map(|name| {
+            Some(Judged {
+                name,
+                note: state.analyses.get(name)?,
+            })
+        })
+        .collect()
+}
+
+/// The analysis that turned the upgrade back, or else the one that was measured last.
+pub(crate) fn deciding<'a>(plan: &'a Plan, state: &'a State) -> Option<Judged<'a>> {
+    let all = judged(plan, state);
+    let last = |one: &Judged<'_>| -> Timestamp { one.note.at };
+    all.iter()
+        .copied()
+        .find(Judged::is_bad)
+        .or_else(|| all.into_iter().max_by_key(last))
+}
