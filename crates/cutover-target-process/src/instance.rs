@@ -260,14 +260,19 @@ async fn watched(
                 let now = core.clock.now();
                 let state = if ready { InstanceState::Ready } else { InstanceState::NotReady };
                 tracing::info!(instance = %id, ready, "readiness");
-                handle.set(state, now);
                 ready_since = ready.then(Instant::now);
+                // Bad news is told at once. Good news only once it is written down: what was seen as ready must
+                // still be ready in the eyes of the next supervisor.
+                if !ready {
+                    handle.set(state.clone(), now);
+                }
                 core.note(|saved| {
                     if let Some(record) = saved.instances.get_mut(id) {
                         record.ready_since = ready.then_some(now);
                     }
                 })
                 .await;
+                handle.set(state, now);
             }
         }
     };

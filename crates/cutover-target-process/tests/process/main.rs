@@ -3,6 +3,12 @@
     clippy::disallowed_methods,
     reason = "tests against real processes need real time"
 )]
+#![expect(
+    clippy::exit,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests, and programs that tests start"
+)]
 
 mod adoption;
 mod entry;

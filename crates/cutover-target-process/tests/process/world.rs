@@ -254,9 +254,11 @@ pub(crate) async fn pid_of(instance: &Instance) -> u32 {
 
 /// Kills one process and waits for its end.
 pub(crate) async fn kill(pid: u32) {
-    let identity = ProcessIdentity::of(pid).unwrap();
-    PidFd::open(&identity).unwrap().signal(Signal::SIGKILL).unwrap();
-    eventually("the killed process is gone", async || !identity.is_alive()).await;
+    let process = PidFd::open(&ProcessIdentity::of(pid).unwrap()).unwrap();
+    process.signal(Signal::SIGKILL).unwrap();
+    // Not its state in `/proc`: its main thread ends before the one that waits in `accept`, which could still take a
+    // connection with it.
+    eventually("the killed process is gone", async || process.has_ended()).await;
 }
 
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, check: impl Fn() -> F) {
