@@ -15,6 +15,9 @@ use super::{plan as plan_view, words};
 /// Where the text of a stage begins, and of what stands below it.
 const TEXT: usize = 17;
 
+/// Errors from this percentage on are drawn as wrong: below, most services have some at any time.
+const NOTABLE: f64 = 1.0;
+
 /// How it is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -275,7 +278,7 @@ fn sample_line(line: Line, sample: &Sample, measured: bool) -> Line {
     }
     let errors = words::percent(sample.error_percent);
     let line = line.plain(&format!("{:>7} req/s  ", words::rate(sample.req_per_s)));
-    let tone = if sample.error_percent > 0.0 {
+    let tone = if sample.error_percent >= NOTABLE {
         Tone::Wrong
     } else {
         Tone::Plain

@@ -19,6 +19,16 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Goes on after what has been told elsewhere: a new controller, or a watcher that came late.
+    pub(crate) fn after(records: &[Record], plan: &Plan) -> Self {
+        let mut lines = Self::default();
+        for record in records {
+            lines.started.get_or_insert(record.at);
+            lines.teller.tell(record, plan);
+        }
+        lines
+    }
+
     /// The line for a record; none when it is not worth one.
     pub(crate) fn line(&mut self, record: &Record, plan: &Plan, style: &Style) -> Option<String> {
         let started = *self.started.get_or_insert(record.at);
@@ -90,6 +100,19 @@ mod tests {
     #[test]
     fn one_that_is_caught() {
         insta::assert_snapshot!(lines(&fixtures::caught()));
+    }
+
+    #[test]
+    fn who_comes_late_hears_the_rest_in_the_same_words() {
+        let run = fixtures::caught();
+        let whole = lines(&run);
+        let (before, rest) = run.records.split_at(run.records.len() - 3);
+        let mut late = Lines::after(before, &run.plan);
+        for record in rest {
+            if let Some(line) = late.line(record, &run.plan, &Style::bare()) {
+                assert!(whole.contains(&line), "{line}");
+            }
+        }
     }
 
     #[test]

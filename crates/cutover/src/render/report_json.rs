@@ -48,7 +48,8 @@ pub(crate) fn report_json(run: &Run<'_>, exposure: Option<&Exposure>) -> Value {
         "code": back.map(|back| &back.code).or_else(|| state.stuck.as_ref().map(|stuck| &stuck.code)),
         "turned_back_at": turned_words(run),
         "stages": stages(run),
-        "way_back": state.way_back(plan),
+        // Once it is back, there is nothing to go back from.
+        "way_back": back.is_none().then(|| state.way_back(plan)),
         "way_back_until": until(run),
         "pending_contracts": plan.pending_contracts.iter().map(|one| one.id.to_string()).collect::<Vec<_>>(),
         "next": next_commands(run).into_iter().map(|(_, command)| command).collect::<Vec<_>>(),
