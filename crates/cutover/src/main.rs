@@ -1,5 +1,99 @@
-//! The command line.
+//! `cutover`: the command line.
+//!
+//! Here the words become calls of the engine, adapters are chosen and wired, and everything is printed. The crate owns the
+//! layout of the state folder and the exit codes; what an upgrade is and how it goes is decided below.
 
+mod cli;
+mod commands;
+mod context;
+mod demo;
+mod drive;
+mod execute;
+mod failure;
+mod lookup;
+mod planning;
+mod release;
 mod render;
+mod state_dir;
+mod world;
 
-fn main() {}
+use std::io::IsTerminal as _;
+use std::process::ExitCode as ProcessExit;
+
+use clap::Parser as _;
+use cutover_model::{Diagnostic, ExitCode};
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command, Proxy};
+use failure::Outcome;
+use render::Printer;
+
+fn main() -> ProcessExit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    log(&cli.command);
+    let printer = Printer::new(cli.globals.output, cli.globals.color, false);
+    let outcome = dispatch(cli, &printer);
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            match failure.found.as_slice() {
+                [one] => printer.problem(one),
+                all => printer.problems(all),
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
+    // The proxy makes its own threads and runtimes, one per core.
+    if let Command::Proxy { command: Proxy::Run(run) } = &cli.command {
+        return commands::serve_proxy(run);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Diagnostic::error("state.no-runtime", format!("no threads can be started: {error}")).help("ulimit -u")
+    })?;
+    let outcome = runtime.block_on(commands::run(cli, printer));
+    // A blocking read of a terminal or a database must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Help and version are data; what was wrong is talk.
+fn usage(error: &clap::Error) -> ProcessExit {
+    // Nobody can be told that nobody reads.
+    drop(error.print());
+    if error.use_stderr() { ExitCode::Usage.into() } else { ExitCode::Done.into() }
+}
+
+/// What the program says of itself goes to stderr: everything for the processes in the background, whose stderr is their
+/// log, and nothing but what is asked for by RUST_LOG where a person looks.
+fn log(command: &Command) {
+    let background = match command {
+        Command::Supervise(_) | Command::DemoShop | Command::Proxy { command: Proxy::Run(_) } => true,
+        Command::Resume(resume) => resume.in_background,
+        _ => false,
+    };
+    let default = if background { "info" } else { "off" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_and_colour_are_words_of_the_command_line() {
+        let cli = Cli::try_parse_from(["cutover", "status", "--output", "json", "--color", "never"]).unwrap();
+        assert_eq!(cli.globals.output, render::Output::Json);
+    }
+}

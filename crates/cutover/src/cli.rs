@@ -1,0 +1,441 @@
+//! The command line: words, options and their help. Nothing is decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Version};
+
+use crate::render::{Colour, Output};
+
+/// Takes an application from one version to the next (its schema, its instances and its traffic together) without
+/// losing a request, and takes it back just as safely.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cutover",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Globals {
+    /// The application's file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "cutover.yaml",
+        env = "CUTOVER_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: PathBuf,
+    /// The environment
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "production",
+        env = "CUTOVER_ENV",
+        hide_env_values = true
+    )]
+    pub(crate) env: EnvironmentName,
+    /// The state folder [default: ~/.local/state/cutover/APPLICATION, as root /var/lib/cutover/APPLICATION]
+    #[arg(long, global = true, value_name = "DIR", env = "CUTOVER_STATE", hide_env_values = true)]
+    pub(crate) state: Option<PathBuf>,
+    /// What stdout is for: people or programs
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// Ask nothing; the answer is yes
+    #[arg(long, short = 'y', global = true)]
+    pub(crate) yes: bool,
+    /// Whether to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented cutover.yaml to start from
+    Init(Init),
+    /// Look for what is wrong with cutover.yaml, the migrations and the programs
+    Check(Check),
+    /// Show what an upgrade would do, and change nothing
+    Plan(Plan),
+    /// Upgrade to a version
+    Upgrade(Upgrade),
+    /// Go back to an older release, or take the running upgrade back
+    Rollback(Rollback),
+    /// Start new instances of what runs, one after the other
+    Restart(Restart),
+    /// Show what runs, what waits and what "go back" means now
+    Status,
+    /// Follow the running upgrade
+    Watch,
+    /// List upgrades, or show one
+    History(History),
+    /// Show what instances wrote
+    Logs(Logs),
+    /// Do not wait any longer at a pause, an analysis or a soak
+    Promote(Request),
+    /// Say yes to the gate that waits
+    Approve(Request),
+    /// Hold the upgrade where it is
+    Pause(Request),
+    /// Go on with an upgrade that was paused or left
+    Resume(Resume),
+    /// Stop the upgrade and send traffic back
+    Abort(Request),
+    /// Try again what is stuck
+    Retry(Request),
+    /// Say that a step whose outcome nobody knows was done
+    MarkDone(Request),
+    /// Say that a step whose outcome nobody knows was not done
+    MarkNotDone(Request),
+    /// Migrations by hand
+    Migrate {
+        #[command(subcommand)]
+        command: Migrate,
+    },
+    /// Backups by hand
+    Backup {
+        #[command(subcommand)]
+        command: Backup,
+    },
+    /// The embedded proxy
+    Proxy {
+        #[command(subcommand)]
+        command: Proxy,
+    },
+    /// Upgrade an example application under load, and take a bad release back
+    Demo(Demo),
+    /// Print the JSON Schema of cutover.yaml, whole or of a part
+    Schema(Schema),
+    /// Print completions for a shell
+    Completion(Completion),
+    /// The parent of instances and proxy; started on demand
+    #[command(hide = true)]
+    Supervise(Supervise),
+    /// The demo's application
+    #[command(hide = true)]
+    DemoShop,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The application's name [default: the folder's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) application: Option<String>,
+    /// Print a systemd unit that starts the supervisor at boot, instead of writing a file
+    #[arg(long)]
+    pub(crate) systemd: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Also look at the programs and migrations of this version
+    pub(crate) version: Option<Version>,
+}
+
+/// Which services move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ServiceChoice {
+    All,
+    One(ServiceName),
+}
+
+impl std::str::FromStr for ServiceChoice {
+    type Err = cutover_model::InvalidName;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The version to go to
+    pub(crate) version: Version,
+    /// Only this service moves; may be given several times
+    #[arg(long, value_name = "NAME|all", default_value = "all")]
+    pub(crate) service: Vec<ServiceChoice>,
+    /// The version that must be there now
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) from: Option<Version>,
+    /// Plan the way back to this version instead
+    #[arg(long)]
+    pub(crate) rollback: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    /// The version to go to
+    pub(crate) version: Version,
+    /// Only this service moves; may be given several times
+    #[arg(long, value_name = "NAME|all", default_value = "all")]
+    pub(crate) service: Vec<ServiceChoice>,
+    /// The version that must be there now
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) from: Option<Version>,
+    /// Begin, and go on in the background
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The version to go back to [default: the one before]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<Version>,
+    /// Begin, and go on in the background
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// Only this service
+    pub(crate) service: Option<ServiceName>,
+    /// Begin, and go on in the background
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Without a word, the list
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    /// How many, newest first
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) most: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Tell one upgrade from beginning to end
+    Show {
+        /// Its id, or enough of its beginning or end [default: the latest]
+        id: Option<String>,
+        /// With every measurement
+        #[arg(long)]
+        analysis: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// Only of this service
+    pub(crate) service: Option<ServiceName>,
+    /// How many lines of each instance
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "N")]
+    pub(crate) lines: usize,
+    /// Go on with what is written from now on
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Request {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// As the controller in the background, without a request of its own
+    #[arg(long, hide = true)]
+    pub(crate) in_background: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Migrate {
+    /// Write the files of a new migration
+    New(MigrateNew),
+    /// Apply what is pending
+    Up(MigrateUp),
+    /// Take the newest back
+    Down(MigrateDown),
+    /// Show what is applied and what is pending
+    Status(MigrateWhich),
+    /// Compare the files with the history
+    Validate(MigrateWhich),
+    /// Run the contract migrations that are pending, under an upgrade's guards
+    Contract {
+        /// Begin, and go on in the background
+        #[arg(long)]
+        detach: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateNew {
+    /// What it does, in a few words: add_full_name
+    pub(crate) name: String,
+    /// The release that brings it
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) release: Version,
+    /// The database; needed when there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<DatabaseName>,
+    /// When it may run
+    #[arg(long, default_value = "expand", value_parser = phase)]
+    pub(crate) phase: MigrationPhase,
+    /// Of a contract: versions below this cannot live with it
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) retires: Option<Version>,
+}
+
+/// Which files.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateWhich {
+    /// The files of this version [default: those of the stable release]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) release: Option<Version>,
+    /// Only this database
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<DatabaseName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateUp {
+    #[command(flatten)]
+    pub(crate) which: MigrateWhich,
+    /// How many at most, in each database
+    #[arg(long, value_name = "N")]
+    pub(crate) most: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateDown {
+    #[command(flatten)]
+    pub(crate) which: MigrateWhich,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) steps: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backup {
+    /// Make a verified copy of every database, or of one
+    Create {
+        /// Only this one
+        database: Option<DatabaseName>,
+    },
+    /// List the backups
+    List {
+        /// Only of this database
+        database: Option<DatabaseName>,
+    },
+    /// Check a backup's checksum and content
+    Verify {
+        /// Its name, as listed
+        name: String,
+    },
+    /// Put a backup in the place of a database; what was written since is lost
+    Restore {
+        /// Its name, as listed
+        name: String,
+    },
+    /// Remove the backups beyond those that are kept
+    Prune,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Proxy {
+    /// Run the proxy in this process; the supervisor does that
+    Run(ProxyRun),
+    /// Show what it serves and what it counted
+    Status {
+        /// As Prometheus text
+        #[arg(long)]
+        metrics: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyRun {
+    /// Where its last table is kept, and its admin socket is
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+    /// The `app` label of its metrics
+    #[arg(long, value_name = "NAME")]
+    pub(crate) application: String,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// A PostgreSQL database to use instead of SQLite; it must be empty
+    #[arg(long, value_name = "URL", env = "CUTOVER_DEMO_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// Requests a second
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) rate: u32,
+    /// Leave the folder and everything that runs
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Such as strategy.canary.steps
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Supervise {
+    /// The folder of the environment whose instances it runs [default: as --state and --env say]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+fn phase(text: &str) -> Result<MigrationPhase, String> {
+    [MigrationPhase::Expand, MigrationPhase::Backfill, MigrationPhase::Contract]
+        .into_iter()
+        .find(|phase| phase.word() == text)
+        .ok_or_else(|| "it is expand, backfill or contract".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_words_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn versions_and_services_are_read() {
+        let cli = Cli::parse_from(["cutover", "upgrade", "v1.1.0", "--service", "api", "--env", "staging"]);
+        let Command::Upgrade(upgrade) = cli.command else { panic!("{:?}", cli.command) };
+        assert_eq!(upgrade.version, Version::new(1, 1, 0));
+        assert_eq!(upgrade.service, [ServiceChoice::One("api".parse().unwrap())]);
+        assert!(Cli::try_parse_from(["cutover", "upgrade", "1.x"]).is_err());
+    }
+}

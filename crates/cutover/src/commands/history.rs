@@ -1,0 +1,79 @@
+//! `cutover history`: the upgrades so far, and one of them from beginning to end.
+
+use cutover_engine::load;
+use cutover_model::{Diagnostic, ExitCode, UpgradeId};
+use cutover_ports::{Clock as _, Store as _};
+
+use crate::cli::{History, HistoryCommand};
+use crate::context::Context;
+use crate::drive;
+use crate::failure::{Failure, Outcome};
+use crate::render;
+use crate::world::SystemClock;
+
+/// How many upgrades an abbreviated id is looked for in.
+const MOST: u32 = 10_000;
+
+/// Shorter beginnings of an id would mean the month, not the upgrade.
+const SHORTEST: usize = 4;
+
+pub(super) async fn run(ctx: &Context, history: History) -> Outcome {
+    match history.command {
+        Some(HistoryCommand::Show { id, analysis }) => show(ctx, id.as_deref(), analysis).await,
+        None => {
+            let heads = ctx.store.upgrades(history.most).await?;
+            if ctx.printer.is_json() {
+                ctx.printer.json_pretty(&heads);
+            } else {
+                let now = SystemClock.now();
+                ctx.printer.data(&render::history(&heads, now, ctx.printer.style()));
+            }
+            Ok(ExitCode::Done)
+        }
+    }
+}
+
+async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool) -> Outcome {
+    let id = find(ctx, wanted).await?;
+    let (plan, records, _) = load(&ctx.store, &id).await?;
+    if ctx.printer.is_json() {
+        let all = serde_json::json!({ "id": id, "plan": plan, "records": records });
+        ctx.printer.json_pretty(&all);
+        return Ok(ExitCode::Done);
+    }
+    ctx.printer.data(&render::story(&id, &plan, &records, analysis, ctx.printer.style()));
+    ctx.printer.data("\n");
+    drive::show(ctx, &id, None).await?;
+    Ok(ExitCode::Done)
+}
+
+/// The upgrade with this id, or the only one whose id begins so; without a word the latest.
+async fn find(ctx: &Context, wanted: Option<&str>) -> Result<UpgradeId, Failure> {
+    let heads = ctx.store.upgrades(MOST).await?;
+    let Some(wanted) = wanted else {
+        let latest = heads.into_iter().next();
+        return latest.map(|head| head.id).ok_or_else(|| {
+            Failure::new("upgrade.unknown", "no upgrade is recorded yet", "cutover upgrade VERSION")
+        });
+    };
+    let mut found = heads
+        .into_iter()
+        .filter(|head| head.id.as_str() == wanted || (wanted.len() >= SHORTEST && matches(&head.id, wanted)));
+    match (found.next(), found.next()) {
+        (Some(head), None) => Ok(head.id),
+        (None, _) => {
+            Err(Failure::new("upgrade.unknown", format!("there is no upgrade {wanted}"), "cutover history"))
+        }
+        (Some(first), Some(second)) => Err(Diagnostic::error(
+            "upgrade.ambiguous",
+            format!("{wanted} may be {} or {}", first.id, second.id),
+        )
+        .help("cutover history")
+        .into()),
+    }
+}
+
+/// By its beginning, or by its end: upgrades of one hour begin alike.
+fn matches(id: &UpgradeId, wanted: &str) -> bool {
+    id.as_str().starts_with(wanted) || id.as_str().ends_with(wanted)
+}

@@ -1,0 +1,270 @@
+//! `cutover migrate`: migrations by hand, with the same lease, fence and history as an upgrade's.
+
+use cutover_migrate::{MigrateDatabases, MigrationStatus, Reach, StatusLine, new_files};
+use cutover_model::{DatabaseName, Diagnostic, ExitCode, Severity};
+use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _};
+use cutover_spec::Release;
+use serde_json::json;
+
+use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich};
+use crate::context::Context;
+use crate::execute::{execute, must_be_free};
+use crate::failure::{Failure, Outcome};
+use crate::planning;
+use crate::release::{Key, build};
+use crate::world::{self, LEASE, Machine, SystemClock, is_dead, myself, who};
+
+use super::confirm;
+
+pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
+    match command {
+        Migrate::New(new) => write_new(ctx, &new),
+        Migrate::Up(up) => migrate_up(ctx, &up).await,
+        Migrate::Down(down) => migrate_down(ctx, &down).await,
+        Migrate::Status(which) => status(ctx, &which).await,
+        Migrate::Validate(which) => validate(ctx, &which).await,
+        Migrate::Contract { detach } => {
+            must_be_free(ctx).await?;
+            let proposal = planning::contract(ctx, machine).await?;
+            execute(ctx, machine, proposal, detach).await
+        }
+    }
+}
+
+/// The release whose files count, and the databases that are meant.
+struct Chosen {
+    release: Release,
+    databases: MigrateDatabases,
+    names: Vec<DatabaseName>,
+}
+
+async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
+    let current = planning::current(ctx).await?.map(|(_, release)| release);
+    let release = match (&which.release, current.clone()) {
+        (Some(version), current) => {
+            let key = Key::open(&ctx.state.key())?;
+            build(ctx.application()?, ctx.folder(), &key, version, current.as_ref(), None).map_err(Failure::usage)?
+        }
+        (None, Some(current)) => current,
+        (None, None) => {
+            return Err(Failure::new(
+                "migrate.no-release",
+                "nothing is deployed: say whose files count",
+                "cutover migrate status --release VERSION",
+            ));
+        }
+    };
+    let releases: Vec<&Release> = std::iter::once(&release).chain(&current).collect();
+    let databases = world::databases(ctx, &releases)?;
+    let names = match &which.database {
+        None => release.migrations.keys().cloned().collect(),
+        Some(name) if release.migrations.contains_key(name) => vec![name.clone()],
+        Some(name) => {
+            let known: Vec<&str> = release.migrations.keys().map(DatabaseName::as_str).collect();
+            return Err(Diagnostic::error("usage.unknown-database", format!("there is no database named `{name}`"))
+                .note("known", known.join(", "))
+                .help("cutover check")
+                .into());
+        }
+    };
+    Ok(Chosen { release, databases, names })
+}
+
+async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
+    let chosen = choose(ctx, which).await?;
+    let mut all = Vec::new();
+    for name in &chosen.names {
+        let seen = chosen.databases.observe(name).await?;
+        all.push((name, seen, chosen.databases.status(name).await?));
+    }
+    if ctx.printer.is_json() {
+        let value: Vec<_> = all
+            .iter()
+            .map(|(name, seen, lines)| {
+                json!({
+                    "database": name,
+                    "server": seen.server,
+                    "size": seen.size,
+                    "retiredBelow": seen.retired_below,
+                    "migrations": lines,
+                })
+            })
+            .collect();
+        ctx.printer.json_pretty(&value);
+    } else {
+        for (name, seen, lines) in &all {
+            ctx.printer.data(&format!("{name} ({}), files of {}\n", seen.server, chosen.release.version));
+            if let Some(bound) = &seen.retired_below {
+                ctx.printer.data(&format!("  versions below {bound} are retired\n"));
+            }
+            for line in lines {
+                ctx.printer.data(&text(line));
+            }
+        }
+    }
+    Ok(ExitCode::Done)
+}
+
+fn text(line: &StatusLine) -> String {
+    let (mark, state) = match &line.status {
+        MigrationStatus::Applied => ('✓', "applied".to_owned()),
+        MigrationStatus::Pending => ('+', "pending".to_owned()),
+        MigrationStatus::Waiting { retires } => ('·', format!("waits until nothing below {retires} is left")),
+        MigrationStatus::Interrupted => ('!', "interrupted; it resumes where it stopped".to_owned()),
+        MigrationStatus::Reopened { since } => ('!', format!("to run once more, since {since:.0}")),
+        MigrationStatus::Changed => ('✗', "its file was changed since it was applied".to_owned()),
+        MigrationStatus::Unknown => ('?', "applied; there is no file of it here".to_owned()),
+        MigrationStatus::OutOfOrder => ('✗', "pending below a number that is applied".to_owned()),
+    };
+    let by = match (&line.applied_at, &line.applied_by) {
+        (Some(at), Some(by)) => format!("  {at:.0} by {by}"),
+        _ => String::new(),
+    };
+    format!("  {mark} {:<30} {:<9} {state}{by}\n", line.id.to_string(), line.phase.word())
+}
+
+async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
+    let chosen = choose(ctx, which).await?;
+    let mut found = Vec::new();
+    for name in &chosen.names {
+        found.extend(chosen.databases.check(name).await);
+    }
+    if found.iter().any(|one| one.severity == Severity::Error) {
+        return Err(Failure { exit: ExitCode::Findings, found });
+    }
+    if ctx.printer.is_json() {
+        ctx.printer.json_pretty(&json!({ "findings": found }));
+    } else {
+        let style = ctx.printer.talk_style();
+        ctx.printer.talk(&crate::render::diagnostics(&found, &style));
+        ctx.printer.data(&format!("  ✓ files of {} and history fit together\n", chosen.release.version));
+    }
+    Ok(ExitCode::Done)
+}
+
+async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
+    let chosen = choose(ctx, &up.which).await?;
+    let reach = up.most.map_or(Reach::All, Reach::Steps);
+    under_lease(ctx, &chosen, async |fence, name, options, done| {
+        // Contracts have guards that only an upgrade's plan knows: `migrate contract`.
+        chosen.databases.migrate_up(fence, name, reach, false, options, done).await
+    })
+    .await
+}
+
+async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
+    let chosen = choose(ctx, &down.which).await?;
+    let question = format!(
+        "Take back {} migration(s) of {}? What they hold is lost.",
+        down.steps,
+        chosen.names.iter().map(DatabaseName::as_str).collect::<Vec<_>>().join(", ")
+    );
+    if !confirm(&ctx.globals, &ctx.printer, &question) {
+        return Err(Failure::new(
+            "usage.not-confirmed",
+            "taking a migration back loses what it holds, and nobody said yes",
+            "cutover migrate down --yes",
+        ));
+    }
+    under_lease(ctx, &chosen, async |fence, name, options, done| {
+        chosen.databases.migrate_down(fence, name, Reach::Steps(down.steps), options, done).await
+    })
+    .await
+}
+
+/// Runs work on each database with this process's lease; no upgrade may be under way.
+async fn under_lease<F>(ctx: &Context, chosen: &Chosen, work: F) -> Outcome
+where
+    F: AsyncFn(
+        &cutover_model::Fence,
+        &DatabaseName,
+        &MigrateOptions,
+        &mut Vec<MigrationReport>,
+    ) -> Result<(), PortError>,
+{
+    must_be_free(ctx).await?;
+    let lease = ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await?;
+    let options = MigrateOptions { release: chosen.release.version.clone(), upgrade: None, by: who() };
+    let mut all = Vec::new();
+    let mut failed = None;
+    for name in &chosen.names {
+        let mut done = Vec::new();
+        let result = renewing(ctx, &lease.fence, work(&lease.fence, name, &options, &mut done)).await;
+        all.extend(done.into_iter().map(|report| (name.clone(), report)));
+        if let Err(failure) = result {
+            failed = Some(failure);
+            break;
+        }
+    }
+    ctx.store.release_lease(&lease.fence).await?;
+    tell(ctx, &all, failed.is_some());
+    failed.map_or(Ok(ExitCode::Done), Err)
+}
+
+/// A migration may take longer than a lease lasts.
+async fn renewing(
+    ctx: &Context,
+    fence: &cutover_model::Fence,
+    work: impl Future<Output = Result<(), PortError>>,
+) -> Result<(), Failure> {
+    let mut work = std::pin::pin!(work);
+    let mut renewal = tokio::time::interval(LEASE.as_duration() / 3);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done?),
+            _ = renewal.tick() => {
+                ctx.store.renew(fence, SystemClock.now(), LEASE).await?;
+            }
+        }
+    }
+}
+
+fn tell(ctx: &Context, all: &[(DatabaseName, MigrationReport)], failed: bool) {
+    if ctx.printer.is_json() {
+        let done: Vec<_> = all
+            .iter()
+            .map(|(name, report)| {
+                json!({
+                    "database": name,
+                    "migration": report.id.to_string(),
+                    "took": report.took,
+                    "rows": report.rows,
+                    "already": report.already,
+                })
+            })
+            .collect();
+        ctx.printer.json_pretty(&json!({ "done": done, "complete": !failed }));
+        return;
+    }
+    for (name, report) in all {
+        let rows = report.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
+        ctx.printer.data(&format!("  ✓ {name}  {}  {}{rows}\n", report.id, report.took));
+    }
+    if all.is_empty() && !failed {
+        ctx.printer.data("Nothing to do.\n");
+    }
+}
+
+fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
+    let application = ctx.application()?.at_version(&new.release);
+    let mut with_files = application
+        .databases
+        .iter()
+        .filter(|(name, _)| new.database.as_ref().is_none_or(|wanted| wanted == *name))
+        .filter_map(|(name, database)| Some((name, database.migrations.as_ref()?)));
+    let (Some((_, place)), None) = (with_files.next(), with_files.next()) else {
+        let known: Vec<&str> = application.databases.keys().map(DatabaseName::as_str).collect();
+        return Err(Diagnostic::error("usage.which-database", "which database is meant is not clear")
+            .note("known", known.join(", "))
+            .help(format!("cutover migrate new {} --release {} --database NAME", new.name, new.release))
+            .into());
+    };
+    let folder = ctx.folder().join(place);
+    let (up, down) = new_files(&folder, &new.name, new.phase, new.retires.as_ref())?;
+    if ctx.printer.is_json() {
+        ctx.printer.json_pretty(&json!({ "up": up, "down": down }));
+    } else {
+        ctx.printer.data(&format!("Wrote {}\n      {}\n", up.display(), down.display()));
+    }
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,99 @@
+//! What a person asks of an upgrade that has not ended: journalled, and carried out by whoever controls it, or here.
+
+use cutover_engine::{EngineError, load};
+use cutover_model::{Command, ExitCode, UpgradePhase};
+use cutover_plan::Doing;
+use cutover_ports::{Clock as _, LeaseError, Store as _, UpgradeHead};
+
+use crate::cli::Resume;
+use crate::context::Context;
+use crate::drive::{Role, exit_of};
+use crate::execute::{go_on, open_upgrade};
+use crate::failure::{Failure, Outcome};
+use crate::world::{LEASE, Machine, SystemClock, is_dead, myself, who};
+
+/// Journals a request. When no controller is at work, the upgrade is gone on with here.
+pub(super) async fn run(ctx: &Context, machine: &Machine, command: Command, why: Option<String>) -> Outcome {
+    let open = must_be_open(ctx).await?;
+    ask(ctx, &open, command, why.as_deref()).await?;
+    if let Some(controller) = controller(ctx).await? {
+        tell(ctx, &open, command, Some(&controller));
+        return Ok(ExitCode::Done);
+    }
+    if command == Command::Pause {
+        tell(ctx, &open, command, None);
+        return Ok(ExitCode::Done);
+    }
+    go_on(ctx, machine, &open.id, Role::Foreground).await
+}
+
+/// Goes on: with a request when somebody paused it or it failed, without one when it was only left.
+pub(super) async fn resume(ctx: &Context, machine: &Machine, resume: Resume) -> Outcome {
+    let open = must_be_open(ctx).await?;
+    let role = if resume.in_background { Role::Background } else { Role::Foreground };
+    if role == Role::Foreground {
+        let (_, _, state) = load(&ctx.store, &open.id).await?;
+        let held = state.paused.is_some() || matches!(state.doing, Doing::Failed { .. });
+        if held && !state.phase.is_final() && !state.is_back() && state.phase != UpgradePhase::Stuck {
+            ask(ctx, &open, Command::Resume, resume.why.as_deref()).await?;
+        }
+        if let Some(controller) = controller(ctx).await? {
+            tell(ctx, &open, Command::Resume, Some(&controller));
+            return Ok(ExitCode::Done);
+        }
+        if state.phase == UpgradePhase::Stuck {
+            // Going on would end at once: a person must say what to do.
+            let found = EngineError::Refused(Box::new(
+                cutover_model::Diagnostic::error("upgrade.stuck", "it is stuck: a person is needed")
+                    .note("because", state.stuck.map(|stuck| stuck.because).unwrap_or_default())
+                    .help("cutover retry"),
+            ));
+            return Err(Failure::from(found).with_exit(exit_of(UpgradePhase::Stuck)));
+        }
+    }
+    go_on(ctx, machine, &open.id, role).await
+}
+
+async fn ask(ctx: &Context, open: &UpgradeHead, command: Command, why: Option<&str>) -> Result<(), Failure> {
+    let now = SystemClock.now();
+    cutover_engine::request(&ctx.store, &open.id, command, &who(), why, now).await?;
+    Ok(())
+}
+
+async fn must_be_open(ctx: &Context) -> Result<UpgradeHead, Failure> {
+    open_upgrade(ctx).await?.ok_or_else(|| {
+        Failure::new(
+            "upgrade.none",
+            format!("no upgrade of {} is under way in {}", ctx.name, ctx.environment),
+            "cutover status",
+        )
+    })
+}
+
+/// Who controls the upgrade now.
+async fn controller(ctx: &Context) -> Result<Option<String>, Failure> {
+    match ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await {
+        Ok(lease) => {
+            ctx.store.release_lease(&lease.fence).await?;
+            Ok(None)
+        }
+        Err(LeaseError::Held { holder, .. }) => Ok(Some(format!("pid {} on {}", holder.pid, holder.host))),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn tell(ctx: &Context, open: &UpgradeHead, command: Command, controller: Option<&str>) {
+    if ctx.printer.is_json() {
+        ctx.printer.json_pretty(&serde_json::json!({
+            "upgrade": open.id,
+            "requested": command,
+            "controller": controller,
+        }));
+        return;
+    }
+    let who = controller.map_or_else(
+        || "no controller is at work; `cutover resume` goes on".to_owned(),
+        |controller| format!("{controller} carries it out; `cutover watch` shows it"),
+    );
+    ctx.printer.data(&format!("{} recorded for the upgrade to {}: {who}\n", command.word(), open.to));
+}

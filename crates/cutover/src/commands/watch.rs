@@ -1,0 +1,66 @@
+//! `cutover watch`: follows the journal of the upgrade that has not ended, without controlling anything.
+
+use std::time::Duration;
+
+use cutover_engine::load;
+use cutover_model::{Command, ExitCode};
+use cutover_plan::next;
+use cutover_ports::{Clock as _, Store as _};
+
+use crate::context::Context;
+use crate::drive::{Meter, Screen, Seen, Signals, exit_of, show};
+use crate::execute::open_upgrade;
+use crate::failure::Outcome;
+use crate::render::Ask;
+use crate::world::{Machine, SystemClock, who};
+
+/// How often the journal is read.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How often the counters are read.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
+    let Some(open) = open_upgrade(ctx).await? else {
+        ctx.printer.talk("Nothing is under way. The upgrades so far: cutover history\n");
+        return Ok(ExitCode::Done);
+    };
+    let (plan, records, mut state) = load(&ctx.store, &open.id).await?;
+    let mut meter = Meter::start(&machine.proxy, &plan).await;
+    let mut screen = Screen::new(&ctx.printer, plan.clone(), state.clone());
+    if let Some(record) = records.last() {
+        screen.take(&Seen { state: state.clone(), record: record.clone() });
+    }
+    let mut signals = Signals::new()?;
+    let mut poll = tokio::time::interval(POLL);
+    let mut sample = tokio::time::interval(SAMPLE);
+    while !state.phase.is_final() {
+        tokio::select! {
+            _ = poll.tick() => {
+                for record in ctx.store.records(&open.id, state.seq).await? {
+                    state = next(&plan, &state, &record).map_err(cutover_engine::EngineError::from)?;
+                    screen.take(&Seen { state: state.clone(), record });
+                }
+                screen.draw();
+            }
+            _ = sample.tick() => screen.traffic(meter.sample().await),
+            () = signals.next() => break,
+            ask = screen.asked() => match ask {
+                Ask::Detach | Ask::Leave => break,
+                Ask::Command(command) => ask_for(ctx, &open.id, command, &mut screen).await,
+            },
+        }
+    }
+    screen.close();
+    if state.phase.is_final() {
+        show(ctx, &open.id, None).await?;
+    }
+    Ok(exit_of(state.phase))
+}
+
+async fn ask_for(ctx: &Context, id: &cutover_model::UpgradeId, command: Command, screen: &mut Screen) {
+    let now = SystemClock.now();
+    if let Err(error) = cutover_engine::request(&ctx.store, id, command, &who(), None, now).await {
+        screen.say(&error.diagnostic());
+    }
+}

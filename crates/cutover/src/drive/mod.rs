@@ -1,0 +1,215 @@
+//! An upgrade carried out in this process, shown as it goes.
+//!
+//! The engine decides and acts; here is only who watches, who may ask for what, and what happens to an upgrade that is
+//! left before its end.
+
+mod background;
+mod meter;
+mod screen;
+mod tap;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use cutover_engine::{Engine, EngineError, load, request};
+use cutover_model::{Command, ExitCode, UpgradeId, UpgradePhase};
+use cutover_plan::{Doing, State};
+use cutover_ports::Clock as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+pub(crate) use background::start as start_in_background;
+pub(crate) use meter::Meter;
+pub(crate) use screen::Screen;
+pub(crate) use tap::Seen;
+
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::render::{Ask, Exposure, Run, report, report_json};
+use crate::world::{Machine, SystemClock, who};
+use tap::Tap;
+
+/// How often the picture is drawn anew.
+const FRAME: Duration = Duration::from_millis(200);
+
+/// How often the counters are read.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// Who leaves, and why.
+const STAY: u8 = 0;
+const DETACH: u8 = 1;
+const GATE: u8 = 2;
+
+/// Who carries an upgrade out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A command that somebody waits for: what needs a person ends it.
+    Foreground,
+    /// The controller in the background: what needs a person is waited for.
+    Background,
+}
+
+/// Goes on with an upgrade whose lease this process holds, until it is over, stuck or left.
+pub(crate) async fn drive(ctx: &Context, machine: &Machine, mut engine: Engine, role: Role) -> Outcome {
+    let id = engine.id().clone();
+    let mut meter = Meter::start(&machine.proxy, engine.plan()).await;
+    let (sender, mut records) = mpsc::unbounded_channel();
+    engine.observe_with(Box::new(Tap::new(sender)));
+    let mut screen = Screen::new(&ctx.printer, engine.plan().clone(), engine.state().clone());
+    let leave = AtomicU8::new(STAY);
+    let stop = || leave.load(Ordering::Relaxed) != STAY;
+    let mut signals = Signals::new()?;
+    let result = {
+        let mut run = Box::pin(engine.run(&stop));
+        let mut frame = tokio::time::interval(FRAME);
+        let mut sample = tokio::time::interval(SAMPLE);
+        loop {
+            tokio::select! {
+                result = &mut run => break result,
+                Some(seen) = records.recv() => {
+                    screen.take(&seen);
+                    if let Some(ask) = unattended(ctx, role, &screen, &seen.state) {
+                        answer(ctx, &id, ask, &mut screen, &leave).await;
+                    }
+                }
+                _ = frame.tick() => screen.draw(),
+                _ = sample.tick() => screen.traffic(meter.sample().await),
+                ask = screen.asked() => answer(ctx, &id, ask, &mut screen, &leave).await,
+                () = signals.next() => answer(ctx, &id, Ask::Detach, &mut screen, &leave).await,
+            }
+        }
+    };
+    while let Ok(seen) = records.try_recv() {
+        screen.take(&seen);
+    }
+    screen.close();
+    let exposure = meter.exposure().await;
+    let left = leave.load(Ordering::Relaxed);
+    ended(ctx, &engine, result, left == DETACH && role == Role::Foreground, exposure.as_ref()).await
+}
+
+/// What to do where nobody is asked: `--yes` answers, and a gate or a failure that waits for a person is left to one.
+fn unattended(ctx: &Context, role: Role, screen: &Screen, state: &State) -> Option<Ask> {
+    let waits = state.phase == UpgradePhase::WaitingForGate;
+    if waits && ctx.globals.yes && !matches!(state.doing, Doing::Unknown { .. }) {
+        return Some(Ask::Command(yes(screen, state)?));
+    }
+    let failed = matches!(state.doing, Doing::Failed { .. }) && state.phase == UpgradePhase::Paused;
+    ((waits || failed) && role == Role::Foreground && !screen.can_ask()).then_some(Ask::Leave)
+}
+
+/// What "yes" is at this gate; an analysis without an answer is no question that `--yes` could answer.
+fn yes(screen: &Screen, state: &State) -> Option<Command> {
+    use cutover_model::Action;
+    match screen.action(state)? {
+        Action::Approve { .. } => Some(Command::Approve),
+        Action::Pause { .. } => Some(Command::Promote),
+        _ => None,
+    }
+}
+
+async fn answer(ctx: &Context, id: &UpgradeId, ask: Ask, screen: &mut Screen, leave: &AtomicU8) {
+    match ask {
+        Ask::Detach => leave.store(DETACH, Ordering::Relaxed),
+        Ask::Leave => leave.store(GATE, Ordering::Relaxed),
+        Ask::Command(command) => {
+            let now = SystemClock.now();
+            if let Err(error) = request(&ctx.store, id, command, &who(), None, now).await {
+                screen.say(&error.diagnostic());
+            }
+        }
+    }
+}
+
+async fn ended(
+    ctx: &Context,
+    engine: &Engine,
+    result: Result<UpgradePhase, EngineError>,
+    hand_over: bool,
+    exposure: Option<&Exposure>,
+) -> Outcome {
+    let phase = match result {
+        Ok(phase) => phase,
+        Err(error) => {
+            // Another controller may take over at once; a lease that is lost already is no matter.
+            engine.give_up_lease().await;
+            return Err(error.into());
+        }
+    };
+    if hand_over && !phase.is_final() && phase != UpgradePhase::Stuck {
+        detached(ctx)?;
+        return Ok(ExitCode::Waiting);
+    }
+    show(ctx, engine.id(), exposure).await?;
+    Ok(exit_of(phase))
+}
+
+/// Leaves an upgrade to a controller in the background, and says so.
+pub(crate) fn detached(ctx: &Context) -> Result<(), Failure> {
+    let pid = start_in_background(ctx)?;
+    let log = ctx.state.controller_log();
+    ctx.printer.talk(&format!(
+        "It goes on in the background, as pid {pid}.\n  come back   cutover watch\n  its log     {}\n",
+        log.display()
+    ));
+    Ok(())
+}
+
+/// The report of an upgrade, as data.
+pub(crate) async fn show(ctx: &Context, id: &UpgradeId, exposure: Option<&Exposure>) -> Result<(), Failure> {
+    let (plan, records, state) = load(&ctx.store, id).await?;
+    let run = Run { id, plan: &plan, state: &state, records: &records };
+    if ctx.printer.is_json() {
+        ctx.printer.json_pretty(&report_json(&run, exposure));
+    } else {
+        ctx.printer.data(&report(&run, exposure, ctx.printer.style()));
+    }
+    Ok(())
+}
+
+/// What the caller is told of an upgrade's phase.
+pub(crate) const fn exit_of(phase: UpgradePhase) -> ExitCode {
+    match phase {
+        UpgradePhase::Succeeded => ExitCode::Done,
+        UpgradePhase::Aborted => ExitCode::Aborted,
+        UpgradePhase::Failed => ExitCode::Failed,
+        UpgradePhase::Stuck => ExitCode::Stuck,
+        UpgradePhase::Pending
+        | UpgradePhase::Running
+        | UpgradePhase::Paused
+        | UpgradePhase::WaitingForGate
+        | UpgradePhase::Soaking
+        | UpgradePhase::Aborting => ExitCode::Waiting,
+    }
+}
+
+/// The signals that ask this process to leave.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new("state.no-signals", format!("signals cannot be caught: {error}"), "cutover status")
+            })
+        };
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! From a plan to an upgrade: what it stands on is started, the release is stored, the upgrade recorded and carried out.
+
+use cutover_engine::Engine;
+use cutover_model::{Diagnostic, ExitCode, Plan, UpgradeId};
+use cutover_plan::Planned;
+use cutover_ports::{Clock as _, LeaseError, Store as _, UpgradeHead};
+
+use crate::context::Context;
+use crate::drive::{self, Role, drive};
+use crate::failure::{Failure, Outcome};
+use crate::planning::{Proposal, world_of_stored};
+use crate::render;
+use crate::world::{LEASE, Machine, SystemClock, is_dead, myself, taken, who};
+
+/// Carries a proposal out; with `detach` in the background.
+pub(crate) async fn execute(ctx: &Context, machine: &Machine, proposal: Proposal, detach: bool) -> Outcome {
+    let world = proposal.world(ctx, machine);
+    let plan = match proposal.planned {
+        Planned::Plan(plan) => *plan,
+        Planned::Nothing(why) => return Ok(nothing(ctx, &why)),
+        Planned::Refused(refusal) => return Err(Failure { exit: ExitCode::Usage, found: refusal.because }),
+    };
+    let world = world?;
+    free_addresses(machine, &plan).await?;
+    ctx.store.put_release(&proposal.release).await?;
+    stand(ctx, machine, &plan).await?;
+    let id = UpgradeId::new(uuid::Uuid::now_v7().to_string());
+    let engine = Engine::create(world, &myself()?, &is_dead, id, plan, &who()).await?;
+    if detach {
+        engine.give_up_lease().await;
+        drive::detached(ctx)?;
+        return Ok(ExitCode::Done);
+    }
+    drive(ctx, machine, engine, Role::Foreground).await
+}
+
+/// There is nothing to do, and that is no failure.
+pub(crate) fn nothing(ctx: &Context, why: &str) -> ExitCode {
+    if ctx.printer.is_json() {
+        ctx.printer.json_pretty(&serde_json::json!({ "nothing": why }));
+    } else {
+        ctx.printer.data(&render::nothing(why, ctx.printer.style()));
+    }
+    ExitCode::Done
+}
+
+/// Goes on with an upgrade that was begun, in this process, unless another one is at it.
+pub(crate) async fn go_on(ctx: &Context, machine: &Machine, id: &UpgradeId, role: Role) -> Outcome {
+    let plan = ctx.store.plan(id).await?;
+    let plan = plan.ok_or_else(|| {
+        Failure::new("upgrade.unknown", format!("there is no upgrade {id}"), "cutover history")
+    })?;
+    let world = world_of_stored(ctx, machine, &plan).await?;
+    let engine = Engine::resume(world, &myself()?, &is_dead, id.clone()).await?;
+    if let Err(failure) = machine.ensure(engine.fence(), engine.plan()).await {
+        engine.give_up_lease().await;
+        return Err(failure);
+    }
+    drive(ctx, machine, engine, role).await
+}
+
+/// The upgrade that has not ended.
+pub(crate) async fn open_upgrade(ctx: &Context) -> Result<Option<UpgradeHead>, Failure> {
+    Ok(ctx.store.upgrades(1).await?.into_iter().find(|head| !head.phase.is_final()))
+}
+
+/// Refuses while an upgrade has not ended: 7 when a controller is at it, 1 when it was left.
+pub(crate) async fn must_be_free(ctx: &Context) -> Result<(), Failure> {
+    let Some(open) = open_upgrade(ctx).await? else { return Ok(()) };
+    let found = Diagnostic::error(
+        "upgrade.in-progress",
+        format!("the upgrade to {} is not over: {}", open.to, open.phase),
+    );
+    match ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await {
+        Ok(lease) => {
+            ctx.store.release_lease(&lease.fence).await?;
+            let found = found.note("go on", "cutover resume").note("go back", "cutover abort");
+            Err(found.help("cutover status").into())
+        }
+        Err(LeaseError::Held { holder, .. }) => {
+            let found = found.note("controller", format!("pid {} on {}", holder.pid, holder.host));
+            Err(Failure::from(found.help("cutover watch")).with_exit(ExitCode::Refused))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Supervisor and proxy run before an upgrade is recorded: if they cannot, nothing has begun.
+async fn stand(ctx: &Context, machine: &Machine, plan: &Plan) -> Result<(), Failure> {
+    let lease = ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await?;
+    let ensured = machine.ensure(&lease.fence, plan).await;
+    ctx.store.release_lease(&lease.fence).await?;
+    ensured
+}
+
+/// Where clients are to connect, nobody else listens.
+async fn free_addresses(machine: &Machine, plan: &Plan) -> Result<(), Failure> {
+    let ours = machine.listeners().await;
+    let found: Vec<Diagnostic> = plan
+        .services
+        .iter()
+        .filter_map(|change| change.listen.as_ref())
+        .filter(|listen| !ours.contains(listen))
+        .filter_map(|listen| taken(listen))
+        .collect();
+    if found.is_empty() { Ok(()) } else { Err(Failure { exit: ExitCode::Failed, found }) }
+}

@@ -1,0 +1,223 @@
+//! From what a person wants to a plan: the release, what is recorded, what is observed, and the pure planner.
+
+use std::collections::BTreeMap;
+
+use cutover_engine::World;
+use cutover_model::{DatabaseName, DatabaseState, Diagnostic, ExitCode, Plan, ServiceName, Slot, Version};
+use cutover_plan::{Goal, PlanInput, Planned};
+use cutover_ports::{Databases as _, Stable, Store as _, Target as _};
+use cutover_spec::Release;
+
+use crate::cli::ServiceChoice;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::release::{Key, build, restarted};
+use crate::world::{self, Machine};
+
+/// A plan, or why there is none, and what is needed to carry it out.
+pub(crate) struct Proposal {
+    /// What the planner says.
+    pub(crate) planned: Planned,
+    /// The release to go to.
+    pub(crate) release: Release,
+    /// The release that is recorded as stable.
+    pub(crate) current: Option<Release>,
+}
+
+impl Proposal {
+    /// What the engine acts on to carry it out.
+    pub(crate) fn world(&self, ctx: &Context, machine: &Machine) -> Result<World, Failure> {
+        world_of(ctx, machine, &self.release, self.current.as_ref())
+    }
+}
+
+/// What the engine acts on, on the way from one release to another.
+fn world_of(
+    ctx: &Context,
+    machine: &Machine,
+    release: &Release,
+    current: Option<&Release>,
+) -> Result<World, Failure> {
+    let releases: Vec<&Release> = std::iter::once(release).chain(current).collect();
+    world::world(ctx, machine, &releases)
+}
+
+/// What the engine acts on to go on with a plan that was stored.
+pub(crate) async fn world_of_stored(ctx: &Context, machine: &Machine, plan: &Plan) -> Result<World, Failure> {
+    let release = stored(ctx, &plan.release).await?;
+    let parent = match &plan.parent {
+        Some(parent) => Some(stored(ctx, parent).await?),
+        None => None,
+    };
+    world_of(ctx, machine, &release, parent.as_ref())
+}
+
+async fn stored(ctx: &Context, id: &cutover_model::ReleaseId) -> Result<Release, Failure> {
+    ctx.store.release(id).await?.ok_or_else(|| {
+        Failure::new("release.not-stored", format!("release {id} is not stored any more"), "cutover history")
+            .with_exit(ExitCode::Failed)
+    })
+}
+
+/// The release that is recorded as stable.
+pub(crate) async fn current(ctx: &Context) -> Result<Option<(Stable, Release)>, Failure> {
+    match ctx.store.stable().await? {
+        None => Ok(None),
+        Some(stable) => {
+            let release = stored(ctx, &stable.release).await?;
+            Ok(Some((stable, release)))
+        }
+    }
+}
+
+async fn must_be_deployed(ctx: &Context) -> Result<(Stable, Release), Failure> {
+    current(ctx).await?.ok_or_else(|| {
+        Failure::new(
+            "plan.not-deployed",
+            format!("{} is not deployed in {}", ctx.name, ctx.environment),
+            "cutover upgrade VERSION",
+        )
+    })
+}
+
+/// To a version, from today's files.
+pub(crate) async fn upgrade(
+    ctx: &Context,
+    machine: &Machine,
+    version: &Version,
+    services: &[ServiceChoice],
+    expected: Option<Version>,
+) -> Result<Proposal, Failure> {
+    let application = ctx.application()?;
+    let current = current(ctx).await?;
+    let only: Option<Vec<ServiceName>> = services
+        .iter()
+        .map(|choice| match choice {
+            ServiceChoice::All => None,
+            ServiceChoice::One(name) => Some(name.clone()),
+        })
+        .collect();
+    let key = Key::open(&ctx.state.key())?;
+    let previous = current.as_ref().map(|(_, release)| release);
+    let release = build(application, ctx.folder(), &key, version, previous, only.as_deref())
+        .map_err(Failure::usage)?;
+    propose(ctx, machine, Goal::Upgrade, release, current, expected).await
+}
+
+/// Back to an older release, as it was stored.
+pub(crate) async fn rollback(
+    ctx: &Context,
+    machine: &Machine,
+    to: Option<&Version>,
+) -> Result<Proposal, Failure> {
+    let (stable, current) = must_be_deployed(ctx).await?;
+    let succeeded = ctx.store.succeeded().await?;
+    let found = match to {
+        Some(version) => succeeded.iter().find(|one| one.version == *version),
+        None => succeeded.iter().filter(|one| one.version < stable.version).max_by(|a, b| a.version.cmp(&b.version)),
+    };
+    let Some(found) = found else {
+        let known: Vec<String> = succeeded.iter().map(|one| one.version.to_string()).collect();
+        let message = match to {
+            Some(version) => format!("{version} has never succeeded in {}", ctx.environment),
+            None => format!("no release before {} has succeeded in {}", stable.version, ctx.environment),
+        };
+        return Err(Diagnostic::error("plan.no-such-release", message)
+            .note("succeeded", known.join(", "))
+            .help("cutover history")
+            .into());
+    };
+    let release = stored(ctx, &found.release).await?;
+    propose(ctx, machine, Goal::Rollback, release, Some((stable, current)), None).await
+}
+
+/// New instances of what runs.
+pub(crate) async fn restart(
+    ctx: &Context,
+    machine: &Machine,
+    service: Option<&ServiceName>,
+) -> Result<Proposal, Failure> {
+    let (stable, current) = must_be_deployed(ctx).await?;
+    let services: Vec<ServiceName> = match service {
+        Some(name) if !current.revisions.contains_key(name) => {
+            let known: Vec<&str> = current.revisions.keys().map(ServiceName::as_str).collect();
+            return Err(Diagnostic::error("usage.unknown-service", format!("no service named `{name}` is deployed"))
+                .note("known", known.join(", "))
+                .help("cutover status")
+                .into());
+        }
+        Some(name) => vec![name.clone()],
+        None => current.revisions.keys().cloned().collect(),
+    };
+    let release = restarted(current.clone(), &services, &uuid::Uuid::now_v7().to_string());
+    propose(ctx, machine, Goal::Restart(services), release, Some((stable, current)), None).await
+}
+
+/// The contract migrations that are pending.
+pub(crate) async fn contract(ctx: &Context, machine: &Machine) -> Result<Proposal, Failure> {
+    let (stable, current) = must_be_deployed(ctx).await?;
+    propose(ctx, machine, Goal::Contract, current.clone(), Some((stable, current)), None).await
+}
+
+async fn propose(
+    ctx: &Context,
+    machine: &Machine,
+    goal: Goal,
+    release: Release,
+    current: Option<(Stable, Release)>,
+    expected: Option<Version>,
+) -> Result<Proposal, Failure> {
+    let succeeded_before = match (&goal, &release.application.requires) {
+        (Goal::Upgrade, Some(requires)) => {
+            Some(ctx.store.succeeded_in(&requires.succeeded_in, &release.version).await?)
+        }
+        _ => None,
+    };
+    let slots = match &current {
+        Some((stable, _)) => slots(ctx, stable).await?,
+        None => BTreeMap::new(),
+    };
+    let current = current.map(|(_, release)| release);
+    let instances = machine.target.observe().await?;
+    let databases = observe_databases(ctx, &release, current.as_ref()).await?;
+    let planned = cutover_plan::plan(&PlanInput {
+        environment: ctx.environment.clone(),
+        goal,
+        target: &release,
+        current: current.as_ref(),
+        expected,
+        instances: &instances,
+        databases: &databases,
+        succeeded_before,
+        slots,
+    });
+    Ok(Proposal { planned, release, current })
+}
+
+/// The blue-green slots of what runs: those of the upgrade that made it stable.
+async fn slots(ctx: &Context, stable: &Stable) -> Result<BTreeMap<ServiceName, Slot>, Failure> {
+    let plan = ctx.store.plan(&stable.upgrade).await?;
+    let changes = plan.into_iter().flat_map(|plan| plan.services);
+    Ok(changes.filter_map(|change| Some((change.service, change.slot?))).collect())
+}
+
+/// All databases that the release migrates. One that cannot be observed stops the planning with its own reason.
+async fn observe_databases(
+    ctx: &Context,
+    release: &Release,
+    current: Option<&Release>,
+) -> Result<BTreeMap<DatabaseName, DatabaseState>, Failure> {
+    let releases: Vec<&Release> = std::iter::once(release).chain(current).collect();
+    let databases = world::databases(ctx, &releases)?;
+    let mut seen = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for name in release.migrations.keys() {
+        match databases.observe(name).await {
+            Ok(state) => {
+                seen.insert(name.clone(), state);
+            }
+            Err(error) => wrong.push(*error.diagnostic),
+        }
+    }
+    if wrong.is_empty() { Ok(seen) } else { Err(Failure { exit: ExitCode::Failed, found: wrong }) }
+}

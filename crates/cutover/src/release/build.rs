@@ -1,0 +1,170 @@
+//! A release from today's files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cutover_db::DatabaseUrl;
+use cutover_migrate::{MigrationFile, from_files, read_folder};
+use cutover_model::{DatabaseName, Diagnostic, ServiceName, Version};
+use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts, StoredFile, Target};
+
+use super::artifact::artifact;
+use super::key::Key;
+use crate::lookup::Lookup;
+
+/// The release of a version. With `only`, no other service moves: the others keep what the previous release has of them.
+///
+/// # Errors
+/// Everything that is wrong with programs, references and migrations at once.
+pub(crate) fn build(
+    application: &Application,
+    folder: &Path,
+    key: &Key,
+    version: &Version,
+    previous: Option<&Release>,
+    only: Option<&[ServiceName]>,
+) -> Result<Release, Vec<Diagnostic>> {
+    let at = application.at_version(version);
+    let lookup = Lookup::new(folder, application);
+    let mut wrong = Vec::new();
+    if let Some(only) = only {
+        wrong.extend(unknown_services(application, only));
+    }
+    let moves = |name: &ServiceName| only.is_none_or(|only| only.contains(name));
+    let mut parts = BTreeMap::new();
+    for name in application.services.keys().filter(|name| moves(name)) {
+        match service_parts(application, &at, folder, key, &lookup, name) {
+            Ok(found) => {
+                parts.insert(name.clone(), found);
+            }
+            Err(found) => wrong.push(found),
+        }
+    }
+    let mut migrations = BTreeMap::new();
+    let mut files = BTreeMap::new();
+    for (name, database) in &at.databases {
+        let Some(place) = &database.migrations else { continue };
+        match read_migrations(folder, &lookup, name, &database.url, place) {
+            Ok((texts, read)) => {
+                migrations.insert(name.clone(), read.into_iter().map(|one| one.migration).collect());
+                files.insert(name.clone(), texts);
+            }
+            Err(found) => wrong.extend(found),
+        }
+    }
+    let changelog = match at.changelog.as_ref().map(|path| (path, std::fs::read_to_string(folder.join(path)))) {
+        None => None,
+        Some((_, Ok(text))) => Some(text),
+        Some((path, Err(error))) => {
+            wrong.push(
+                Diagnostic::error("release.unreadable", format!("cannot read the changelog {path}: {error}"))
+                    .help(format!("ls -l {path}")),
+            );
+            None
+        }
+    };
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut moving = application.clone();
+    moving.services.retain(|name, _| moves(name));
+    let draft = ReleaseDraft { application: &moving, version, previous, parts, migrations, files, changelog };
+    let release = draft.seal().map_err(|error| {
+        vec![Diagnostic::error("release.unfinished", error.to_string()).help("cutover check")]
+    })?;
+    Ok(match (previous, only) {
+        (Some(previous), Some(only)) => with_the_others(release, previous, only),
+        _ => release,
+    })
+}
+
+/// The others as the previous release has them: same revisions, same specification.
+fn with_the_others(mut release: Release, previous: &Release, only: &[ServiceName]) -> Release {
+    for (name, service) in &previous.application.services {
+        if only.contains(name) {
+            continue;
+        }
+        release.application.services.insert(name.clone(), service.clone());
+        if let Some(revision) = previous.revisions.get(name) {
+            release.revisions.insert(name.clone(), revision.clone());
+        }
+        if let Some(contents) = previous.contents.get(name) {
+            release.contents.insert(name.clone(), contents.clone());
+        }
+    }
+    release.sealed()
+}
+
+fn unknown_services(application: &Application, only: &[ServiceName]) -> Vec<Diagnostic> {
+    let known: Vec<&str> = application.services.keys().map(ServiceName::as_str).collect();
+    only.iter()
+        .filter(|name| !application.services.contains_key(name))
+        .map(|name| {
+            Diagnostic::error("usage.unknown-service", format!("there is no service named `{name}`"))
+                .note("known", known.join(", "))
+                .help("cutover status")
+        })
+        .collect()
+}
+
+fn service_parts(
+    application: &Application,
+    at: &Application,
+    folder: &Path,
+    key: &Key,
+    lookup: &Lookup<'_>,
+    name: &ServiceName,
+) -> Result<ServiceParts, Diagnostic> {
+    let (written, put_in) = (&application.services[name], &at.services[name]);
+    let (Target::Process(written), Target::Process(target)) = (&written.target, &put_in.target);
+    let environment = lookup.environment(&put_in.environment)?;
+    let pairs = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(ServiceParts {
+        artifact: artifact(folder, name, written, target)?,
+        config: key.digest(pairs),
+        restart: None,
+    })
+}
+
+/// The files of a folder, and the migrations in them.
+fn read_migrations(
+    folder: &Path,
+    lookup: &Lookup<'_>,
+    name: &DatabaseName,
+    url: &str,
+    place: &str,
+) -> Result<(Vec<StoredFile>, Vec<MigrationFile>), Vec<Diagnostic>> {
+    let one = |found: Diagnostic| vec![found];
+    let url = database_url(folder, lookup, name, url).map_err(one)?;
+    let path = folder.join(place);
+    if !path.is_dir() {
+        return Err(one(Diagnostic::error(
+            "release.migrations-missing",
+            format!("database {name} has no folder of migrations {place}"),
+        )
+        .note("state", "a release without migrations has an empty folder")
+        .help(format!("mkdir -p {place}"))));
+    }
+    let files = read_folder(&path).map_err(one)?;
+    let mut read = from_files(name, &files, url.dialect());
+    if let Err(found) = &mut read {
+        for location in found.iter_mut().filter_map(|found| found.location.as_mut()) {
+            location.file = Path::new(place).join(&location.file).components().collect::<std::path::PathBuf>().to_string_lossy().into_owned();
+        }
+    }
+    Ok((files, read?))
+}
+
+/// Where a database is: its URL resolved, its file taken from the folder of `cutover.yaml`.
+pub(crate) fn database_url(
+    folder: &Path,
+    lookup: &Lookup<'_>,
+    name: &DatabaseName,
+    url: &str,
+) -> Result<DatabaseUrl, Diagnostic> {
+    let text = lookup.resolve(url)?;
+    let url: DatabaseUrl = text
+        .parse()
+        .map_err(|error: cutover_db::DbError| error.diagnostic().note("database", name.as_str()))?;
+    Ok(url.relative_to(folder))
+}

@@ -1,0 +1,13 @@
+//! From the file and what lies beside it to a release that can be stored.
+//!
+//! Only here are programs, migrations and secrets read on behalf of a release. Nothing is written.
+
+mod artifact;
+mod build;
+mod key;
+mod restart;
+
+pub(crate) use artifact::program;
+pub(crate) use build::{build, database_url};
+pub(crate) use key::Key;
+pub(crate) use restart::restarted;

@@ -1,0 +1,145 @@
+//! Where the state lies: one folder per user and application, private to its user.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use cutover_model::{ApplicationName, Diagnostic, EnvironmentName};
+
+/// `sockaddr_un` holds 108 bytes with the final zero, and the proxy appends `.fds` to its socket's path.
+const LONGEST_SOCKET: usize = 103;
+
+/// The state folder of an application, and within it the folder of one environment.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDir {
+    root: PathBuf,
+    environment: EnvironmentName,
+}
+
+impl StateDir {
+    /// The given folder, or the default one of this user and application.
+    pub(crate) fn new(
+        given: Option<&Path>,
+        application: &ApplicationName,
+        environment: &EnvironmentName,
+    ) -> Result<Self, Diagnostic> {
+        let root = match given {
+            Some(root) => root.to_owned(),
+            None => default_root()?.join("cutover").join(application.as_str()),
+        };
+        let root = std::path::absolute(&root).map_err(|error| unusable(&root, &error))?;
+        Ok(Self { root, environment: environment.clone() })
+    }
+
+    /// Makes the folders. One that exists keeps its permissions but is closed to others.
+    pub(crate) fn create(&self) -> Result<(), Diagnostic> {
+        for folder in [self.root.clone(), self.own(), self.proxy(), self.backups()] {
+            make_private(&folder).map_err(|error| unusable(&folder, &error))?;
+        }
+        let socket = self.admin_socket();
+        if socket.as_os_str().len() > LONGEST_SOCKET {
+            return Err(Diagnostic::error(
+                "state.path-too-long",
+                format!(
+                    "the state folder's path is too long for sockets: {} has {} bytes, {LONGEST_SOCKET} are possible",
+                    socket.display(),
+                    socket.as_os_str().len()
+                ),
+            )
+            .help("cutover --state /var/tmp/cutover status"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The journal and the rest, of all environments.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.join("store.db")
+    }
+
+    /// The key of configuration digests.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.root.join("key")
+    }
+
+    pub(crate) fn backups(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+
+    /// What belongs to the environment alone: its supervisor's state and socket, its logs, its proxy.
+    pub(crate) fn own(&self) -> PathBuf {
+        self.root.join(self.environment.as_str())
+    }
+
+    pub(crate) fn proxy(&self) -> PathBuf {
+        self.own().join("proxy")
+    }
+
+    pub(crate) fn admin_socket(&self) -> PathBuf {
+        admin_socket(&self.proxy())
+    }
+
+    pub(crate) fn controller_log(&self) -> PathBuf {
+        self.own().join("logs").join("controller.log")
+    }
+}
+
+/// The admin socket of a proxy with this folder.
+pub(crate) fn admin_socket(proxy: &Path) -> PathBuf {
+    proxy.join("admin")
+}
+
+fn default_root() -> Result<PathBuf, Diagnostic> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib"));
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .ok_or_else(|| {
+            Diagnostic::error("state.no-home", "neither XDG_STATE_HOME nor HOME says where state is kept")
+                .help("cutover --state DIR status")
+        })
+}
+
+/// Makes a folder and those above it that are missing, closed to others.
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mode = folder.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o700))?;
+    }
+    Ok(())
+}
+
+fn unusable(folder: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(
+        "state.unusable",
+        format!("the state folder {} cannot be used: {error}", folder.display()),
+    )
+    .help("cutover --state DIR status")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_private_and_long_paths_are_refused() {
+        let top = tempfile::tempdir().unwrap();
+        let application: ApplicationName = "shop".parse().unwrap();
+        let environment = EnvironmentName::production();
+        let state = StateDir::new(Some(&top.path().join("s")), &application, &environment).unwrap();
+        state.create().unwrap();
+        for folder in [state.root(), &state.own(), &state.proxy()] {
+            assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{folder:?}");
+        }
+        let deep = top.path().join("x".repeat(100));
+        let deep = StateDir::new(Some(&deep), &application, &environment).unwrap();
+        assert_eq!(deep.create().unwrap_err().code, "state.path-too-long");
+    }
+}

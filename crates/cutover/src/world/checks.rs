@@ -1,0 +1,210 @@
+//! What only this machine can say before anything is touched.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cutover_migrate::MigrateDatabases;
+use cutover_model::{Action, Diagnostic, Plan, RevisionId};
+use cutover_ports::{Check, Checks, Databases as _};
+use cutover_proxy::ProxyRouter;
+use cutover_spec::{Release, Target};
+use nix::unistd::{AccessFlags, access};
+
+use crate::context::Context;
+use crate::release::program;
+use crate::world::Machine;
+
+/// A backup is made and verified beside what is there: so much room must be left after it, in bytes.
+const MARGIN: u64 = 64 * 1024 * 1024;
+
+/// Threads of an instance that is not known yet; a small server has about so many.
+const THREADS: u64 = 16;
+
+/// Looks at this machine.
+pub(crate) struct MachineChecks {
+    folder: PathBuf,
+    backups: PathBuf,
+    releases: Vec<Release>,
+    databases: Arc<MigrateDatabases>,
+    proxy: ProxyRouter,
+}
+
+impl MachineChecks {
+    pub(crate) fn new(
+        ctx: &Context,
+        machine: &Machine,
+        releases: &[&Release],
+        databases: Arc<MigrateDatabases>,
+    ) -> Self {
+        let directory = releases.first().and_then(|release| release.application.backup.directory.as_ref());
+        Self {
+            folder: ctx.folder().to_owned(),
+            backups: super::backup_folder(ctx, directory.map(String::as_str)),
+            releases: releases.iter().map(|release| (*release).clone()).collect(),
+            databases,
+            proxy: machine.proxy.clone(),
+        }
+    }
+
+    fn program_of(&self, revision: &RevisionId) -> Option<Diagnostic> {
+        let name = &revision.service;
+        let release = self.releases.iter().find(|one| one.revisions.get(name) == Some(revision))?;
+        let Target::Process(target) = &release.application.services.get(name)?.target;
+        let program = program(&self.folder, target)?;
+        let shown: PathBuf = program.components().collect();
+        let shown = shown.display();
+        if !program.is_file() {
+            let message = format!("{name} {} has no program {shown}", revision.version);
+            return Some(Diagnostic::error("release.program-missing", message).help("cutover check"));
+        }
+        access(&program, AccessFlags::X_OK).err().map(|_| {
+            Diagnostic::error("release.not-executable", format!("{shown} is not executable"))
+                .help(format!("chmod +x {shown}"))
+        })
+    }
+
+    /// A place where clients connect is free, or this environment's proxy has it.
+    async fn listen(&self, listen: &str) -> Option<Diagnostic> {
+        let ours = self.proxy.client().stats().await.is_ok_and(|stats| {
+            stats.listeners.iter().any(|one| same_address(listen, &one.address.to_string()))
+        });
+        if ours { None } else { taken(listen) }
+    }
+
+    async fn disk(&self, plan: &Plan) -> Option<Diagnostic> {
+        let mut needed = 0;
+        for step in &plan.steps {
+            if let Action::Backup { database } = &step.action {
+                needed += self.databases.observe(database).await.ok()?.size.unwrap_or(0);
+            }
+        }
+        let free = free_bytes(&self.backups)?;
+        (needed > 0 && free < needed + MARGIN).then(|| {
+            Diagnostic::error(
+                "backup.disk-full",
+                format!(
+                    "{} has {} MB free; the backups need about {} MB",
+                    self.backups.display(),
+                    free / 1_000_000,
+                    (needed + MARGIN) / 1_000_000
+                ),
+            )
+            .help("cutover backup prune")
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Checks for MachineChecks {
+    async fn run(&self, plan: &Plan) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for change in &plan.services {
+            if let Some(to) = change.to.as_ref().filter(|to| change.from.as_ref() != Some(to)) {
+                checks.push(Check {
+                    name: format!("the program of {} {}", to.service, to.version),
+                    problem: self.program_of(to),
+                });
+            }
+            if let Some(listen) = &change.listen {
+                checks.push(Check { name: format!("{listen} is ours"), problem: self.listen(listen).await });
+            }
+        }
+        if plan.steps.iter().any(|step| matches!(step.action, Action::Backup { .. })) {
+            checks.push(Check { name: "free disk for the backup".to_owned(), problem: self.disk(plan).await });
+        }
+        let instances: u64 = plan
+            .services
+            .iter()
+            .filter(|change| change.from != change.to)
+            .map(|change| u64::from(change.replicas))
+            .sum();
+        checks.push(Check { name: "room for more processes".to_owned(), problem: processes(instances) });
+        checks
+    }
+}
+
+/// Who has the place where clients are to connect, if somebody has it.
+pub(crate) fn taken(listen: &str) -> Option<Diagnostic> {
+    let error = std::net::TcpListener::bind(listen).err()?;
+    let owner = listen
+        .parse()
+        .ok()
+        .and_then(|address| cutover_os::port_owners(address).ok())
+        .and_then(|owners| owners.first().map(|owner| owner.pid));
+    let found = Diagnostic::error("listen.in-use", format!("cannot listen on {listen}: {error}"));
+    let found = match owner {
+        Some(pid) => {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            found.note("held by", format!("pid {pid} ({})", name.trim()))
+        }
+        None => found,
+    };
+    let port = listen.rsplit(':').next().unwrap_or(listen);
+    Some(found.help(format!("ss -ltnp 'sport = {port}'")))
+}
+
+fn same_address(wanted: &str, listener: &str) -> bool {
+    wanted == listener
+        || wanted.strip_prefix("localhost:").is_some_and(|port| listener == format!("127.0.0.1:{port}"))
+}
+
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.is_dir())?;
+    let stat = nix::sys::statvfs::statvfs(there).ok()?;
+    Some(stat.blocks_available() * stat.fragment_size())
+}
+
+/// The limit on this user's threads, which the instances share. The superuser has none.
+fn processes(instances: u64) -> Option<Diagnostic> {
+    if nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max processes"))?;
+    let limit: u64 = line.split_whitespace().nth(2)?.parse().ok()?;
+    let used = threads_of_this_user();
+    let needed = instances * THREADS;
+    (used + needed > limit).then(|| {
+        Diagnostic::error(
+            "target.process-limit",
+            format!("{instances} new instances may need {needed} threads; {used} of {limit} are in use"),
+        )
+        .help("ulimit -u")
+    })
+}
+
+fn threads_of_this_user() -> u64 {
+    let me = nix::unistd::getuid().as_raw();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    entries
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("status")).ok())
+        .filter_map(|status| {
+            let field = |name: &str| {
+                status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse::<u64>().ok()
+            };
+            (field("Uid:")? == u64::from(me)).then(|| field("Threads:").unwrap_or(1))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_address_names_its_owner() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let found = taken(&address).unwrap();
+        assert_eq!(found.code, "listen.in-use");
+        assert!(found.notes[0].1.starts_with(&format!("pid {}", std::process::id())), "{found:?}");
+        drop(listener);
+        assert_eq!(taken(&address), None);
+    }
+
+    #[test]
+    fn there_is_room_on_the_disk_somewhere() {
+        assert!(free_bytes(Path::new("/tmp/not/there/yet")).unwrap() > 0);
+        assert!(threads_of_this_user() > 0);
+    }
+}

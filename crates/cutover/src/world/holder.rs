@@ -1,0 +1,60 @@
+//! Who this process is to others, and whether another one still lives.
+
+use cutover_model::Diagnostic;
+use cutover_os::ProcessIdentity;
+use cutover_ports::Holder;
+
+use crate::failure::Failure;
+
+/// This process as a holder of leases.
+pub(crate) fn myself() -> Result<Holder, Failure> {
+    let identity = ProcessIdentity::current().map_err(|error| {
+        let found = Diagnostic::error("state.no-identity", format!("this process has no identity: {error}"));
+        Failure::from(found.help("mount -t proc proc /proc"))
+    })?;
+    Ok(Holder {
+        host: host(),
+        boot: identity.boot_id,
+        pid: identity.pid,
+        started: identity.start_ticks,
+    })
+}
+
+/// Whether a holder is gone for certain: it was on this machine, and its process is not there any more.
+pub(crate) fn is_dead(holder: &Holder) -> bool {
+    let identity = ProcessIdentity {
+        boot_id: holder.boot.clone(),
+        pid: holder.pid,
+        start_ticks: holder.started,
+    };
+    holder.host == host() && !identity.is_alive()
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+/// The person who asks, for the history.
+pub(crate) fn who() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let uid = nix::unistd::getuid();
+    let user = named
+        .filter(|name| !name.is_empty())
+        .or_else(|| Some(nix::unistd::User::from_uid(uid).ok()??.name))
+        .unwrap_or_else(|| format!("uid {uid}"));
+    format!("{user}@{}", host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i_live_and_a_changed_me_does_not() {
+        let me = myself().unwrap();
+        assert!(!is_dead(&me));
+        assert!(is_dead(&Holder { started: me.started + 1, ..me.clone() }));
+        assert!(!is_dead(&Holder { host: "elsewhere".to_owned(), started: 1, ..me }));
+    }
+}

@@ -1,0 +1,106 @@
+//! The adapters, put together: the only place that names them all.
+
+mod checks;
+mod clock;
+mod holder;
+mod machine;
+mod revisions;
+mod smoke;
+
+use std::sync::Arc;
+
+use cutover_backup::DatabaseBackups;
+use cutover_engine::World;
+use cutover_migrate::{LockPolicy, MigrateDatabases, from_files};
+use cutover_model::{DatabaseName, Span};
+use cutover_spec::Release;
+
+pub(crate) use checks::{MachineChecks, taken};
+pub(crate) use clock::SystemClock;
+pub(crate) use holder::{is_dead, myself, who};
+pub(crate) use machine::{Machine, program as this_program};
+pub(crate) use revisions::StoredRevisions;
+pub(crate) use smoke::HttpSmoke;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::lookup::Lookup;
+use crate::release::database_url;
+
+/// How long a lease outlives a controller that cannot be seen to be dead: on the same machine it is replaced at once.
+pub(crate) const LEASE: Span = Span::from_secs(15);
+
+/// How late a person's request or a dead instance is seen.
+const POLL: Span = Span::from_millis(100);
+
+/// What the engine acts on. The first release is the one that is gone to; the others are those that may have to run
+/// again.
+pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> Result<World, Failure> {
+    let databases = Arc::new(databases(ctx, releases)?);
+    let backups = Arc::new(backups(ctx, releases)?);
+    let revisions = StoredRevisions::new(ctx.folder(), releases);
+    let checks = MachineChecks::new(ctx, machine, releases, Arc::clone(&databases));
+    Ok(World {
+        store: Arc::new(ctx.store.clone()),
+        target: Arc::clone(&machine.target) as _,
+        router: Arc::new(machine.proxy.clone()),
+        databases,
+        backups,
+        metrics: Arc::new(machine.proxy.clone()),
+        smoke: Arc::new(HttpSmoke::new()?),
+        revisions: Arc::new(revisions),
+        checks: Arc::new(checks),
+        clock: Arc::new(SystemClock),
+        lease: LEASE,
+        poll: POLL,
+    })
+}
+
+/// The databases with the files of these releases.
+pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateDatabases, Failure> {
+    let mut all = MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default());
+    // The last one given counts for the URL: the release that is gone to.
+    for release in releases.iter().rev() {
+        for (name, files) in &release.files {
+            let url = url(ctx, release, name)?;
+            let files = from_files(name, files, url.dialect()).map_err(Failure::usage)?;
+            all = all.with(name.clone(), url, files);
+        }
+    }
+    Ok(all)
+}
+
+/// The backups of the databases of these releases.
+pub(crate) fn backups(ctx: &Context, releases: &[&Release]) -> Result<DatabaseBackups, Failure> {
+    let settings = releases.first().map(|release| release.application.backup.clone()).unwrap_or_default();
+    let folder = backup_folder(ctx, settings.directory.as_deref());
+    let mut all = DatabaseBackups::new(folder, settings.keep, Arc::new(SystemClock));
+    for release in releases.iter().rev() {
+        for name in release.application.databases.keys() {
+            all = all.with(name.clone(), url(ctx, release, name)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Where backups lie: as the file says, else in the state folder.
+pub(crate) fn backup_folder(ctx: &Context, directory: Option<&str>) -> std::path::PathBuf {
+    directory.map_or_else(|| ctx.state.backups(), |directory| ctx.folder().join(directory))
+}
+
+/// Where a database of a release is.
+pub(crate) fn url(
+    ctx: &Context,
+    release: &Release,
+    name: &DatabaseName,
+) -> Result<cutover_db::DatabaseUrl, Failure> {
+    let Some(database) = release.application.databases.get(name) else {
+        return Err(Failure::new(
+            "usage.unknown-database",
+            format!("there is no database named `{name}`"),
+            "cutover check",
+        ));
+    };
+    let lookup = Lookup::new(ctx.folder(), &release.application);
+    Ok(database_url(ctx.folder(), &lookup, name, &database.url)?)
+}
