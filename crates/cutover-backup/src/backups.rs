@@ -25,6 +25,16 @@ pub struct DatabaseBackups {
     clock: Arc<dyn Clock>,
 }
 
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// From which backup.
+    pub manifest: Manifest,
+    /// Tables that the backup does not know and that are still there, as `schema.table` (PostgreSQL). A migration that
+    /// made one of them will find it when it runs again.
+    pub left_over: Vec<String>,
+}
+
 impl fmt::Debug for DatabaseBackups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseBackups")
@@ -103,9 +113,10 @@ impl DatabaseBackups {
     ///
     /// # Errors
     /// When it is damaged, of another kind, or the database is in use.
-    pub async fn restore(&self, id: &str, into: Option<&DatabaseUrl>) -> Result<Manifest, PortError> {
+    pub async fn restore(&self, id: &str, into: Option<&DatabaseUrl>) -> Result<Restored, PortError> {
         let manifest = self.folder.find(id)?;
         self.verify_manifest(&manifest).await?;
+        let mut left_over = Vec::new();
         let url = match into {
             Some(url) => url,
             None => self.url(&manifest.database)?,
@@ -118,6 +129,7 @@ impl DatabaseBackups {
             }
             (Engine::Postgres, DatabaseUrl::Postgres(url)) => {
                 postgres::restore(&self.programs, &data, url).await?;
+                left_over = postgres::left_over(&self.programs, &data, url).await?;
             }
             (engine, url) => {
                 return Err(BackupError::OtherEngine {
@@ -128,7 +140,7 @@ impl DatabaseBackups {
                 .into());
             }
         }
-        Ok(manifest)
+        Ok(Restored { manifest, left_over })
     }
 
     /// Removes what the retention does not keep, of one database or of all, and answers what it removed.
@@ -246,7 +258,7 @@ impl DatabaseBackups {
     }
 
     /// A controller that was replaced must not make backups, which prune others.
-    fn check_fence(&self, own: &[Manifest], fence: &Fence) -> Result<(), BackupError> {
+    fn check_fence(own: &[Manifest], fence: &Fence) -> Result<(), BackupError> {
         let newer = own.iter().find(|backup| {
             backup.store.as_ref() == Some(&fence.store)
                 && backup.generation.is_some_and(|found| found > fence.generation)
@@ -280,7 +292,7 @@ impl Backups for DatabaseBackups {
         upgrade: &UpgradeId,
     ) -> Result<BackupReport, PortError> {
         let own = self.folder.list(Some(database))?.backups;
-        self.check_fence(&own, fence)?;
+        Self::check_fence(&own, fence)?;
         for manifest in &own {
             if manifest.upgrade.as_ref() != Some(upgrade) {
                 continue;

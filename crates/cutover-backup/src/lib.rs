@@ -14,7 +14,7 @@ mod retention;
 mod space;
 mod sqlite;
 
-pub use backups::DatabaseBackups;
+pub use backups::{DatabaseBackups, Restored};
 pub use folder::Listing;
 pub use manifest::{Engine, FORMAT, Manifest};
 pub use retention::to_prune;

@@ -1,5 +1,6 @@
 //! PostgreSQL: its own `pg_dump` and `pg_restore`. The password reaches them in their environment, never as an argument.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,42 @@ pub(crate) async fn restore(programs: &Programs, file: &Path, url: &PostgresUrl)
     run(programs, "pg_restore", Some(url), &arguments).await.map(drop)
 }
 
+/// The tables that are in the database and not in the dump, as `schema.table`: `pg_restore --clean` drops only what it
+/// knows.
+pub(crate) async fn left_over(
+    programs: &Programs,
+    file: &Path,
+    url: &PostgresUrl,
+) -> Result<Vec<String>, BackupError> {
+    let arguments = [OsString::from("--list"), file.into()];
+    let list = run(programs, "pg_restore", None, &arguments).await?;
+    let dumped: BTreeSet<String> = list.lines().filter_map(listed_table).collect();
+    let session = PgSession::connect(url, "cutover: restore").await?;
+    let sql = "SELECT schemaname || ' ' || tablename, schemaname || '.' || tablename FROM pg_tables
+        WHERE schemaname NOT LIKE 'pg\\_%' AND schemaname <> 'information_schema' ORDER BY 2";
+    let rows = session.query_typed(sql, &[]).await;
+    let rows = rows.map_err(|error| DbError::Failed {
+        what: url.to_string(),
+        cause: describe(&error),
+    })?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get::<_, String>(0), row.get::<_, String>(1)))
+        .filter(|(listed, _)| !dumped.contains(listed))
+        .map(|(_, name)| name)
+        .collect())
+}
+
+/// `215; 1259 16385 TABLE public users postgres` → `public users`: everything between the kind and the owner, because
+/// names may hold spaces and the list does not quote them.
+fn listed_table(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(" TABLE ")?;
+    if rest.starts_with("DATA ") || line.starts_with(';') {
+        return None;
+    }
+    rest.rsplit_once(' ').map(|(name, _)| name.to_owned())
+}
+
 fn connection(url: &PostgresUrl) -> Vec<OsString> {
     let mut arguments = vec![
         "--no-password".to_owned(),
@@ -137,4 +174,22 @@ async fn run(
             lines.join("; ")
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_read_from_a_dumps_list() {
+        let table = listed_table("215; 1259 16385 TABLE public my users postgres");
+        assert_eq!(table.as_deref(), Some("public my users"));
+        for other in [
+            "3352; 0 16385 TABLE DATA public users postgres",
+            "; Archive created at TABLE x y",
+            "3; 2606 1 CONSTRAINT public users users_pkey postgres",
+        ] {
+            assert_eq!(listed_table(other), None, "{other}");
+        }
+    }
 }

@@ -142,7 +142,12 @@ async fn what_was_lost_comes_back(bed: &Bed) {
 
     bed.run("UPDATE users SET name = 'gone'; CREATE TABLE more (x integer);")
         .await;
-    backups.restore(&manifest.id, None).await.unwrap();
+    let restored = backups.restore(&manifest.id, None).await.unwrap();
+    let left: &[&str] = match manifest.engine {
+        Engine::Sqlite => &[],
+        Engine::Postgres => &["public.more"],
+    };
+    assert_eq!(restored.left_over, left);
     let names = "SELECT count(*) FROM users WHERE name IN ('Ada', 'Alan')";
     assert_eq!(bed.number(names).await, 2);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cutover_db::{DbError, PgSession, PostgresUrl, describe};
 use cutover_model::{DatabaseState, Fence};
+use cutover_sql::{Dialect, subject_table};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
@@ -17,6 +18,7 @@ use crate::fence::Meta;
 use crate::history;
 use crate::session::{IndexState, Session, TextRow, not_one_number};
 
+use blockers::Watcher;
 pub(crate) use lock::LockError;
 
 pub(crate) struct PostgresSession {
@@ -26,6 +28,7 @@ pub(crate) struct PostgresSession {
     prefix: String,
     pid: String,
     lock_timeout: Duration,
+    watcher: Watcher,
 }
 
 impl PostgresSession {
@@ -64,6 +67,7 @@ impl PostgresSession {
             prefix: format!("{schema}."),
             pid: row.get(1),
             lock_timeout: Duration::ZERO,
+            watcher: Watcher::default(),
         })
     }
 
@@ -112,7 +116,7 @@ impl PostgresSession {
             tokio::select! {
                 answer = &mut run => break answer,
                 () = tokio::time::sleep(wait) => {
-                    let found = blockers::of(&self.url, &self.pid).await;
+                    let found = self.watcher.blocking(&self.url, &self.pid).await;
                     if !found.is_empty() {
                         blockers = found;
                     }
@@ -120,10 +124,19 @@ impl PostgresSession {
                 }
             }
         };
-        answer.map_err(|error| match failure(&error, sql) {
-            Failure::Locked { said, .. } => Failure::Locked { said, blockers },
-            other => other,
-        })
+        let failed = match answer {
+            Ok(messages) => return Ok(messages),
+            Err(error) => failure(&error, sql),
+        };
+        let Failure::Locked { said, .. } = failed else {
+            return Err(failed);
+        };
+        if blockers.is_empty()
+            && let Some(table) = subject_table(Dialect::Postgres, sql)
+        {
+            blockers = self.watcher.holding(&self.url, &self.pid, &table).await;
+        }
+        Err(Failure::Locked { said, blockers })
     }
 }
 

@@ -156,7 +156,7 @@ impl PostgresServer {
                 .build()
                 .map_err(|error| error.to_string())?;
             runtime.block_on(async {
-                let end = tokio::time::Instant::now() + Duration::from_secs(30);
+                let end = tokio::time::Instant::now() + Duration::from_secs(60);
                 loop {
                     match tokio_postgres::connect(&url, NoTls).await {
                         Ok(_) => return Ok(()),
@@ -294,7 +294,7 @@ mod tests {
         drop(driver.await);
         drop(server);
         let gone = || async { !data.parent().unwrap().exists() };
-        wait_for("the folder's end", Duration::from_secs(10), gone).await;
+        wait_for("the folder's end", Duration::from_secs(60), gone).await;
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
     }
 }

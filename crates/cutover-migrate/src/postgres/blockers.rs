@@ -3,7 +3,7 @@
 use cutover_db::{PgSession, PostgresUrl};
 use cutover_sql::{Dialect, outline};
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::failure::Blocker;
 
@@ -14,17 +14,44 @@ const QUERY_LENGTH: usize = 120;
 pub(super) const COLUMNS: &str = "a.pid::text, a.application_name, to_char(coalesce(a.xact_start, \
      a.query_start), 'HH24:MI'), a.state, a.wait_event_type, a.query";
 
-/// The sessions that block this one now. Only told, never needed: when they cannot be asked for, there are none.
-pub(super) async fn of(url: &PostgresUrl, pid: &str) -> Vec<Blocker> {
-    let Ok(session) = PgSession::connect(url, "cutover: who blocks").await else {
-        return Vec::new();
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM pg_stat_activity a
-         WHERE a.pid = ANY (pg_blocking_pids($1::text::integer)) ORDER BY a.xact_start LIMIT 5"
-    );
-    let rows = session.query_typed(&sql, &[(&pid, Type::TEXT)]).await;
-    rows.unwrap_or_default().iter().map(blocker).collect()
+/// A second session that asks who is in the way of the first, which cannot ask while it waits. Only told, never needed:
+/// when the server gives no second session, nobody is named.
+#[derive(Debug, Default)]
+pub(super) struct Watcher {
+    session: Option<PgSession>,
+}
+
+impl Watcher {
+    /// The sessions that block this one now.
+    pub(super) async fn blocking(&mut self, url: &PostgresUrl, pid: &str) -> Vec<Blocker> {
+        let condition = "a.pid = ANY (pg_blocking_pids($1::text::integer))";
+        self.ask(url, condition, &[pid]).await
+    }
+
+    /// The sessions that hold a lock on a table: for a wait that was over before it could be looked at.
+    pub(super) async fn holding(&mut self, url: &PostgresUrl, pid: &str, table: &str) -> Vec<Blocker> {
+        let condition = "a.pid <> $1::text::integer AND a.pid IN (SELECT l.pid FROM pg_locks l WHERE l.granted
+            AND l.relation = to_regclass($2) AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+        self.ask(url, condition, &[pid, table]).await
+    }
+
+    async fn ask(&mut self, url: &PostgresUrl, condition: &str, params: &[&str]) -> Vec<Blocker> {
+        if self.session.is_none() {
+            self.session = PgSession::connect(url, "cutover: who blocks").await.ok();
+        }
+        let Some(session) = &self.session else {
+            return Vec::new();
+        };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM pg_stat_activity a WHERE {condition} ORDER BY a.xact_start LIMIT 5"
+        );
+        let params: Vec<(&(dyn ToSql + Sync), Type)> = params
+            .iter()
+            .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        let rows = session.query_typed(&sql, &params).await;
+        rows.unwrap_or_default().iter().map(blocker).collect()
+    }
 }
 
 pub(super) fn blocker(row: &Row) -> Blocker {

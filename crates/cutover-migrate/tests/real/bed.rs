@@ -100,7 +100,11 @@ impl Bed {
     }
 
     pub(crate) fn databases(&self, files: &[(&str, &str)]) -> MigrateDatabases {
-        MigrateDatabases::new(Arc::new(TestClock), impatient()).with(
+        self.databases_with(files, impatient())
+    }
+
+    fn databases_with(&self, files: &[(&str, &str)], policy: LockPolicy) -> MigrateDatabases {
+        MigrateDatabases::new(Arc::new(TestClock), policy).with(
             main_db(),
             self.url.parse().unwrap(),
             self.files(files),
@@ -116,6 +120,19 @@ impl Bed {
     ) -> Result<MigrationReport, PortError> {
         let migration: Migration = self.files(files)[at].migration.clone();
         self.databases(files)
+            .up(&fence(generation), &migration, &options())
+            .await
+    }
+
+    /// The same with the default policy: what is to succeed in the end must do so on a slow machine too.
+    pub(crate) async fn up_patiently(
+        &self,
+        files: &[(&str, &str)],
+        at: usize,
+        generation: u64,
+    ) -> Result<MigrationReport, PortError> {
+        let migration: Migration = self.files(files)[at].migration.clone();
+        self.databases_with(files, LockPolicy::default())
             .up(&fence(generation), &migration, &options())
             .await
     }

@@ -5,4 +5,5 @@
 mod bed;
 mod contract;
 mod postgres;
+mod shop;
 mod sqlite;

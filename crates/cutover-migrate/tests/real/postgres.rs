@@ -83,10 +83,10 @@ async fn a_lock_that_is_had_in_the_end_is_no_error() {
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER%'";
     let release = async {
         let waiting = || async { bed.number(waits).await > 0 };
-        cutover_testkit::wait_for("the wait", std::time::Duration::from_secs(10), waiting).await;
+        cutover_testkit::wait_for("the wait", std::time::Duration::from_secs(60), waiting).await;
         other.batch_execute("COMMIT").await.unwrap();
     };
-    let (report, ()) = tokio::join!(bed.up(&more, 1, 1), release);
+    let (report, ()) = tokio::join!(bed.up_patiently(&more, 1, 1), release);
     assert!(!report.unwrap().already);
 }
 
@@ -158,12 +158,12 @@ async fn the_session_of_a_replaced_controller_is_ended() {
          AND pid <> pg_backend_pid()";
     let successor = async {
         let begun = || async { bed.number(sleeping).await > 0 };
-        cutover_testkit::wait_for("the old session", std::time::Duration::from_secs(10), begun).await;
+        cutover_testkit::wait_for("the old session", std::time::Duration::from_secs(60), begun).await;
         // An equal one is waited for, an older one is ended.
         let equal = bed.up(&quick, 0, 1).await.unwrap_err();
         assert_eq!(equal.diagnostic.code, "migrate.locked");
         assert!(equal.transient);
-        bed.up(&quick, 0, 2).await.unwrap()
+        bed.up_patiently(&quick, 0, 2).await.unwrap()
     };
     let (old, new) = tokio::join!(bed.up(&slow, 0, 1), successor);
     let old = old.unwrap_err();
@@ -266,10 +266,42 @@ async fn a_session_ends_with_its_value() {
     assert_eq!(bed.number(there).await, 1);
     drop(session);
     let gone = || async { bed.number(there).await == 0 };
-    cutover_testkit::wait_for("its end", std::time::Duration::from_secs(10), gone).await;
+    cutover_testkit::wait_for("its end", std::time::Duration::from_secs(60), gone).await;
     let databases = bed.databases(&TABLE);
     databases
         .retire_below(&fence(1), &main_db(), &options().release)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_commit_leaves_it_unknown() {
+    let Some(bed) = postgres().await else { return };
+    let slow_commit = [
+        (
+            "001_slow.up.sql",
+            "-- cutover: phase=expand
+CREATE TABLE slow (x integer);
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();
+INSERT INTO slow VALUES (1);",
+        ),
+        ("001_slow.down.sql", "DROP TABLE slow"),
+    ];
+    let committing = "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'";
+    let cut = async {
+        let begun = || async { bed.number(committing).await > 0 };
+        cutover_testkit::wait_for("the commit", std::time::Duration::from_secs(60), begun).await;
+        bed.number(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'",
+        )
+        .await;
+    };
+    let (error, ()) = tokio::join!(bed.up(&slow_commit, 0, 1), cut);
+    let error = error.unwrap_err();
+    assert_eq!(error.certainty, Certainty::Unknown, "{error}");
+    assert_eq!(error.diagnostic.code, "db.unreachable");
+    // Observing says which it was.
+    let state = bed.databases(&slow_commit).observe(&main_db()).await.unwrap();
+    assert!(state.applied.is_empty());
 }
