@@ -28,7 +28,7 @@ impl Screen {
             let keys = if printer.can_ask() { Keys::start() } else { None };
             Kind::Picture { live: Live::new(), keys, asking: Asking::default() }
         } else {
-            Kind::Lines(Box::default())
+            Kind::Lines(Box::new(Lines::after(&state)))
         };
         Self { printer: printer.clone(), plan, state, traffic: Traffic::new(), kind }
     }

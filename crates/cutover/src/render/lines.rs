@@ -1,6 +1,7 @@
 //! Progress where there is no terminal: one calm line for each event that is worth telling.
 
 use cutover_model::{Event, Plan, Progress, Record, Span, Timestamp};
+use cutover_plan::State;
 
 use super::style::Style;
 use super::telling::{Rank, Teller};
@@ -19,14 +20,13 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Goes on after what has been told elsewhere: a new controller, or a watcher that came late.
-    pub(crate) fn after(records: &[Record], plan: &Plan) -> Self {
-        let mut lines = Self::default();
-        for record in records {
-            lines.started.get_or_insert(record.at);
-            lines.teller.tell(record, plan);
+    /// From where an upgrade stands: a new controller, or a watcher that came late, tells the rest.
+    pub(crate) fn after(state: &State) -> Self {
+        Self {
+            teller: Teller::after(state),
+            started: Some(state.created_at),
+            part_at: None,
         }
-        lines
     }
 
     /// The line for a record; none when it is not worth one.
@@ -107,7 +107,11 @@ mod tests {
         let run = fixtures::caught();
         let whole = lines(&run);
         let (before, rest) = run.records.split_at(run.records.len() - 3);
-        let mut late = Lines::after(before, &run.plan);
+        let mut state = cutover_plan::start(&run.plan, &before[0]).unwrap();
+        for record in &before[1..] {
+            state = cutover_plan::next(&run.plan, &state, record).unwrap();
+        }
+        let mut late = Lines::after(&state);
         for record in rest {
             if let Some(line) = late.line(record, &run.plan, &Style::bare()) {
                 assert!(whole.contains(&line), "{line}");

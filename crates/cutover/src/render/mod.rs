@@ -3,12 +3,6 @@
 //! All layout is done by pure functions, so that it is tested as text; [`Printer`] and [`Live`] are the only places
 //! that write. Nothing here asks a store, a router or a clock: what is shown is passed in.
 
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the commands take these into use one by one"
-)]
-
 mod diagnostic;
 mod frame;
 mod history;
@@ -35,14 +29,13 @@ mod fixtures;
 pub(crate) use diagnostic::{diagnostic, diagnostics};
 pub(crate) use frame::{View, frame};
 pub(crate) use history::history;
-pub(crate) use keys::{Ask, Asking, Key, press};
+pub(crate) use keys::{Ask, Asking, press};
 pub(crate) use lines::Lines;
 pub(crate) use live::{Keys, Live};
-pub(crate) use plan::{nothing, plan, refused, run_command};
+pub(crate) use plan::{nothing, plan, refused};
 pub(crate) use printer::{Colour, Output, Printer};
 pub(crate) use report::{Run, report};
 pub(crate) use report_json::report_json;
 pub(crate) use status::{Status, status};
 pub(crate) use story::story;
-pub(crate) use style::Style;
 pub(crate) use traffic::{Exposure, Sample, ServiceTraffic, Traffic};

@@ -108,7 +108,7 @@ fn is_restart(plan: &Plan) -> bool {
 }
 
 /// The command that carries a plan out.
-pub(crate) fn run_command(plan: &Plan) -> String {
+fn run_command(plan: &Plan) -> String {
     let command = match plan.kind {
         UpgradeKind::Rollback => format!("cutover rollback --to {}", plan.to),
         UpgradeKind::Contract => "cutover migrate contract".to_owned(),

@@ -3,7 +3,7 @@
 //! Owns what was decided about both streams when the command began: colour, width, quiet, JSON. A reader that goes away
 //! (`cutover status | head -1`) ends the printing, never the program.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -3,6 +3,7 @@
 use cutover_model::{
     Action, Event, Outcome, Plan, Progress, Record, Span, Stage, Step, StepId, Timestamp, Verdict, Weight,
 };
+use cutover_plan::{Course, Doing, State};
 
 use super::stages::told;
 use super::text::Tone;
@@ -69,6 +70,25 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
+    /// From where an upgrade stands, as if everything before had been told.
+    pub(crate) fn after(state: &State) -> Self {
+        let (back, because) = match &state.course {
+            Course::Back(back) => (Some(back.steps.clone()), back.because.clone()),
+            Course::Forward => (None, String::new()),
+        };
+        let since = match &state.doing {
+            Doing::Running { since, .. } | Doing::Unknown { since, .. } => Some(*since),
+            Doing::Idle { .. } | Doing::Failed { .. } => None,
+        };
+        Self {
+            back,
+            since,
+            controlled: state.generation.0 > 0,
+            because,
+            ..Self::default()
+        }
+    }
+
     /// A record in words; none when it says nothing new to a person.
     pub(crate) fn tell(&mut self, record: &Record, plan: &Plan) -> Option<Told> {
         let told = match &record.event {

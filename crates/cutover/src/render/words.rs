@@ -146,13 +146,6 @@ pub(crate) fn day(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     there.strftime(form).to_string()
 }
 
-/// A moment that stands alone, with its zone: `2026-03-12 14:02:11 UTC`.
-pub(crate) fn moment(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone())
-        .strftime("%Y-%m-%d %H:%M:%S %Z")
-        .to_string()
-}
-
 /// From one moment to another, with the date once.
 pub(crate) fn period(from: Timestamp, to: Timestamp, zone: &TimeZone) -> String {
     let (a, b) = (from.to_zoned(zone.clone()), to.to_zoned(zone.clone()));
@@ -299,7 +292,6 @@ mod tests {
         assert_eq!(clock(at("2026-03-12T20:00:00Z"), now, &utc), "20:00");
         assert_eq!(clock(at("2026-03-13T14:02:00Z"), now, &utc), "13 Mar 14:02");
         assert_eq!(clock(at("2025-12-31T14:02:00Z"), now, &utc), "2025-12-31 14:02");
-        assert_eq!(moment(now, &utc), "2026-03-12 14:02:11 UTC");
         assert_eq!(ago(at("2026-03-12T13:59:11Z"), now), "3 minutes ago");
         assert_eq!(ago(at("2026-03-13T13:59:11Z"), now), "just now");
     }
