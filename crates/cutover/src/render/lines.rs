@@ -106,7 +106,7 @@ mod tests {
     fn who_comes_late_hears_the_rest_in_the_same_words() {
         let run = fixtures::caught();
         let whole = lines(&run);
-        let (before, rest) = run.records.split_at(run.records.len() - 3);
+        let (before, rest) = run.records.split_at(run.records.len() - 4);
         let mut state = cutover_plan::start(&run.plan, &before[0]).unwrap();
         for record in &before[1..] {
             state = cutover_plan::next(&run.plan, &state, record).unwrap();
