@@ -162,11 +162,9 @@ impl Engine {
             by: "cutover".to_owned(),
         };
         let mut rows = 0u64;
-        let mut took = 0u64;
         let mut counted = false;
         for migration in migrations {
             let report = self.world.databases.up(&self.fence, migration, &options).await?;
-            took += report.took.as_millis();
             if let Some(changed) = report.rows {
                 rows += changed;
                 counted = true;
@@ -179,9 +177,9 @@ impl Engine {
             .join(", ");
         let backfill = migrations.iter().all(|one| one.phase == MigrationPhase::Backfill);
         Ok(if backfill && counted {
-            format!("{names}: {rows} rows in {took} ms, verified")
+            format!("{names}, {} rows, verified", grouped(rows))
         } else {
-            format!("{names} in {took} ms")
+            names
         })
     }
 
@@ -252,11 +250,37 @@ impl Engine {
     }
 }
 
+/// With a comma between thousands: `1,204,118`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} kB", bytes / 1_000),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_204_118), "1,204,118");
+        assert_eq!(size(214_000_000), "214 MB");
     }
 }

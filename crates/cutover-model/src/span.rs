@@ -91,8 +91,8 @@ impl fmt::Display for Span {
         let mut rest = self.0;
         let mut text = String::new();
         for (unit, size) in UNITS {
-            // Whole days only when nothing smaller follows: "36h" reads better than "1d12h".
-            if unit == "d" && !rest.is_multiple_of(size) {
+            // Whole days only, from two on: "24h" and "36h" read better than "1d" and "1d12h".
+            if unit == "d" && (!rest.is_multiple_of(size) || rest < 2 * size) {
                 continue;
             }
             if rest >= size {
@@ -160,7 +160,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Span>().unwrap().as_millis(), millis);
         }
-        assert_eq!(Span::from_hours(24).to_string(), "1d");
+        assert_eq!(Span::from_hours(24).to_string(), "24h");
+        assert_eq!(Span::from_hours(48).to_string(), "2d");
         assert_eq!(Span::from_hours(36).to_string(), "36h");
         for bad in ["", "5", "m", "5 m", "-5m", "5x", "1.5h", "99999999999999999999d"] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?}");
