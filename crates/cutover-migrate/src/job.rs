@@ -173,7 +173,7 @@ impl Job {
     /// contract every backfill is verified.
     pub(crate) async fn gate<S: Session>(&self, session: &mut S) -> Result<Gate, Failure> {
         history::ensure(session).await?;
-        self.claim(session).await?;
+        let meta = claim(session, self.dialect, &self.what, &self.fence).await?;
         let migration = &self.file.migration;
         let rows = history::all(session).await?;
         let row = rows.iter().find(|row| row.id == migration.id);
@@ -187,9 +187,32 @@ impl Job {
             _ => {}
         }
         if self.direction == Direction::Up && migration.phase == MigrationPhase::Contract {
+            self.check_retired(&meta)?;
             verify::before_contract(session, self, &rows).await?;
         }
         Ok(Gate::Go(row.cloned().map(Box::new)))
+    }
+
+    /// Invariant I11: nobody may start a version that this contract cuts off, and the database itself says so.
+    fn check_retired(&self, meta: &fence::Meta) -> Result<(), Failure> {
+        let migration = &self.file.migration;
+        let Some(retires) = &migration.retires else {
+            return Ok(());
+        };
+        if meta.retired_below.as_ref().is_some_and(|bound| bound >= retires) {
+            return Ok(());
+        }
+        Err(PortError::refused(
+            Diagnostic::error(
+                "migrate.not-retired",
+                format!(
+                    "{} needs versions below {retires} to be retired first",
+                    migration.id
+                ),
+            )
+            .help("cutover migrate contract"),
+        )
+        .into())
     }
 
     /// Reads the fence in the open transaction, and raises it to this writer's generation.
@@ -230,7 +253,10 @@ impl Job {
         }
     }
 
-    fn check_references(&self, before: u64, after: u64) -> Result<(), Failure> {
+    fn check_references(&self, before: Option<u64>, after: Option<u64>) -> Result<(), Failure> {
+        let (Some(before), Some(after)) = (before, after) else {
+            return Ok(());
+        };
         if after <= before {
             return Ok(());
         }

@@ -21,7 +21,8 @@ pub(crate) trait Session {
     /// What stands before the history's tables, so that a file that changes the search path does not hide them.
     fn prefix(&self) -> &str;
 
-    /// Begins a transaction in which each statement waits so long for a lock.
+    /// Begins a transaction in which each statement waits so long for a lock, and so do those after it that run outside
+    /// of one; zero is without end.
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure>;
 
     /// Commits. `Lost` means that it is not known whether it did.
@@ -40,8 +41,9 @@ pub(crate) trait Session {
     /// The single number that a verify query returns.
     async fn count(&mut self, query: &str) -> Result<i64, Failure>;
 
-    /// Rows whose foreign key points nowhere, where the database does not watch over them while a file runs.
-    async fn broken_references(&mut self) -> Result<u64, Failure>;
+    /// Rows whose foreign key points nowhere, where the database does not watch over them while a file runs; none where
+    /// it does, or cannot tell.
+    async fn broken_references(&mut self) -> Result<Option<u64>, Failure>;
 
     /// How an index stands.
     async fn index(&mut self, name: &str) -> Result<IndexState, Failure>;

@@ -4,10 +4,13 @@
 //! that cannot (`CREATE INDEX CONCURRENTLY`, `VACUUM`) is recorded before and after; found begun and not finished, it
 //! is run again, unless the database shows that it happened. An interrupted concurrent index is dropped and built anew.
 
+use std::time::Duration;
+
 use cutover_model::{Diagnostic, Digest, Span};
 use cutover_ports::{MigrationReport, PortError};
 use cutover_sql::{
-    Dialect, Statement, concurrent_index, normalised, outside_transaction, sets_session, writes_rows,
+    Dialect, Statement, concurrent_index, concurrently, normalised, outside_transaction, sets_session,
+    writes_rows,
 };
 use tokio::time::Instant;
 
@@ -250,7 +253,13 @@ async fn outside<S: Session>(
     unknown: bool,
 ) -> Result<u64, Failure> {
     let start = Instant::now();
-    session.begin(job.policy.timeout(attempt)).await?;
+    // Nobody waits behind a concurrent change, and cut short it would only begin again behind the same old transaction.
+    let timeout = if job.dialect == Dialect::Postgres && concurrently(&statement.text) {
+        Duration::ZERO
+    } else {
+        job.policy.timeout(attempt)
+    };
+    session.begin(timeout).await?;
     job.claim(session).await?;
     history::put_step(session, key, sum, job.clock.now(), None).await?;
     session.commit().await?;

@@ -65,6 +65,15 @@ pub fn writes_rows(dialect: Dialect, statement: &str) -> bool {
     )
 }
 
+/// Whether it is PostgreSQL's kind of change that runs beside the traffic: it waits for older transactions to end, for
+/// as long as that takes, but nobody has to wait behind it.
+#[must_use]
+pub fn concurrently(statement: &str) -> bool {
+    words(Dialect::Postgres, statement, 7)
+        .iter()
+        .any(|word| word == "CONCURRENTLY")
+}
+
 /// The name, as written, of the index that `CREATE INDEX CONCURRENTLY` makes.
 #[must_use]
 pub fn concurrent_index(statement: &str) -> Option<String> {
@@ -222,6 +231,13 @@ mod tests {
         assert_eq!(outline(Dialect::Postgres, text, 80), "ALTER ROLE a PASSWORD '…'");
         assert_eq!(outline(Dialect::Postgres, text, 10), "ALTER ROL…");
         assert_eq!(outline(Dialect::Postgres, "SELECT 's3cr", 80), "…");
+    }
+
+    #[test]
+    fn what_runs_beside_the_traffic() {
+        assert!(concurrently("create unique index concurrently i on t (a)"));
+        assert!(concurrently("REINDEX TABLE CONCURRENTLY t"));
+        assert!(!concurrently("CREATE INDEX \"CONCURRENTLY\" ON t (a)"));
     }
 
     #[test]

@@ -13,7 +13,8 @@ mod split;
 
 pub use dialect::Dialect;
 pub use facts::{
-    concurrent_index, controls_transaction, outline, outside_transaction, sets_session, subject_table, writes_rows,
+    concurrent_index, concurrently, controls_transaction, outline, outside_transaction, sets_session,
+    subject_table, writes_rows,
 };
 pub use header::{DirectiveError, DirectiveProblem, Header, header};
 pub use normal::normalised;

@@ -208,6 +208,13 @@ async fn a_backfill_is_reopened_and_verified_before_a_contract(bed: &Bed) {
     let all = files(&[&USERS, &FILL, &DROP]);
     let databases = bed.databases(&all);
     bed.up(&all, 0, 1).await.unwrap();
+    let open = bed.up(&all, 2, 1).await.unwrap_err();
+    assert_eq!(open.diagnostic.code, "migrate.not-retired");
+    let version = Version::new(1, 1, 0);
+    databases
+        .retire_below(&fence(1), &main_db(), &version)
+        .await
+        .unwrap();
     let pending = bed.up(&all, 2, 1).await.unwrap_err();
     assert_eq!(pending.diagnostic.code, "migrate.backfill-pending");
     bed.up(&all, 1, 1).await.unwrap();

@@ -305,3 +305,38 @@ INSERT INTO slow VALUES (1);",
     let state = bed.databases(&slow_commit).observe(&main_db()).await.unwrap();
     assert!(state.applied.is_empty());
 }
+
+#[tokio::test]
+async fn a_concurrent_index_waits_for_old_transactions_and_survives_a_crash_in_that_wait() {
+    let Some(bed) = postgres().await else { return };
+    let all = [TABLE, INDEX].concat();
+    bed.up(&all, 0, 1).await.unwrap();
+    bed.run("UPDATE t SET a = id::text").await;
+    let old = bed.client().await;
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
+        .await
+        .unwrap();
+    let building = "SELECT count(*) FROM pg_stat_activity a JOIN pg_index i ON NOT i.indisvalid
+        WHERE a.query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%' AND a.wait_event_type = 'Lock'";
+    {
+        // Longer than every try of this policy together: it is waited for all the same.
+        let up = bed.up(&all, 1, 1);
+        let crash = async {
+            let waits = || async { bed.number(building).await > 0 };
+            cutover_testkit::wait_for("the wait", std::time::Duration::from_secs(60), waits).await;
+        };
+        tokio::select! {
+            result = up => panic!("{result:?}"),
+            () = crash => {}
+        }
+        // Here the controller is gone, in the middle of the statement.
+    }
+    let state = bed.databases(&all).observe(&main_db()).await.unwrap();
+    assert!(!state.applied[1].complete);
+    old.batch_execute("COMMIT").await.unwrap();
+    bed.up_patiently(&all, 1, 2).await.unwrap();
+    let whole = "SELECT count(*) FROM pg_index WHERE indexrelid = 't_a'::regclass AND indisvalid";
+    assert_eq!(bed.number(whole).await, 1);
+    let state = bed.databases(&all).observe(&main_db()).await.unwrap();
+    assert!(state.applied[1].complete);
+}
