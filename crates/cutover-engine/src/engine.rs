@@ -30,6 +30,8 @@ pub struct Engine {
     pub(crate) state: State,
     pub(crate) fence: Fence,
     renew_at: Timestamp,
+    /// Whether target and router have seen this generation, with nothing of an older one still on its way.
+    pub(crate) claimed: bool,
     observer: Option<Box<dyn Observer>>,
 }
 
@@ -74,6 +76,7 @@ impl Engine {
             state,
             fence: lease.fence,
             renew_at,
+            claimed: false,
             observer: None,
         };
         engine.append(&[engine.controlled(holder)]).await?;
@@ -163,6 +166,7 @@ impl Engine {
             state,
             fence: lease.fence,
             renew_at,
+            claimed: false,
             observer: None,
         };
         if !engine.state.phase.is_final() {
@@ -263,6 +267,15 @@ impl Engine {
             Ok(seen) => seen,
             Err(error) => return self.blind(&error).await,
         };
+        if !self.claimed {
+            return match self.claim(&seen).await {
+                Ok(()) => {
+                    self.claimed = true;
+                    Ok(Tick::Moved)
+                }
+                Err(error) => self.blind(&error).await,
+            };
+        }
         let decision = decide(&self.plan, &self.state, &seen, self.world.clock.now());
         tracing::trace!(?decision, "decided");
         match self.carry_out(decision, &seen).await {

@@ -1,8 +1,8 @@
 //! Holds: the operations that bring the world closer to the desired state.
 
-use cutover_model::{Event, Outcome, Progress, RouteTable, StepId, Track};
+use cutover_model::{Event, Outcome, Progress, RevisionId, RouteTable, Slot, StepId, Track};
 use cutover_plan::{Course, Doing, Op};
-use cutover_ports::PortError;
+use cutover_ports::{Certainty, PortError, RevisionSpec};
 
 use crate::EngineError;
 use crate::engine::{Engine, Tick};
@@ -11,10 +11,15 @@ impl Engine {
     /// Carries out what `reconcile` wants next.
     pub(crate) async fn reconcile(&mut self, ops: Vec<Op>) -> Result<Tick, EngineError> {
         for op in ops {
+            let routes = matches!(op, Op::Route { .. });
             match self.one(op).await {
                 Ok(Some(progress)) => self.note(progress).await?,
                 Ok(None) => {}
-                Err(error) => return self.not_held(&error).await,
+                Err(error) => {
+                    // The table may be on its way still: nothing is decided before another one has taken its place.
+                    self.claimed &= !(routes && error.certainty == Certainty::Unknown);
+                    return self.not_held(&error).await;
+                }
             }
         }
         Ok(Tick::Moved)
@@ -29,6 +34,29 @@ impl Engine {
         self.state.step(&self.plan).map_or(StepId(0), |step| step.id)
     }
 
+    /// What an instance of the revision is started with now.
+    pub(crate) async fn spec(&self, revision: &RevisionId) -> Result<RevisionSpec, PortError> {
+        let track = self
+            .state
+            .desired
+            .0
+            .get(revision)
+            .map_or(Track::Stable, |want| want.track);
+        let slot = self
+            .plan
+            .services
+            .iter()
+            .find(|change| change.service == revision.service)
+            .and_then(|change| {
+                if change.to.as_ref() == Some(revision) {
+                    change.slot
+                } else {
+                    change.slot.map(Slot::other)
+                }
+            });
+        self.world.revisions.spec(revision, track, slot).await
+    }
+
     async fn one(&self, op: Op) -> Result<Option<Progress>, PortError> {
         let world = &self.world;
         match op {
@@ -37,25 +65,7 @@ impl Engine {
                 if let Some(problem) = self.retired(&revision).await? {
                     return Err(PortError::refused(problem));
                 }
-                let track = self
-                    .state
-                    .desired
-                    .0
-                    .get(&revision)
-                    .map_or(Track::Stable, |want| want.track);
-                let slot = self
-                    .plan
-                    .services
-                    .iter()
-                    .find(|change| change.service == revision.service)
-                    .and_then(|change| {
-                        if change.to.as_ref() == Some(&revision) {
-                            change.slot
-                        } else {
-                            change.slot.map(cutover_model::Slot::other)
-                        }
-                    });
-                let spec = world.revisions.spec(&revision, track, slot).await?;
+                let spec = self.spec(&revision).await?;
                 world.target.ensure(&self.fence, &spec, replicas).await?;
                 Ok(None)
             }
@@ -138,7 +148,7 @@ impl Engine {
     }
 }
 
-fn weights(table: &RouteTable) -> Vec<(cutover_model::RevisionId, u32)> {
+fn weights(table: &RouteTable) -> Vec<(RevisionId, u32)> {
     table
         .services
         .iter()
