@@ -79,6 +79,13 @@ fn refusal(plan: &cutover_model::Plan, state: &State, command: Command) -> Optio
         Command::Abort if state.is_back() => {
             no("upgrade.aborting", "it is on the way back already".to_owned())
         }
+        Command::Abort if state.step(plan).is_none() => Some(
+            Diagnostic::error(
+                "upgrade.over",
+                format!("{} is recorded as stable already", plan.to),
+            )
+            .help("cutover rollback"),
+        ),
         Command::Resume if state.paused.is_none() && !matches!(state.doing, Doing::Failed { .. }) => {
             no("upgrade.not-paused", format!("it is not paused: {}", state.phase))
         }

@@ -6,7 +6,7 @@ use cutover_model::{
 };
 
 use crate::reconcile::{Op, Reconciled, reconcile};
-use crate::state::{Doing, State};
+use crate::state::{AnalysisNote, Doing, State};
 use crate::{Observation, unwind};
 
 /// How long the way back may wait for stable to become ready before a person is called. As long as a launch's default
@@ -136,6 +136,10 @@ pub fn decide(plan: &Plan, state: &State, seen: &Observation, now: Timestamp) ->
     if let Some(abort) = at.abort() {
         return abort;
     }
+    // When all is done there is nothing left to pause.
+    if state.step(plan).is_none() {
+        return at.finish();
+    }
     if let Some(since) = state.paused {
         return at.paused(since);
     }
@@ -182,8 +186,9 @@ impl At<'_> {
     /// Whether to go back, and why.
     fn abort(&self) -> Option<Decision> {
         let state = self.state;
-        // Past the first contract intent there is no way back (I10), and on the way back none from it.
-        if state.is_back() || state.contract_begun {
+        // Past the first contract intent there is no way back (I10), and on the way back none from it. Once all is done
+        // the release is recorded as stable: going back is another upgrade, a rollback.
+        if state.is_back() || state.contract_begun || state.step(self.plan).is_none() {
             return None;
         }
         if let Some(why) = &state.abort_requested {
@@ -226,6 +231,13 @@ impl At<'_> {
         })
     }
 
+    /// Whether an analysis is to be read again. A clock that was set back must not leave a bad candidate unwatched until
+    /// it has caught up.
+    fn is_due(&self, note: &AnalysisNote) -> bool {
+        note.next
+            .is_some_and(|next| self.now >= next || self.now < note.at)
+    }
+
     fn failed_guard(&self) -> Option<(String, bool)> {
         self.active_guards().find_map(|guard| {
             let note = self.state.analyses.get(&guard.name)?;
@@ -250,7 +262,12 @@ impl At<'_> {
         )
     }
 
+    /// How far the world is from the last hold. Before the first one nothing is touched, whatever is found (I4).
     fn reconciled(&self) -> Reconciled {
+        let begun = self.plan.steps.iter().take(self.state.begun);
+        if !begun.into_iter().any(|step| step.action.is_hold()) {
+            return Reconciled::Reached;
+        }
         let urgent = match &self.state.course {
             crate::Course::Back(back) => back.urgent,
             crate::Course::Forward => false,
@@ -271,7 +288,7 @@ impl At<'_> {
     fn guards(&self) -> Option<Decision> {
         for guard in self.active_guards() {
             let note = self.state.analyses.get(&guard.name);
-            let due = note.is_none_or(|note| note.next.is_some_and(|next| self.now >= next));
+            let due = note.is_none_or(|note| self.is_due(note));
             if due && note.is_none_or(|note| note.verdict.is_none()) {
                 return Some(Decision::Measure {
                     name: guard.name.clone(),
@@ -437,7 +454,8 @@ impl At<'_> {
         // 0.5 s, doubling to half a minute.
         let pause = Span::from_millis((500u64 << attempts.min(6)).min(30_000));
         let again = pause.after(since);
-        if self.now >= again {
+        // A clock that was set back must not hold up the way back.
+        if self.now >= again || self.now < since {
             Decision::Begin {
                 step: step.id,
                 attempt: attempts + 1,
@@ -658,6 +676,13 @@ impl At<'_> {
                 let interval = tick_interval(duration);
                 let last = self.state.soaked_at.unwrap_or(since);
                 let passed = Span::between(last, self.now);
+                if last > self.now {
+                    // The clock was set back: counted from here on, with nothing gained.
+                    return Decision::Tick {
+                        step: step.id,
+                        healthy_ms: 0,
+                    };
+                }
                 let left = Span::from_millis(duration.as_millis() - soaked.as_millis());
                 if passed >= interval.min(left) {
                     // Capped at twice the interval: a clock that jumps, or a controller that was away, did not see
@@ -711,7 +736,7 @@ impl At<'_> {
             }),
             None => {
                 let next = note.and_then(|note| note.next);
-                if note.is_none() || next.is_some_and(|next| self.now >= next) {
+                if note.is_none_or(|note| self.is_due(note)) {
                     return Decision::Measure {
                         name: name.to_owned(),
                         template: template.clone(),

@@ -24,7 +24,12 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     let initial = initial(input);
     let changes = changes(input);
     let from = input.current.map(|release| release.version.clone());
-    let work = schema_work(target, from.as_ref(), input.databases, contracts(input));
+    let work = schema_work(
+        target,
+        input.current.and_then(oldest),
+        input.databases,
+        contracts(input),
+    );
     let mut report = PlanReport {
         schema: work.report.clone(),
         services: changes.iter().map(|change| service_note(input, change)).collect(),
@@ -145,6 +150,12 @@ fn initial(input: &PlanInput<'_>) -> Desired {
         desired = desired.with(revision, want);
     }
     desired
+}
+
+/// The oldest version among the revisions that make up a release: a service that did not change keeps its revision, and
+/// a contract that retires that version can only wait (invariant I11).
+pub(crate) fn oldest(release: &Release) -> Option<&Version> {
+    release.revisions.values().map(|revision| &revision.version).min()
 }
 
 /// What happens to each service, in dependency order; services that go come last.

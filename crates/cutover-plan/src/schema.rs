@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use cutover_model::{DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version};
 use cutover_spec::{ContractAfter, Release};
 
+use crate::planner::oldest;
+
 /// The schema side of an upgrade.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaWork {
@@ -50,7 +52,8 @@ pub(crate) enum Contracts {
     Never,
 }
 
-/// Sorts the pending migrations of a release into before, after and not yet.
+/// Sorts the pending migrations of a release into before, after and not yet. `current` is the oldest version that runs
+/// now.
 pub(crate) fn schema_work(
     target: &Release,
     current: Option<&Version>,
@@ -74,7 +77,7 @@ pub(crate) fn schema_work(
             name,
             migrations,
             seen,
-            (&target.version, current),
+            (oldest(target), current),
             contracts,
         );
     }
@@ -86,7 +89,7 @@ fn one_database(
     name: &DatabaseName,
     migrations: &[Migration],
     seen: &DatabaseState,
-    (to, from): (&Version, Option<&Version>),
+    (to, from): (Option<&Version>, Option<&Version>),
     contracts: Contracts,
 ) {
     let mut notes = Vec::new();
@@ -137,7 +140,7 @@ fn one_database(
                     overdue.push(migration.clone());
                     "first: the current version lives with it".to_owned()
                 }
-                Contracts::By(ContractAfter::Duration(span)) if lives(Some(to)) => {
+                Contracts::By(ContractAfter::Duration(span)) if lives(to) => {
                     contract.push(migration.clone());
                     format!("{span} after the old version is gone; then no way back")
                 }

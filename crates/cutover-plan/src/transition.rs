@@ -320,7 +320,7 @@ impl State {
                 }
             }
             Command::Abort => {
-                if !self.is_back() && !self.contract_begun {
+                if !self.is_back() && !self.contract_begun && self.step(plan).is_some() {
                     self.abort_requested = Some(why.unwrap_or("a person asked for it").to_owned());
                 }
             }
