@@ -1,0 +1,373 @@
+//! Applications and their releases: by chance for the random runs, by choice for the systematic ones.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    AnalysisTemplate, Digest, Metric, Migration, MigrationId, MigrationPhase, ReleaseId, RevisionId,
+    ServiceName, Smoke, Span, Version,
+};
+use cutover_spec::{
+    Application, Backup, BlueGreen, Canary, CanaryScale, CanaryStep, Contract, ContractAfter, Count,
+    Database, Health, InlineAnalysis, PauseStep, ProcessTarget, ProxyRouter, Recreate, Release, Rolling,
+    Router, Service, Strategy, Target,
+};
+
+use crate::random::Random;
+
+/// The name of the one analysis template.
+const ERRORS: &str = "errors";
+
+/// What one application looks like, whatever the release.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    /// Name and whether it has a router.
+    pub(crate) services: Vec<(ServiceName, bool, u32)>,
+    pub(crate) databases: u32,
+    pub(crate) strategy: Strategy,
+    pub(crate) contract: ContractAfter,
+    pub(crate) auto_rollback: bool,
+    pub(crate) compatible: bool,
+    pub(crate) backup: bool,
+    pub(crate) smoke: bool,
+}
+
+impl Shape {
+    /// Any application.
+    pub(crate) fn any(random: &mut Random) -> Self {
+        let names = ["api", "web", "worker"];
+        let many = if random.chance(500) {
+            1
+        } else {
+            1 + random.index(3)
+        };
+        let services = names
+            .iter()
+            .take(many)
+            .enumerate()
+            .map(|(place, text)| {
+                let routed = if place == 2 {
+                    random.chance(200)
+                } else {
+                    random.chance(900)
+                };
+                (name(text), routed, random.count(1, 5))
+            })
+            .collect::<Vec<_>>();
+        let fewest = services.iter().map(|(_, _, n)| *n).min().unwrap_or(1);
+        Self {
+            databases: random.count(0, 2),
+            strategy: strategy(random, fewest),
+            contract: match random.index(4) {
+                0 => ContractAfter::Manual,
+                1 => ContractAfter::NextUpgrade,
+                2 => ContractAfter::Duration(Span::ZERO),
+                _ => ContractAfter::Duration(Span::from_secs(random.between(1, 20))),
+            },
+            auto_rollback: random.chance(850),
+            compatible: random.chance(900),
+            backup: random.chance(700),
+            smoke: random.chance(500),
+            services,
+        }
+    }
+
+    /// A small one of a given strategy: one routed service of two instances, one database.
+    pub(crate) fn small(strategy: Strategy, contract: ContractAfter) -> Self {
+        Self {
+            services: vec![(name("api"), true, 2)],
+            databases: 1,
+            strategy,
+            contract,
+            auto_rollback: true,
+            compatible: true,
+            backup: true,
+            smoke: true,
+        }
+    }
+
+    /// The application's spec.
+    fn application(&self) -> Application {
+        let databases: Vec<_> = (0..self.databases).map(|n| database(n)).collect();
+        let services = self
+            .services
+            .iter()
+            .enumerate()
+            .map(|(place, (own, routed, replicas))| {
+                let before = self
+                    .services
+                    .iter()
+                    .take(place)
+                    .map(|(other, _, _)| other.clone());
+                let others = before
+                    .clone()
+                    .filter(|_| self.compatible)
+                    .map(|other| (other, "*".to_owned()));
+                let service = Service {
+                    target: Target::Process(ProcessTarget {
+                        command: vec!["run".to_owned()],
+                        ports: None,
+                        directory: None,
+                        stop_grace: Span::from_secs(10),
+                    }),
+                    replicas: *replicas,
+                    environment: BTreeMap::new(),
+                    databases: databases.clone(),
+                    depends_on: before.collect(),
+                    compatible_with: others.collect(),
+                    health: Health {
+                        progress_deadline: cutover_spec::ProgressDeadline(Span::from_secs(60)),
+                        ..Health::default()
+                    },
+                    smoke: if self.smoke && *routed {
+                        vec![smoke()]
+                    } else {
+                        Vec::new()
+                    },
+                    router: routed.then(|| {
+                        Router::Proxy(ProxyRouter {
+                            listen: format!("127.0.0.1:{}", 8_080 + place),
+                        })
+                    }),
+                };
+                (own.clone(), service)
+            });
+        let url = |name: &cutover_model::DatabaseName| Database {
+            url: format!("sqlite:{name}.db"),
+            migrations: None,
+        };
+        Application {
+            api_version: "cutover/v1".to_owned(),
+            application: "sim".parse().expect("a valid name"),
+            channel: cutover_model::Channel::Stable,
+            upgrades_from: None,
+            changelog: None,
+            databases: databases.iter().map(|name| (name.clone(), url(name))).collect(),
+            services: services.collect(),
+            strategy: self.strategy.clone(),
+            analysis: BTreeMap::from([(ERRORS.to_owned(), errors())]),
+            backup: Backup {
+                before_migrate: self.backup,
+                ..Backup::default()
+            },
+            contract: Contract { after: self.contract },
+            auto_rollback_on_failure: self.auto_rollback,
+            drain_deadline: Span::from_secs(10),
+            requires: None,
+            environments: BTreeMap::new(),
+        }
+    }
+
+    /// A release: `marks` make its revisions, `migrations` per database come from [`migrations`].
+    pub(crate) fn release(
+        &self,
+        version: &Version,
+        revisions: BTreeMap<ServiceName, RevisionId>,
+        upto: u64,
+    ) -> Release {
+        let migrations = (0..self.databases)
+            .map(|n| (database(n), migrations(n, upto)))
+            .collect();
+        Release {
+            id: ReleaseId(Digest::of(b"")),
+            version: version.clone(),
+            application: self.application(),
+            revisions,
+            contents: BTreeMap::new(),
+            migrations,
+            files: BTreeMap::new(),
+            changelog: None,
+        }
+        .sealed()
+    }
+}
+
+fn name(text: &str) -> ServiceName {
+    text.parse().expect("a valid name")
+}
+
+pub(crate) fn database(n: u32) -> cutover_model::DatabaseName {
+    format!("db{n}").parse().expect("a valid name")
+}
+
+/// The version of the `n`-th release.
+pub(crate) fn version(n: u64) -> Version {
+    Version::new(1, n, 0)
+}
+
+/// A new revision of a service.
+pub(crate) fn revision(service: &ServiceName, version: &Version, serial: u32) -> RevisionId {
+    RevisionId {
+        service: service.clone(),
+        version: version.clone(),
+        mark: format!("{serial:06x}"),
+    }
+}
+
+/// All migrations of a database up to a release. The first makes the tables; each later one brings an expand, every
+/// other of them a backfill, and a contract that retires what is older than itself.
+fn migrations(database_number: u32, upto: u64) -> Vec<Migration> {
+    let mut list = vec![migration(database_number, 1, MigrationPhase::Expand, None)];
+    for n in 1..=upto {
+        // The second database changes with every other release.
+        if !(n + u64::from(database_number)).is_multiple_of(u64::from(database_number) + 1) {
+            continue;
+        }
+        let first = n * 10;
+        list.push(migration(database_number, first, MigrationPhase::Expand, None));
+        if n % 2 == 1 {
+            list.push(migration(
+                database_number,
+                first + 1,
+                MigrationPhase::Backfill,
+                None,
+            ));
+        }
+        list.push(migration(
+            database_number,
+            first + 2,
+            MigrationPhase::Contract,
+            Some(version(n)),
+        ));
+    }
+    list
+}
+
+fn migration(n: u32, number: u64, phase: MigrationPhase, retires: Option<Version>) -> Migration {
+    Migration {
+        id: MigrationId {
+            number,
+            name: phase.word().to_owned(),
+            width: 3,
+        },
+        database: database(n),
+        phase,
+        retires,
+        transaction: true,
+        checksum: Digest::of(&number.to_le_bytes()),
+        verify: None,
+        irreversible: None,
+        summary: None,
+    }
+}
+
+fn smoke() -> Smoke {
+    Smoke {
+        get: "/version".to_owned(),
+        status: 200,
+        contains: None,
+        timeout: Span::from_secs(5),
+    }
+}
+
+fn errors() -> AnalysisTemplate {
+    AnalysisTemplate {
+        interval: Span::from_secs(4),
+        initial_delay: Span::ZERO,
+        count: 2,
+        failure_limit: 0,
+        inconclusive_limit: 0,
+        consecutive_error_limit: 4,
+        min_requests: 20,
+        metrics: vec![Metric::ErrorRate {
+            max: Some(5.0),
+            max_ratio: None,
+        }],
+    }
+}
+
+fn inline() -> InlineAnalysis {
+    InlineAnalysis {
+        template: ERRORS.to_owned(),
+    }
+}
+
+fn strategy(random: &mut Random, fewest: u32) -> Strategy {
+    let delay = Span::from_secs(random.between(0, 12));
+    match random.index(10) {
+        0..=2 => Strategy::BlueGreen(BlueGreen {
+            auto_promotion_enabled: random.chance(800),
+            preview_replica_count: random.chance(300).then(|| random.count(1, 3)),
+            // Before the switch there are no requests to measure: it would wait for a person.
+            pre_promotion_analysis: random.chance(100).then(inline),
+            post_promotion_analysis: random.chance(400).then(inline),
+            scale_down_delay: delay,
+        }),
+        3..=6 => Strategy::Canary(Canary {
+            steps: canary_steps(random),
+            analysis: random.chance(700).then(inline),
+            scale_down_delay: delay,
+        }),
+        7 | 8 => {
+            let surge = if fewest >= 2 && random.chance(300) {
+                Count::Number(0)
+            } else if random.chance(500) {
+                Count::Percent(25)
+            } else {
+                Count::Number(random.count(1, 2))
+            };
+            Strategy::Rolling(Rolling {
+                max_surge: surge,
+                max_unavailable: if fewest >= 2 {
+                    Count::Number(random.count(0, 1))
+                } else {
+                    Count::Number(0)
+                },
+                analysis: random.chance(500).then(inline),
+                scale_down_delay: delay,
+            })
+        }
+        _ => Strategy::Recreate(Recreate {}),
+    }
+}
+
+fn canary_steps(random: &mut Random) -> Vec<CanaryStep> {
+    let mut steps = Vec::new();
+    let mut weight = 0;
+    if random.chance(200) {
+        steps.push(CanaryStep::SetCanaryScale(CanaryScale { replicas: 1 }));
+    }
+    for _ in 0..random.count(1, 3) {
+        weight = u8::try_from(random.count(u32::from(weight) + 1, 99)).unwrap_or(99);
+        steps.push(CanaryStep::SetWeight(weight));
+        match random.index(6) {
+            0 => steps.push(CanaryStep::Pause(PauseStep { duration: None })),
+            1..=3 => steps.push(CanaryStep::Pause(PauseStep {
+                duration: Some(Span::from_secs(random.between(1, 15))),
+            })),
+            4 => steps.push(CanaryStep::Analysis(inline())),
+            _ => {}
+        }
+        if weight >= 98 {
+            break;
+        }
+    }
+    steps
+}
+
+/// The four strategies, each with short waits, for the systematic runs.
+pub(crate) fn canonical(kind: cutover_model::StrategyKind) -> Strategy {
+    use cutover_model::StrategyKind as Kind;
+    let delay = Span::from_secs(1);
+    match kind {
+        Kind::BlueGreen => Strategy::BlueGreen(BlueGreen {
+            scale_down_delay: delay,
+            ..BlueGreen::default()
+        }),
+        Kind::Canary => Strategy::Canary(Canary {
+            steps: vec![
+                CanaryStep::SetWeight(30),
+                CanaryStep::Pause(PauseStep {
+                    duration: Some(Span::from_secs(1)),
+                }),
+            ],
+            analysis: Some(inline()),
+            scale_down_delay: delay,
+        }),
+        Kind::Rolling => Strategy::Rolling(Rolling {
+            max_surge: Count::Number(1),
+            scale_down_delay: delay,
+            ..Rolling::default()
+        }),
+        Kind::Recreate => Strategy::Recreate(Recreate {}),
+    }
+}
