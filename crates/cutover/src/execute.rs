@@ -6,32 +6,77 @@ use cutover_plan::Planned;
 use cutover_ports::{Clock as _, LeaseError, Store as _, UpgradeHead};
 
 use crate::context::Context;
-use crate::drive::{self, Role, drive};
+use crate::drive::{self, End, Role, drive};
 use crate::failure::{Failure, Outcome};
 use crate::planning::{Proposal, world_of_stored};
 use crate::render;
 use crate::world::{LEASE, Machine, SystemClock, is_dead, myself, taken, who};
 
-/// Carries a proposal out; with `detach` in the background.
-pub(crate) async fn execute(ctx: &Context, machine: &Machine, proposal: Proposal, detach: bool) -> Outcome {
-    let world = proposal.world(ctx, machine);
-    let plan = match proposal.planned {
-        Planned::Plan(plan) => *plan,
-        Planned::Nothing(why) => return Ok(nothing(ctx, &why)),
-        Planned::Refused(refusal) => return Err(Failure { exit: ExitCode::Usage, found: refusal.because }),
+/// What came of carrying a proposal out.
+pub(crate) enum Executed {
+    /// There was nothing to do, and why.
+    Nothing(String),
+    /// It was recorded and is carried out in the background.
+    Recorded,
+    /// It was carried out here, as far as it went.
+    Here(End),
+}
+
+impl Executed {
+    /// Says what came of it.
+    pub(crate) async fn conclude(self, ctx: &Context) -> Outcome {
+        match self {
+            Self::Nothing(why) => Ok(nothing(ctx, &why)),
+            Self::Recorded => Ok(ExitCode::Done),
+            Self::Here(end) => end.conclude(ctx).await,
+        }
+    }
+}
+
+/// Where a proposal is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process.
+    Here(Role),
+    /// In the background.
+    Background,
+}
+
+impl Place {
+    /// As `--detach` says.
+    pub(crate) const fn of(detach: bool) -> Self {
+        if detach { Self::Background } else { Self::Here(Role::Foreground) }
+    }
+}
+
+/// Carries a proposal out.
+pub(crate) async fn execute(
+    ctx: &Context,
+    machine: &Machine,
+    proposal: Proposal,
+    place: Place,
+) -> Result<Executed, Failure> {
+    let plan = match &proposal.planned {
+        Planned::Plan(plan) => (**plan).clone(),
+        Planned::Nothing(why) => return Ok(Executed::Nothing(why.clone())),
+        Planned::Refused(refusal) => {
+            return Err(Failure { exit: ExitCode::Usage, found: refusal.because.clone() });
+        }
     };
-    let world = world?;
+    let world = proposal.world(ctx, machine)?;
     free_addresses(machine, &plan).await?;
     ctx.store.put_release(&proposal.release).await?;
     stand(ctx, machine, &plan).await?;
     let id = UpgradeId::new(uuid::Uuid::now_v7().to_string());
     let engine = Engine::create(world, &myself()?, &is_dead, id, plan, &who()).await?;
-    if detach {
-        engine.give_up_lease().await;
-        drive::detached(ctx)?;
-        return Ok(ExitCode::Done);
+    match place {
+        Place::Background => {
+            engine.give_up_lease().await;
+            drive::hand_over(ctx)?;
+            Ok(Executed::Recorded)
+        }
+        Place::Here(role) => Ok(Executed::Here(drive(ctx, machine, engine, role).await?)),
     }
-    drive(ctx, machine, engine, Role::Foreground).await
 }
 
 /// There is nothing to do, and that is no failure.
@@ -45,7 +90,7 @@ pub(crate) fn nothing(ctx: &Context, why: &str) -> ExitCode {
 }
 
 /// Goes on with an upgrade that was begun, in this process, unless another one is at it.
-pub(crate) async fn go_on(ctx: &Context, machine: &Machine, id: &UpgradeId, role: Role) -> Outcome {
+pub(crate) async fn go_on(ctx: &Context, machine: &Machine, id: &UpgradeId, role: Role) -> Result<End, Failure> {
     let plan = ctx.store.plan(id).await?;
     let plan = plan.ok_or_else(|| {
         Failure::new("upgrade.unknown", format!("there is no upgrade {id}"), "cutover history")

@@ -20,17 +20,20 @@ const SHORTEST: usize = 4;
 pub(super) async fn run(ctx: &Context, history: History) -> Outcome {
     match history.command {
         Some(HistoryCommand::Show { id, analysis }) => show(ctx, id.as_deref(), analysis).await,
-        None => {
-            let heads = ctx.store.upgrades(history.most).await?;
-            if ctx.printer.is_json() {
-                ctx.printer.json_pretty(&heads);
-            } else {
-                let now = SystemClock.now();
-                ctx.printer.data(&render::history(&heads, now, ctx.printer.style()));
-            }
-            Ok(ExitCode::Done)
-        }
+        None => list(ctx, history.most).await,
     }
+}
+
+/// The upgrades, newest first.
+pub(crate) async fn list(ctx: &Context, most: u32) -> Outcome {
+    let heads = ctx.store.upgrades(most).await?;
+    if ctx.printer.is_json() {
+        ctx.printer.json_pretty(&heads);
+    } else {
+        let now = SystemClock.now();
+        ctx.printer.data(&render::history(&heads, now, ctx.printer.style()));
+    }
+    Ok(ExitCode::Done)
 }
 
 async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool) -> Outcome {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich};
 use crate::context::Context;
-use crate::execute::{execute, must_be_free};
+use crate::execute::{Place, execute, must_be_free};
 use crate::failure::{Failure, Outcome};
 use crate::planning;
 use crate::release::{Key, build};
@@ -26,7 +26,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
         Migrate::Contract { detach } => {
             must_be_free(ctx).await?;
             let proposal = planning::contract(ctx, machine).await?;
-            execute(ctx, machine, proposal, detach).await
+            execute(ctx, machine, proposal, Place::of(detach)).await?.conclude(ctx).await
         }
     }
 }

@@ -15,7 +15,9 @@ mod supervise;
 mod upgrade;
 mod watch;
 
+pub(crate) use history::list as history;
 pub(crate) use proxy::serve as serve_proxy;
+pub(crate) use status::run as status;
 
 use clap::CommandFactory as _;
 use cutover_model::{Command as Asked, ExitCode};

@@ -24,7 +24,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Command, why:
         tell(ctx, &open, command, None);
         return Ok(ExitCode::Done);
     }
-    go_on(ctx, machine, &open.id, Role::Foreground).await
+    go_on(ctx, machine, &open.id, Role::Foreground).await?.conclude(ctx).await
 }
 
 /// Goes on: with a request when somebody paused it or it failed, without one when it was only left.
@@ -51,7 +51,7 @@ pub(super) async fn resume(ctx: &Context, machine: &Machine, resume: Resume) -> 
             return Err(Failure::from(found).with_exit(exit_of(UpgradePhase::Stuck)));
         }
     }
-    go_on(ctx, machine, &open.id, role).await
+    go_on(ctx, machine, &open.id, role).await?.conclude(ctx).await
 }
 
 async fn ask(ctx: &Context, open: &UpgradeHead, command: Command, why: Option<&str>) -> Result<(), Failure> {

@@ -26,7 +26,7 @@ struct Loaded {
     state: State,
 }
 
-pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
+pub(crate) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     let current = planning::current(ctx).await?;
     let heads = ctx.store.upgrades(MOST).await?;
     let running = match heads.first().filter(|head| !head.phase.is_final()) {

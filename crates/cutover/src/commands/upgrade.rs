@@ -4,7 +4,7 @@ use cutover_model::{Command, UpgradePhase};
 
 use crate::cli::{Restart, Rollback, Upgrade};
 use crate::context::Context;
-use crate::execute::{execute, must_be_free, open_upgrade};
+use crate::execute::{Place, execute, must_be_free, open_upgrade};
 use crate::failure::Outcome;
 use crate::planning;
 use crate::world::Machine;
@@ -15,7 +15,7 @@ pub(super) async fn upgrade(ctx: &Context, machine: &Machine, upgrade: Upgrade) 
     must_be_free(ctx).await?;
     let proposal =
         planning::upgrade(ctx, machine, &upgrade.version, &upgrade.service, upgrade.from).await?;
-    execute(ctx, machine, proposal, upgrade.detach).await
+    execute(ctx, machine, proposal, Place::of(upgrade.detach)).await?.conclude(ctx).await
 }
 
 /// While an upgrade has not ended, the way back is its abort; afterwards it is another upgrade.
@@ -28,11 +28,11 @@ pub(super) async fn rollback(ctx: &Context, machine: &Machine, rollback: Rollbac
     }
     must_be_free(ctx).await?;
     let proposal = planning::rollback(ctx, machine, rollback.to.as_ref()).await?;
-    execute(ctx, machine, proposal, rollback.detach).await
+    execute(ctx, machine, proposal, Place::of(rollback.detach)).await?.conclude(ctx).await
 }
 
 pub(super) async fn restart(ctx: &Context, machine: &Machine, restart: Restart) -> Outcome {
     must_be_free(ctx).await?;
     let proposal = planning::restart(ctx, machine, restart.service.as_ref()).await?;
-    execute(ctx, machine, proposal, restart.detach).await
+    execute(ctx, machine, proposal, Place::of(restart.detach)).await?.conclude(ctx).await
 }

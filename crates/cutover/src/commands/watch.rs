@@ -27,7 +27,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     };
     let (plan, records, mut state) = load(&ctx.store, &open.id).await?;
     let mut meter = Meter::start(&machine.proxy, &plan).await;
-    let mut screen = Screen::new(&ctx.printer, plan.clone(), state.clone());
+    let mut screen = Screen::new(&ctx.printer, plan.clone(), state.clone(), true);
     if let Some(record) = records.last() {
         screen.take(&Seen { state: state.clone(), record: record.clone() });
     }

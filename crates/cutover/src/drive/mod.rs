@@ -11,14 +11,13 @@ mod tap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use cutover_engine::{Engine, EngineError, load, request};
+use cutover_engine::{Engine, load, request};
 use cutover_model::{Command, ExitCode, UpgradeId, UpgradePhase};
 use cutover_plan::{Doing, State};
 use cutover_ports::Clock as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-pub(crate) use background::start as start_in_background;
 pub(crate) use meter::Meter;
 pub(crate) use screen::Screen;
 pub(crate) use tap::Seen;
@@ -47,15 +46,40 @@ pub(crate) enum Role {
     Foreground,
     /// The controller in the background: what needs a person is waited for.
     Background,
+    /// The demo: nobody types, and what it leaves it cleans up.
+    Demo,
+}
+
+/// How it ended here.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// The upgrade.
+    pub(crate) id: UpgradeId,
+    /// Where it stands now.
+    pub(crate) phase: UpgradePhase,
+    /// What clients met of it.
+    pub(crate) exposure: Option<Exposure>,
+    /// Whether it goes on without this process.
+    pub(crate) detached: bool,
+}
+
+impl End {
+    /// Says how it ended: the report as data, and the exit code.
+    pub(crate) async fn conclude(self, ctx: &Context) -> Outcome {
+        if !self.detached {
+            show(ctx, &self.id, self.exposure.as_ref()).await?;
+        }
+        Ok(exit_of(self.phase))
+    }
 }
 
 /// Goes on with an upgrade whose lease this process holds, until it is over, stuck or left.
-pub(crate) async fn drive(ctx: &Context, machine: &Machine, mut engine: Engine, role: Role) -> Outcome {
+pub(crate) async fn drive(ctx: &Context, machine: &Machine, mut engine: Engine, role: Role) -> Result<End, Failure> {
     let id = engine.id().clone();
     let mut meter = Meter::start(&machine.proxy, engine.plan()).await;
     let (sender, mut records) = mpsc::unbounded_channel();
     engine.observe_with(Box::new(Tap::new(sender)));
-    let mut screen = Screen::new(&ctx.printer, engine.plan().clone(), engine.state().clone());
+    let mut screen = Screen::new(&ctx.printer, engine.plan().clone(), engine.state().clone(), role != Role::Demo);
     let leave = AtomicU8::new(STAY);
     let stop = || leave.load(Ordering::Relaxed) != STAY;
     let mut signals = Signals::new()?;
@@ -84,8 +108,20 @@ pub(crate) async fn drive(ctx: &Context, machine: &Machine, mut engine: Engine, 
     }
     screen.close();
     let exposure = meter.exposure().await;
-    let left = leave.load(Ordering::Relaxed);
-    ended(ctx, &engine, result, left == DETACH && role == Role::Foreground, exposure.as_ref()).await
+    let phase = match result {
+        Ok(phase) => phase,
+        Err(error) => {
+            // Another controller may take over at once; a lease that is lost already is no matter.
+            engine.give_up_lease().await;
+            return Err(error.into());
+        }
+    };
+    let leaves = leave.load(Ordering::Relaxed) == DETACH && !phase.is_final() && phase != UpgradePhase::Stuck;
+    let detached = leaves && role == Role::Foreground;
+    if detached {
+        hand_over(ctx)?;
+    }
+    Ok(End { id, phase, exposure, detached })
 }
 
 /// What to do where nobody is asked: `--yes` answers, and a gate or a failure that waits for a person is left to one.
@@ -95,7 +131,7 @@ fn unattended(ctx: &Context, role: Role, screen: &Screen, state: &State) -> Opti
         return Some(Ask::Command(yes(screen, state)?));
     }
     let failed = matches!(state.doing, Doing::Failed { .. }) && state.phase == UpgradePhase::Paused;
-    ((waits || failed) && role == Role::Foreground && !screen.can_ask()).then_some(Ask::Leave)
+    ((waits || failed) && role != Role::Background && !screen.can_ask()).then_some(Ask::Leave)
 }
 
 /// What "yes" is at this gate; an analysis without an answer is no question that `--yes` could answer.
@@ -121,32 +157,9 @@ async fn answer(ctx: &Context, id: &UpgradeId, ask: Ask, screen: &mut Screen, le
     }
 }
 
-async fn ended(
-    ctx: &Context,
-    engine: &Engine,
-    result: Result<UpgradePhase, EngineError>,
-    hand_over: bool,
-    exposure: Option<&Exposure>,
-) -> Outcome {
-    let phase = match result {
-        Ok(phase) => phase,
-        Err(error) => {
-            // Another controller may take over at once; a lease that is lost already is no matter.
-            engine.give_up_lease().await;
-            return Err(error.into());
-        }
-    };
-    if hand_over && !phase.is_final() && phase != UpgradePhase::Stuck {
-        detached(ctx)?;
-        return Ok(ExitCode::Waiting);
-    }
-    show(ctx, engine.id(), exposure).await?;
-    Ok(exit_of(phase))
-}
-
 /// Leaves an upgrade to a controller in the background, and says so.
-pub(crate) fn detached(ctx: &Context) -> Result<(), Failure> {
-    let pid = start_in_background(ctx)?;
+pub(crate) fn hand_over(ctx: &Context) -> Result<(), Failure> {
+    let pid = background::start(ctx)?;
     let log = ctx.state.controller_log();
     ctx.printer.talk(&format!(
         "It goes on in the background, as pid {pid}.\n  come back   cutover watch\n  its log     {}\n",

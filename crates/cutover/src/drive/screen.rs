@@ -23,9 +23,10 @@ enum Kind {
 }
 
 impl Screen {
-    pub(crate) fn new(printer: &Printer, plan: Plan, state: State) -> Self {
+    /// `keys`: whether a person may ask for something here.
+    pub(crate) fn new(printer: &Printer, plan: Plan, state: State, keys: bool) -> Self {
         let kind = if printer.is_live() {
-            let keys = if printer.can_ask() { Keys::start() } else { None };
+            let keys = if keys && printer.can_ask() { Keys::start() } else { None };
             Kind::Picture { live: Live::new(), keys, asking: Asking::default() }
         } else {
             Kind::Lines(Box::new(Lines::after(&state)))

@@ -3,6 +3,8 @@
 mod checks;
 mod clock;
 mod holder;
+#[cfg(debug_assertions)]
+mod killing;
 mod machine;
 mod revisions;
 mod smoke;
@@ -13,6 +15,7 @@ use cutover_backup::DatabaseBackups;
 use cutover_engine::World;
 use cutover_migrate::{LockPolicy, MigrateDatabases, from_files};
 use cutover_model::{DatabaseName, Span};
+use cutover_ports::Store;
 use cutover_spec::Release;
 
 pub(crate) use checks::{MachineChecks, taken};
@@ -41,7 +44,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
     let revisions = StoredRevisions::new(ctx.folder(), releases);
     let checks = MachineChecks::new(ctx, machine, releases, Arc::clone(&databases));
     Ok(World {
-        store: Arc::new(ctx.store.clone()),
+        store: store(ctx),
         target: Arc::clone(&machine.target) as _,
         router: Arc::new(machine.proxy.clone()),
         databases,
@@ -54,6 +57,20 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         lease: LEASE,
         poll: POLL,
     })
+}
+
+#[cfg(not(debug_assertions))]
+fn store(ctx: &Context) -> Arc<dyn Store> {
+    Arc::new(ctx.store.clone())
+}
+
+/// A debug build can be made to kill itself at a position of the journal.
+#[cfg(debug_assertions)]
+fn store(ctx: &Context) -> Arc<dyn Store> {
+    match killing::KillingStore::from_env(ctx.store.clone()) {
+        Some(store) => Arc::new(store),
+        None => Arc::new(ctx.store.clone()),
+    }
 }
 
 /// The databases with the files of these releases.
