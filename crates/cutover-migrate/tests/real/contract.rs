@@ -191,6 +191,23 @@ async fn the_fence_is_checked_when_a_file_resumes(bed: &Bed) {
     assert_eq!(bed.number("SELECT count(*) FROM b").await, 1);
 }
 
+async fn a_controller_that_is_replaced_between_two_statements_stops_there(bed: &Bed) {
+    let steps = [
+        (
+            "001_steps.up.sql",
+            "-- cutover: phase=expand transaction=none
+CREATE TABLE a (x integer); UPDATE cutover_meta SET generation = 7; INSERT INTO a VALUES (1);",
+        ),
+        ("001_steps.down.sql", ""),
+    ];
+    let error = bed.up(&steps, 0, 1).await.unwrap_err();
+    assert!(error.is_stale());
+    assert!(note(&error.diagnostic, "state").starts_with("2 of 3 statements"));
+    assert_eq!(bed.number("SELECT count(*) FROM a").await, 0);
+    bed.up(&steps, 0, 7).await.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM a").await, 1);
+}
+
 async fn retired_below_only_rises(bed: &Bed) {
     let databases = bed.databases(&USERS);
     for (version, expected) in [("1.10.0", "1.10.0"), ("1.9.0", "1.10.0"), ("2.0.0", "2.0.0")] {
@@ -445,6 +462,7 @@ on_both!(
     without_a_transaction_a_first_statement_that_fails_leaves_no_trace,
     an_older_generation_and_another_store_are_refused,
     the_fence_is_checked_when_a_file_resumes,
+    a_controller_that_is_replaced_between_two_statements_stops_there,
     retired_below_only_rises,
     a_backfill_is_reopened_and_verified_before_a_contract,
     contracts_wait_until_they_are_asked_for,
