@@ -480,6 +480,9 @@ fn write(
         untouched.clone(),
     );
     backups(shape, input, work, &untouched);
+    for (database, migrations) in &work.reopened {
+        schema_step(shape, database, MigrationPhase::Backfill, migrations);
+    }
     for (database, migrations) in &work.overdue {
         let back = shape.back("stop; the current version lives with it");
         let undo = Undo::Nothing("the current version lives with it".to_owned());

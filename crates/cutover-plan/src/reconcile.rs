@@ -92,7 +92,12 @@ pub fn reconcile(
         drains,
         urgent,
     };
-    hold.up(seen)
+    // In a hurry whoever is ready takes over first: nothing waits for instances that do not start (I3).
+    let hurried = || hold.route(seen).filter(|next| matches!(next, Reconciled::Do(_)));
+    urgent
+        .then(hurried)
+        .flatten()
+        .or_else(|| hold.up(seen))
         .or_else(|| hold.route(seen))
         .or_else(|| hold.down(seen, now))
         .unwrap_or(Reconciled::Reached)

@@ -10,6 +10,8 @@ use crate::planner::oldest;
 /// The schema side of an upgrade.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaWork {
+    /// Backfills that an abort or a rollback has reopened: they come first, because a contract needs them done.
+    pub(crate) reopened: Vec<(DatabaseName, Vec<Migration>)>,
     /// Contracts of earlier releases that run before anything else: the old version lives with them.
     pub(crate) overdue: Vec<(DatabaseName, Vec<Migration>)>,
     /// Expands and backfills in the order of their numbers; neighbours of one phase are one step.
@@ -27,12 +29,13 @@ pub(crate) struct SchemaWork {
 impl SchemaWork {
     /// Whether anything is to be applied.
     pub(crate) fn is_empty(&self) -> bool {
-        self.overdue.is_empty() && self.before.is_empty() && self.contract.is_empty()
+        self.reopened.is_empty() && self.overdue.is_empty() && self.before.is_empty() && self.contract.is_empty()
     }
 
     /// The databases that are changed, in order, without repetition.
     pub(crate) fn databases(&self) -> Vec<DatabaseName> {
         let mut names: Vec<DatabaseName> = self.overdue.iter().map(|(name, _)| name.clone()).collect();
+        names.extend(self.reopened.iter().map(|(name, _)| name.clone()));
         names.extend(self.before.iter().map(|(name, _, _)| name.clone()));
         names.extend(self.contract.iter().map(|(name, _)| name.clone()));
         names.sort();
@@ -95,6 +98,7 @@ fn one_database(
     let mut notes = Vec::new();
     let mut overdue = Vec::new();
     let mut contract = Vec::new();
+    let mut reopened = Vec::new();
     let highest = seen
         .applied
         .iter()
@@ -157,10 +161,16 @@ fn one_database(
             notes.push(Note::new(mark, id, "contract", join(&when, &why)));
             continue;
         }
+        let again = seen.applied.iter().any(|done| done.id == migration.id);
+        if again && migration.phase == MigrationPhase::Backfill {
+            reopened.push(migration.clone());
+            notes.push(Note::new('+', id, "backfill", join("again: it was reopened by a way back", &why)));
+            continue;
+        }
         if contracts == Contracts::Now {
             continue;
         }
-        if highest.is_some_and(|highest| migration.id.number < highest) {
+        if !again && highest.is_some_and(|highest| migration.id.number < highest) {
             work.problems.push(
                 Diagnostic::error(
                     "migrate.out-of-order",
@@ -183,6 +193,9 @@ fn one_database(
                 .push((name.clone(), migration.phase, vec![migration.clone()])),
         }
         notes.push(Note::new('+', id, migration.phase.word(), why));
+    }
+    if !reopened.is_empty() {
+        work.reopened.push((name.clone(), reopened));
     }
     if !overdue.is_empty() {
         work.overdue.push((name.clone(), overdue));

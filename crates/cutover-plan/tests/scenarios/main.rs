@@ -116,6 +116,12 @@ fn the_pending_contract_alone() {
 }
 
 #[test]
+fn a_reopened_backfill_comes_before_its_contract() {
+    let shop = Shop::canary().running("1.1.0").reopened();
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Contract)));
+}
+
+#[test]
 fn a_contract_at_the_next_upgrade() {
     let shop = Shop::canary()
         .with("contract: {after: nextUpgrade}")

@@ -38,6 +38,7 @@ pub(crate) struct Shop {
     only: Option<ServiceName>,
     current: Option<Release>,
     retired: Option<Version>,
+    reopened: bool,
 }
 
 impl Shop {
@@ -56,6 +57,7 @@ impl Shop {
             only: None,
             current: None,
             retired: None,
+            reopened: false,
         }
     }
 
@@ -123,6 +125,12 @@ impl Shop {
     /// The release is recorded as stable and runs; its migrations but the contracts are applied.
     pub(crate) fn running(mut self, version: &str) -> Self {
         self.current = Some(self.release(version));
+        self
+    }
+
+    /// An abort or a rollback has been here: the backfill counts as pending again.
+    pub(crate) fn reopened(mut self) -> Self {
+        self.reopened = true;
         self
     }
 
@@ -232,7 +240,7 @@ impl Shop {
                 applied_at: Timestamp::UNIX_EPOCH,
                 took: Span::from_millis(3),
                 release: None,
-                complete: true,
+                complete: !(self.reopened && one.phase == MigrationPhase::Backfill),
             })
             .collect()
     }
