@@ -49,16 +49,36 @@ pub(crate) struct Globals {
     )]
     pub(crate) env: EnvironmentName,
     /// The state folder [default: ~/.local/state/cutover/APPLICATION, as root /var/lib/cutover/APPLICATION]
-    #[arg(long, global = true, value_name = "DIR", env = "CUTOVER_STATE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CUTOVER_STATE",
+        hide_env_values = true
+    )]
     pub(crate) state: Option<PathBuf>,
     /// What stdout is for: people or programs
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Output::Text,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     pub(crate) output: Output,
     /// Ask nothing; the answer is yes
     #[arg(long, short = 'y', global = true)]
     pub(crate) yes: bool,
     /// Whether to use colour
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Colour::Auto,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
     pub(crate) color: Colour,
 }
 
@@ -155,7 +175,11 @@ pub(crate) enum ServiceChoice {
 impl std::str::FromStr for ServiceChoice {
     type Err = cutover_model::InvalidName;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+        if text == "all" {
+            Ok(Self::All)
+        } else {
+            text.parse().map(Self::One)
+        }
     }
 }
 
@@ -383,7 +407,12 @@ pub(crate) struct ProxyRun {
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// A PostgreSQL database to use instead of SQLite; it must be empty
-    #[arg(long, value_name = "URL", env = "CUTOVER_DEMO_DATABASE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CUTOVER_DEMO_DATABASE",
+        hide_env_values = true
+    )]
     pub(crate) database: Option<String>,
     /// Requests a second
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
@@ -413,10 +442,14 @@ pub(crate) struct Supervise {
 }
 
 fn phase(text: &str) -> Result<MigrationPhase, String> {
-    [MigrationPhase::Expand, MigrationPhase::Backfill, MigrationPhase::Contract]
-        .into_iter()
-        .find(|phase| phase.word() == text)
-        .ok_or_else(|| "it is expand, backfill or contract".to_owned())
+    [
+        MigrationPhase::Expand,
+        MigrationPhase::Backfill,
+        MigrationPhase::Contract,
+    ]
+    .into_iter()
+    .find(|phase| phase.word() == text)
+    .ok_or_else(|| "it is expand, backfill or contract".to_owned())
 }
 
 #[cfg(test)]
@@ -432,8 +465,18 @@ mod tests {
 
     #[test]
     fn versions_and_services_are_read() {
-        let cli = Cli::parse_from(["cutover", "upgrade", "v1.1.0", "--service", "api", "--env", "staging"]);
-        let Command::Upgrade(upgrade) = cli.command else { panic!("{:?}", cli.command) };
+        let cli = Cli::parse_from([
+            "cutover",
+            "upgrade",
+            "v1.1.0",
+            "--service",
+            "api",
+            "--env",
+            "staging",
+        ]);
+        let Command::Upgrade(upgrade) = cli.command else {
+            panic!("{:?}", cli.command)
+        };
         assert_eq!(upgrade.version, Version::new(1, 1, 0));
         assert_eq!(upgrade.service, [ServiceChoice::One("api".parse().unwrap())]);
         assert!(Cli::try_parse_from(["cutover", "upgrade", "1.x"]).is_err());

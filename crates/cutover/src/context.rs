@@ -44,7 +44,13 @@ impl Context {
                     printer.talk(&render::diagnostic(warning, &printer.talk_style()));
                 }
                 let name = parsed.application.application.clone();
-                (name, parsed.application.for_environment(&globals.env).map_err(|wrong| vec![wrong]))
+                (
+                    name,
+                    parsed
+                        .application
+                        .for_environment(&globals.env)
+                        .map_err(|wrong| vec![wrong]),
+                )
             }
             Err(found) => match name_in(&text) {
                 Some(name) => (name, Err(found)),
@@ -69,12 +75,14 @@ impl Context {
 
     /// The application in its environment.
     pub(crate) fn application(&self) -> Result<&Application, Failure> {
-        self.application.as_ref().map_err(|found| Failure::usage(found.clone()))
+        self.application
+            .as_ref()
+            .map_err(|found| Failure::usage(found.clone()))
     }
 
     /// The folder of the file: what relative paths in it are relative to.
     pub(crate) fn folder(&self) -> &Path {
-        self.config.parent().unwrap_or(Path::new("/"))
+        self.config.parent().unwrap_or_else(|| Path::new("/"))
     }
 
     /// The arguments by which another process finds the same application, environment and state.
@@ -88,9 +96,8 @@ impl Context {
 
 /// A path that stays right when the folder changes.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| {
-        Failure::new("config.unreadable", format!("{}: {error}", path.display()), "pwd")
-    })
+    std::path::absolute(path)
+        .map_err(|error| Failure::new("config.unreadable", format!("{}: {error}", path.display()), "pwd"))
 }
 
 /// The text of the file.
@@ -100,7 +107,11 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
         if error.kind() == std::io::ErrorKind::NotFound {
             Failure::new("config.missing", format!("there is no {shown}"), "cutover init")
         } else {
-            Failure::new("config.unreadable", format!("cannot read {shown}: {error}"), format!("ls -l {shown}"))
+            Failure::new(
+                "config.unreadable",
+                format!("cannot read {shown}: {error}"),
+                format!("ls -l {shown}"),
+            )
         }
         .with_exit(cutover_model::ExitCode::Usage)
     })
@@ -120,7 +131,10 @@ mod tests {
     #[test]
     fn the_name_is_found_in_a_wrong_file() {
         let name = |text: &str| name_in(text).map(|name| name.to_string());
-        assert_eq!(name("x: [\napplication: \"shop\" # mine\n"), Some("shop".to_owned()));
+        assert_eq!(
+            name("x: [\napplication: \"shop\" # mine\n"),
+            Some("shop".to_owned())
+        );
         assert_eq!(name("services: {}\n"), None);
         assert_eq!(name("application: Not A Name\n"), None);
     }

@@ -45,7 +45,11 @@ pub(crate) enum Place {
 impl Place {
     /// As `--detach` says.
     pub(crate) const fn of(detach: bool) -> Self {
-        if detach { Self::Background } else { Self::Here(Role::Foreground) }
+        if detach {
+            Self::Background
+        } else {
+            Self::Here(Role::Foreground)
+        }
     }
 }
 
@@ -60,7 +64,10 @@ pub(crate) async fn execute(
         Planned::Plan(plan) => (**plan).clone(),
         Planned::Nothing(why) => return Ok(Executed::Nothing(why.clone())),
         Planned::Refused(refusal) => {
-            return Err(Failure { exit: ExitCode::Usage, found: refusal.because.clone() });
+            return Err(Failure {
+                exit: ExitCode::Usage,
+                found: refusal.because.clone(),
+            });
         }
     };
     let world = proposal.world(ctx, machine)?;
@@ -90,10 +97,19 @@ pub(crate) fn nothing(ctx: &Context, why: &str) -> ExitCode {
 }
 
 /// Goes on with an upgrade that was begun, in this process, unless another one is at it.
-pub(crate) async fn go_on(ctx: &Context, machine: &Machine, id: &UpgradeId, role: Role) -> Result<End, Failure> {
+pub(crate) async fn go_on(
+    ctx: &Context,
+    machine: &Machine,
+    id: &UpgradeId,
+    role: Role,
+) -> Result<End, Failure> {
     let plan = ctx.store.plan(id).await?;
     let plan = plan.ok_or_else(|| {
-        Failure::new("upgrade.unknown", format!("there is no upgrade {id}"), "cutover history")
+        Failure::new(
+            "upgrade.unknown",
+            format!("there is no upgrade {id}"),
+            "cutover history",
+        )
     })?;
     let world = world_of_stored(ctx, machine, &plan).await?;
     let engine = Engine::resume(world, &myself()?, &is_dead, id.clone()).await?;
@@ -106,20 +122,33 @@ pub(crate) async fn go_on(ctx: &Context, machine: &Machine, id: &UpgradeId, role
 
 /// The upgrade that has not ended.
 pub(crate) async fn open_upgrade(ctx: &Context) -> Result<Option<UpgradeHead>, Failure> {
-    Ok(ctx.store.upgrades(1).await?.into_iter().find(|head| !head.phase.is_final()))
+    Ok(ctx
+        .store
+        .upgrades(1)
+        .await?
+        .into_iter()
+        .find(|head| !head.phase.is_final()))
 }
 
 /// Refuses while an upgrade has not ended: 7 when a controller is at it, 1 when it was left.
 pub(crate) async fn must_be_free(ctx: &Context) -> Result<(), Failure> {
-    let Some(open) = open_upgrade(ctx).await? else { return Ok(()) };
+    let Some(open) = open_upgrade(ctx).await? else {
+        return Ok(());
+    };
     let found = Diagnostic::error(
         "upgrade.in-progress",
         format!("the upgrade to {} is not over: {}", open.to, open.phase),
     );
-    match ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await {
+    match ctx
+        .store
+        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
+        .await
+    {
         Ok(lease) => {
             ctx.store.release_lease(&lease.fence).await?;
-            let found = found.note("go on", "cutover resume").note("go back", "cutover abort");
+            let found = found
+                .note("go on", "cutover resume")
+                .note("go back", "cutover abort");
             Err(found.help("cutover status").into())
         }
         Err(LeaseError::Held { holder, .. }) => {
@@ -132,7 +161,10 @@ pub(crate) async fn must_be_free(ctx: &Context) -> Result<(), Failure> {
 
 /// Supervisor and proxy run before an upgrade is recorded: if they cannot, nothing has begun.
 async fn stand(ctx: &Context, machine: &Machine, plan: &Plan) -> Result<(), Failure> {
-    let lease = ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await?;
+    let lease = ctx
+        .store
+        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
+        .await?;
     let ensured = machine.ensure(&lease.fence, plan).await;
     ctx.store.release_lease(&lease.fence).await?;
     ensured
@@ -148,5 +180,12 @@ async fn free_addresses(machine: &Machine, plan: &Plan) -> Result<(), Failure> {
         .filter(|listen| !ours.contains(listen))
         .filter_map(|listen| taken(listen))
         .collect();
-    if found.is_empty() { Ok(()) } else { Err(Failure { exit: ExitCode::Failed, found }) }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure {
+            exit: ExitCode::Failed,
+            found,
+        })
+    }
 }

@@ -30,13 +30,18 @@ impl Failure {
 
     /// Wrong usage or a wrong file.
     pub(crate) const fn usage(found: Vec<Diagnostic>) -> Self {
-        Self { exit: ExitCode::Usage, found }
+        Self {
+            exit: ExitCode::Usage,
+            found,
+        }
     }
 }
 
 /// What a person wrote wrongly, as opposed to what the world refused.
 fn is_usage(code: &str) -> bool {
-    ["spec.", "config.", "usage.", "release."].iter().any(|area| code.starts_with(area))
+    ["spec.", "config.", "usage.", "release."]
+        .iter()
+        .any(|area| code.starts_with(area))
 }
 
 impl From<Diagnostic> for Failure {
@@ -46,7 +51,10 @@ impl From<Diagnostic> for Failure {
             code if is_usage(code) => ExitCode::Usage,
             _ => ExitCode::Failed,
         };
-        Self { exit, found: vec![found] }
+        Self {
+            exit,
+            found: vec![found],
+        }
     }
 }
 

@@ -39,7 +39,10 @@ impl<'a> Lookup<'a> {
             Reference::Env(name) => std::env::var(name).ok(),
             Reference::File(path) => {
                 let text = std::fs::read_to_string(self.folder.join(path)).ok()?;
-                let text = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text);
+                let text = text
+                    .strip_suffix('\n')
+                    .map(|text| text.strip_suffix('\r').unwrap_or(text))
+                    .unwrap_or(&text);
                 Some(text.to_owned())
             }
             Reference::ServiceUrl(name) => self.url(name),
@@ -51,7 +54,9 @@ impl<'a> Lookup<'a> {
         let router = self.application.services.get(name)?.router.as_ref()?;
         // Who listens everywhere is reached here.
         let listen = router.listen();
-        let reached = listen.strip_prefix("0.0.0.0:").map(|port| format!("127.0.0.1:{port}"));
+        let reached = listen
+            .strip_prefix("0.0.0.0:")
+            .map(|port| format!("127.0.0.1:{port}"));
         Some(format!("http://{}", reached.as_deref().unwrap_or(listen)))
     }
 }
@@ -76,7 +81,13 @@ services:
         let application = cutover_spec::parse("cutover.yaml", FILE).unwrap();
         let lookup = Lookup::new(folder.path(), &application);
         assert_eq!(lookup.resolve("<${file:secret}>").unwrap(), "<pass ${word}>");
-        assert_eq!(lookup.resolve("${service:api.url}/x").unwrap(), "http://127.0.0.1:8080/x");
-        assert_eq!(lookup.resolve("${file:none}").unwrap_err().code, "spec.unresolved-reference");
+        assert_eq!(
+            lookup.resolve("${service:api.url}/x").unwrap(),
+            "http://127.0.0.1:8080/x"
+        );
+        assert_eq!(
+            lookup.resolve("${file:none}").unwrap_err().code,
+            "spec.unresolved-reference"
+        );
     }
 }

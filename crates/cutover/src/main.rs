@@ -50,7 +50,10 @@ fn main() -> ProcessExit {
 
 fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
     // The proxy makes its own threads and runtimes, one per core.
-    if let Command::Proxy { command: Proxy::Run(run) } = &cli.command {
+    if let Command::Proxy {
+        command: Proxy::Run(run),
+    } = &cli.command
+    {
         return commands::serve_proxy(run);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -67,14 +70,22 @@ fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
 fn usage(error: &clap::Error) -> ProcessExit {
     // Nobody can be told that nobody reads.
     drop(error.print());
-    if error.use_stderr() { ExitCode::Usage.into() } else { ExitCode::Done.into() }
+    if error.use_stderr() {
+        ExitCode::Usage.into()
+    } else {
+        ExitCode::Done.into()
+    }
 }
 
 /// What the program says of itself goes to stderr: everything for the processes in the background, whose stderr is their
 /// log, and nothing but what is asked for by RUST_LOG where a person looks.
 fn log(command: &Command) {
     let background = match command {
-        Command::Supervise(_) | Command::DemoShop | Command::Proxy { command: Proxy::Run(_) } => true,
+        Command::Supervise(_)
+        | Command::DemoShop
+        | Command::Proxy {
+            command: Proxy::Run(_),
+        } => true,
         Command::Resume(resume) => resume.in_background,
         _ => false,
     };

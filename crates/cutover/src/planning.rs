@@ -54,8 +54,12 @@ pub(crate) async fn world_of_stored(ctx: &Context, machine: &Machine, plan: &Pla
 
 async fn stored(ctx: &Context, id: &cutover_model::ReleaseId) -> Result<Release, Failure> {
     ctx.store.release(id).await?.ok_or_else(|| {
-        Failure::new("release.not-stored", format!("release {id} is not stored any more"), "cutover history")
-            .with_exit(ExitCode::Failed)
+        Failure::new(
+            "release.not-stored",
+            format!("release {id} is not stored any more"),
+            "cutover history",
+        )
+        .with_exit(ExitCode::Failed)
     })
 }
 
@@ -99,8 +103,15 @@ pub(crate) async fn upgrade(
         .collect();
     let key = Key::open(&ctx.state.key())?;
     let previous = current.as_ref().map(|(_, release)| release);
-    let release = build(application, ctx.folder(), &key, version, previous, only.as_deref())
-        .map_err(Failure::usage)?;
+    let release = build(
+        application,
+        ctx.folder(),
+        &key,
+        version,
+        previous,
+        only.as_deref(),
+    )
+    .map_err(Failure::usage)?;
     propose(ctx, machine, Goal::Upgrade, release, current, expected).await
 }
 
@@ -114,13 +125,19 @@ pub(crate) async fn rollback(
     let succeeded = ctx.store.succeeded().await?;
     let found = match to {
         Some(version) => succeeded.iter().find(|one| one.version == *version),
-        None => succeeded.iter().filter(|one| one.version < stable.version).max_by(|a, b| a.version.cmp(&b.version)),
+        None => succeeded
+            .iter()
+            .filter(|one| one.version < stable.version)
+            .max_by(|a, b| a.version.cmp(&b.version)),
     };
     let Some(found) = found else {
         let known: Vec<String> = succeeded.iter().map(|one| one.version.to_string()).collect();
         let message = match to {
             Some(version) => format!("{version} has never succeeded in {}", ctx.environment),
-            None => format!("no release before {} has succeeded in {}", stable.version, ctx.environment),
+            None => format!(
+                "no release before {} has succeeded in {}",
+                stable.version, ctx.environment
+            ),
         };
         return Err(Diagnostic::error("plan.no-such-release", message)
             .note("succeeded", known.join(", "))
@@ -128,7 +145,15 @@ pub(crate) async fn rollback(
             .into());
     };
     let release = stored(ctx, &found.release).await?;
-    propose(ctx, machine, Goal::Rollback, release, Some((stable, current)), None).await
+    propose(
+        ctx,
+        machine,
+        Goal::Rollback,
+        release,
+        Some((stable, current)),
+        None,
+    )
+    .await
 }
 
 /// New instances of what runs.
@@ -141,22 +166,41 @@ pub(crate) async fn restart(
     let services: Vec<ServiceName> = match service {
         Some(name) if !current.revisions.contains_key(name) => {
             let known: Vec<&str> = current.revisions.keys().map(ServiceName::as_str).collect();
-            return Err(Diagnostic::error("usage.unknown-service", format!("no service named `{name}` is deployed"))
-                .note("known", known.join(", "))
-                .help("cutover status")
-                .into());
+            return Err(Diagnostic::error(
+                "usage.unknown-service",
+                format!("no service named `{name}` is deployed"),
+            )
+            .note("known", known.join(", "))
+            .help("cutover status")
+            .into());
         }
         Some(name) => vec![name.clone()],
         None => current.revisions.keys().cloned().collect(),
     };
     let release = restarted(current.clone(), &services, &uuid::Uuid::now_v7().to_string());
-    propose(ctx, machine, Goal::Restart(services), release, Some((stable, current)), None).await
+    propose(
+        ctx,
+        machine,
+        Goal::Restart(services),
+        release,
+        Some((stable, current)),
+        None,
+    )
+    .await
 }
 
 /// The contract migrations that are pending.
 pub(crate) async fn contract(ctx: &Context, machine: &Machine) -> Result<Proposal, Failure> {
     let (stable, current) = must_be_deployed(ctx).await?;
-    propose(ctx, machine, Goal::Contract, current.clone(), Some((stable, current)), None).await
+    propose(
+        ctx,
+        machine,
+        Goal::Contract,
+        current.clone(),
+        Some((stable, current)),
+        None,
+    )
+    .await
 }
 
 async fn propose(
@@ -168,9 +212,11 @@ async fn propose(
     expected: Option<Version>,
 ) -> Result<Proposal, Failure> {
     let succeeded_before = match (&goal, &release.application.requires) {
-        (Goal::Upgrade, Some(requires)) => {
-            Some(ctx.store.succeeded_in(&requires.succeeded_in, &release.version).await?)
-        }
+        (Goal::Upgrade, Some(requires)) => Some(
+            ctx.store
+                .succeeded_in(&requires.succeeded_in, &release.version)
+                .await?,
+        ),
         _ => None,
     };
     let slots = match &current {
@@ -191,14 +237,20 @@ async fn propose(
         succeeded_before,
         slots,
     });
-    Ok(Proposal { planned, release, current })
+    Ok(Proposal {
+        planned,
+        release,
+        current,
+    })
 }
 
 /// The blue-green slots of what runs: those of the upgrade that made it stable.
 async fn slots(ctx: &Context, stable: &Stable) -> Result<BTreeMap<ServiceName, Slot>, Failure> {
     let plan = ctx.store.plan(&stable.upgrade).await?;
     let changes = plan.into_iter().flat_map(|plan| plan.services);
-    Ok(changes.filter_map(|change| Some((change.service, change.slot?))).collect())
+    Ok(changes
+        .filter_map(|change| Some((change.service, change.slot?)))
+        .collect())
 }
 
 /// All databases that the release migrates. One that cannot be observed stops the planning with its own reason.
@@ -219,5 +271,12 @@ async fn observe_databases(
             Err(error) => wrong.push(*error.diagnostic),
         }
     }
-    if wrong.is_empty() { Ok(seen) } else { Err(Failure { exit: ExitCode::Failed, found: wrong }) }
+    if wrong.is_empty() {
+        Ok(seen)
+    } else {
+        Err(Failure {
+            exit: ExitCode::Failed,
+            found: wrong,
+        })
+    }
 }

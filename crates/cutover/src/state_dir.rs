@@ -29,7 +29,10 @@ impl StateDir {
             None => default_root()?.join("cutover").join(application.as_str()),
         };
         let root = std::path::absolute(&root).map_err(|error| unusable(&root, &error))?;
-        Ok(Self { root, environment: environment.clone() })
+        Ok(Self {
+            root,
+            environment: environment.clone(),
+        })
     }
 
     /// Makes the folders. One that exists keeps its permissions but is closed to others.
@@ -97,18 +100,28 @@ fn default_root() -> Result<PathBuf, Diagnostic> {
     if nix::unistd::geteuid().is_root() {
         return Ok(PathBuf::from("/var/lib"));
     }
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
         .ok_or_else(|| {
-            Diagnostic::error("state.no-home", "neither XDG_STATE_HOME nor HOME says where state is kept")
-                .help("cutover --state DIR status")
+            Diagnostic::error(
+                "state.no-home",
+                "neither XDG_STATE_HOME nor HOME says where state is kept",
+            )
+            .help("cutover --state DIR status")
         })
 }
 
 /// Makes a folder and those above it that are missing, closed to others.
 pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let mode = folder.metadata()?.permissions().mode();
     if mode & 0o077 != 0 {
         std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o700))?;
@@ -136,7 +149,11 @@ mod tests {
         let state = StateDir::new(Some(&top.path().join("s")), &application, &environment).unwrap();
         state.create().unwrap();
         for folder in [state.root(), &state.own(), &state.proxy()] {
-            assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{folder:?}");
+            assert_eq!(
+                folder.metadata().unwrap().permissions().mode() & 0o777,
+                0o700,
+                "{folder:?}"
+            );
         }
         let deep = top.path().join("x".repeat(100));
         let deep = StateDir::new(Some(&deep), &application, &environment).unwrap();

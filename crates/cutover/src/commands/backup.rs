@@ -46,7 +46,10 @@ async fn backups(ctx: &Context) -> Result<DatabaseBackups, Failure> {
     let mut all = DatabaseBackups::new(folder, application.backup.keep, clock);
     let lookup = Lookup::new(ctx.folder(), application);
     for (name, database) in &application.databases {
-        all = all.with(name.clone(), database_url(ctx.folder(), &lookup, name, &database.url)?);
+        all = all.with(
+            name.clone(),
+            database_url(ctx.folder(), &lookup, name, &database.url)?,
+        );
     }
     let open = open_upgrade(ctx).await?;
     Ok(all.protecting(open.map(|head| head.id)))
@@ -71,7 +74,8 @@ async fn create(ctx: &Context, backups: &DatabaseBackups, database: Option<Datab
 fn list(ctx: &Context, backups: &DatabaseBackups, database: Option<&DatabaseName>) -> Outcome {
     let listing = backups.list(database)?;
     for problem in &listing.problems {
-        ctx.printer.talk(&crate::render::diagnostic(problem, &ctx.printer.talk_style()));
+        ctx.printer
+            .talk(&crate::render::diagnostic(problem, &ctx.printer.talk_style()));
     }
     show(ctx, &listing.backups, "");
     Ok(ExitCode::Done)
@@ -90,7 +94,9 @@ async fn restore(ctx: &Context, backups: &DatabaseBackups, name: &str) -> Outcom
     let restored = backups.restore(name, None).await?;
     if !restored.left_over.is_empty() {
         let left = restored.left_over.join(", ");
-        ctx.printer.talk(&format!("Tables that the backup does not know are still there: {left}\n"));
+        ctx.printer.talk(&format!(
+            "Tables that the backup does not know are still there: {left}\n"
+        ));
     }
     show(ctx, &[restored.manifest], "restored");
     Ok(ExitCode::Done)
@@ -105,7 +111,11 @@ fn show(ctx: &Context, all: &[Manifest], what: &str) {
         ctx.printer.data("No backup.\n");
     }
     for one in all {
-        let for_upgrade = one.upgrade.as_ref().map(|id| format!("for upgrade {id}")).unwrap_or_default();
+        let for_upgrade = one
+            .upgrade
+            .as_ref()
+            .map(|id| format!("for upgrade {id}"))
+            .unwrap_or_default();
         let line = format!(
             "  {:<36} {:<10} {:>9}  {:.0}  {what}{for_upgrade}",
             one.id,

@@ -10,7 +10,11 @@ use crate::release::{Key, build, program};
 
 pub(super) async fn run(ctx: &Context, version: Option<&Version>) -> Outcome {
     let application = ctx.application()?;
-    let mut looked = vec![format!("{} describes {}", ctx.globals.config.display(), application.application)];
+    let mut looked = vec![format!(
+        "{} describes {}",
+        ctx.globals.config.display(),
+        application.application
+    )];
     let mut wrong: Vec<Diagnostic> = Vec::new();
     if let Some(version) = version {
         let key = Key::open(&ctx.state.key())?;
@@ -29,26 +33,38 @@ pub(super) async fn run(ctx: &Context, version: Option<&Version>) -> Outcome {
     } else {
         for (name, service) in &application.services {
             let Target::Process(target) = &service.target;
-            let whole = target.command.iter().chain(&target.directory).all(|word| !word.contains("{version}"));
+            let whole = target
+                .command
+                .iter()
+                .chain(&target.directory)
+                .all(|word| !word.contains("{version}"));
             if let Some(path) = program(ctx.folder(), target).filter(|path| whole && !path.is_file()) {
                 wrong.push(
-                    Diagnostic::error("release.program-missing", format!("{name} has no program {}", path.display()))
-                        .help(format!("ls {}", path.parent().unwrap_or(&path).display())),
+                    Diagnostic::error(
+                        "release.program-missing",
+                        format!("{name} has no program {}", path.display()),
+                    )
+                    .help(format!("ls {}", path.parent().unwrap_or(&path).display())),
                 );
             }
         }
     }
     if !wrong.is_empty() {
-        return Err(Failure { exit: ExitCode::Findings, found: wrong });
+        return Err(Failure {
+            exit: ExitCode::Findings,
+            found: wrong,
+        });
     }
     if ctx.printer.is_json() {
-        ctx.printer.json_pretty(&serde_json::json!({ "application": application.application, "errors": [] }));
+        ctx.printer
+            .json_pretty(&serde_json::json!({ "application": application.application, "errors": [] }));
     } else {
         for line in looked {
             ctx.printer.data(&format!("  ✓ {line}\n"));
         }
         if version.is_none() {
-            ctx.printer.talk("  also programs and migrations of a version: cutover check VERSION\n");
+            ctx.printer
+                .talk("  also programs and migrations of a version: cutover check VERSION\n");
         }
     }
     Ok(ExitCode::Done)

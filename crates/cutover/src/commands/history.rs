@@ -31,7 +31,8 @@ pub(crate) async fn list(ctx: &Context, most: u32) -> Outcome {
         ctx.printer.json_pretty(&heads);
     } else {
         let now = SystemClock.now();
-        ctx.printer.data(&render::history(&heads, now, ctx.printer.style()));
+        ctx.printer
+            .data(&render::history(&heads, now, ctx.printer.style()));
     }
     Ok(ExitCode::Done)
 }
@@ -44,7 +45,13 @@ async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool) -> Outcome {
         ctx.printer.json_pretty(&all);
         return Ok(ExitCode::Done);
     }
-    ctx.printer.data(&render::story(&id, &plan, &records, analysis, ctx.printer.style()));
+    ctx.printer.data(&render::story(
+        &id,
+        &plan,
+        &records,
+        analysis,
+        ctx.printer.style(),
+    ));
     ctx.printer.data("\n");
     drive::show(ctx, &id, None).await?;
     Ok(ExitCode::Done)
@@ -56,7 +63,11 @@ async fn find(ctx: &Context, wanted: Option<&str>) -> Result<UpgradeId, Failure>
     let Some(wanted) = wanted else {
         let latest = heads.into_iter().next();
         return latest.map(|head| head.id).ok_or_else(|| {
-            Failure::new("upgrade.unknown", "no upgrade is recorded yet", "cutover upgrade VERSION")
+            Failure::new(
+                "upgrade.unknown",
+                "no upgrade is recorded yet",
+                "cutover upgrade VERSION",
+            )
         });
     };
     let mut found = heads
@@ -64,9 +75,11 @@ async fn find(ctx: &Context, wanted: Option<&str>) -> Result<UpgradeId, Failure>
         .filter(|head| head.id.as_str() == wanted || (wanted.len() >= SHORTEST && matches(&head.id, wanted)));
     match (found.next(), found.next()) {
         (Some(head), None) => Ok(head.id),
-        (None, _) => {
-            Err(Failure::new("upgrade.unknown", format!("there is no upgrade {wanted}"), "cutover history"))
-        }
+        (None, _) => Err(Failure::new(
+            "upgrade.unknown",
+            format!("there is no upgrade {wanted}"),
+            "cutover history",
+        )),
         (Some(first), Some(second)) => Err(Diagnostic::error(
             "upgrade.ambiguous",
             format!("{wanted} may be {} or {}", first.id, second.id),

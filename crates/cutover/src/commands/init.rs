@@ -17,7 +17,11 @@ pub(super) fn run(globals: &Globals, printer: &Printer, init: &Init) -> Outcome 
     let path = absolute(&globals.config)?;
     let name = match &init.application {
         Some(name) => name.parse::<ApplicationName>().map_err(|error| {
-            Failure::new("usage.bad-name", error.to_string(), "cutover init --application shop")
+            Failure::new(
+                "usage.bad-name",
+                error.to_string(),
+                "cutover init --application shop",
+            )
         })?,
         None => named_by(path.parent()),
     };
@@ -26,23 +30,40 @@ pub(super) fn run(globals: &Globals, printer: &Printer, init: &Init) -> Outcome 
     let made = std::fs::File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     made.map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            Failure::new("config.exists", format!("{shown} is there already"), "cutover check")
+            Failure::new(
+                "config.exists",
+                format!("{shown} is there already"),
+                "cutover check",
+            )
         } else {
-            Failure::new("config.unwritable", format!("cannot write {shown}: {error}"), "ls -ld .")
+            Failure::new(
+                "config.unwritable",
+                format!("cannot write {shown}: {error}"),
+                "ls -ld .",
+            )
         }
     })?;
     if printer.is_json() {
         printer.json_pretty(&serde_json::json!({ "written": path, "application": name }));
     } else {
-        printer.data(&format!("Wrote {shown}, for {name}. Next: fit it to your application, then\n  cutover check\n"));
+        printer.data(&format!(
+            "Wrote {shown}, for {name}. Next: fit it to your application, then\n  cutover check\n"
+        ));
     }
     Ok(ExitCode::Done)
 }
 
 /// A folder's name as far as it is one for an application.
 fn named_by(folder: Option<&std::path::Path>) -> ApplicationName {
-    let name = folder.and_then(|folder| folder.file_name()).unwrap_or_default().to_string_lossy().to_lowercase();
-    let mapped: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name = folder
+        .and_then(|folder| folder.file_name())
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let mapped: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     let trimmed: String = mapped.trim_matches('-').chars().take(63).collect();
     trimmed
         .trim_end_matches('-')
@@ -56,10 +77,18 @@ fn unit(globals: &Globals, printer: &Printer) -> Outcome {
     let program = this_program()?;
     let folder = ctx.state.own();
     let root = nix::unistd::geteuid().is_root();
-    let target = if root { "multi-user.target" } else { "default.target" };
+    let target = if root {
+        "multi-user.target"
+    } else {
+        "default.target"
+    };
     let scope = if root { "" } else { " --user" };
     let unit = format!("cutover-{}-{}.service", ctx.name, ctx.environment);
-    let place = if root { "/etc/systemd/system" } else { "~/.config/systemd/user" };
+    let place = if root {
+        "/etc/systemd/system"
+    } else {
+        "~/.config/systemd/user"
+    };
     printer.data(&format!(
         "# {place}/{unit}\n\
          # then: systemctl{scope} daemon-reload && systemctl{scope} enable --now {unit}\n\

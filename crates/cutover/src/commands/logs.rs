@@ -29,7 +29,10 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, logs: &Logs) -> Outcom
         read.insert(path, end);
     }
     if read.is_empty() && !logs.follow {
-        ctx.printer.talk(&format!("No instance has written anything yet into {}\n", folder.display()));
+        ctx.printer.talk(&format!(
+            "No instance has written anything yet into {}\n",
+            folder.display()
+        ));
     }
     if logs.follow {
         follow(ctx, &folder, logs, read).await?;
@@ -64,7 +67,11 @@ async fn follow(
 /// The logs of instances: `<service>-<version>/<instance>.log`.
 fn files(folder: &Path, service: Option<&str>) -> Vec<PathBuf> {
     let entries = |folder: &Path| {
-        let found = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let found = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
         found.collect::<Vec<_>>()
     };
     let of_service = |name: &str| {
@@ -78,7 +85,10 @@ fn files(folder: &Path, service: Option<&str>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries(folder)
         .into_iter()
         .filter(|path| path.is_dir())
-        .filter(|path| path.file_name().is_some_and(|name| of_service(&name.to_string_lossy())))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| of_service(&name.to_string_lossy()))
+        })
         .flat_map(|path| entries(&path))
         .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
         .collect();
@@ -90,7 +100,10 @@ fn last_lines(path: &Path, lines: usize) -> io::Result<(String, u64)> {
     let length = path.metadata()?.len();
     let (text, end) = from_offset(path, length.saturating_sub(TAIL))?;
     let kept: Vec<&str> = text.lines().rev().take(lines).collect();
-    Ok((kept.into_iter().rev().map(|line| format!("{line}\n")).collect(), end))
+    Ok((
+        kept.into_iter().rev().map(|line| format!("{line}\n")).collect(),
+        end,
+    ))
 }
 
 /// Whole lines from an offset on, and where they end. A file that became shorter was rotated: it is read anew.
@@ -101,9 +114,15 @@ fn from_offset(path: &Path, offset: u64) -> io::Result<(String, u64)> {
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     file.take(length - offset).read_to_end(&mut bytes)?;
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     bytes.truncate(whole);
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), offset + whole as u64))
+    Ok((
+        String::from_utf8_lossy(&bytes).into_owned(),
+        offset + whole as u64,
+    ))
 }
 
 fn print(ctx: &Context, folder: &Path, path: &Path, text: &str) {
@@ -111,7 +130,8 @@ fn print(ctx: &Context, folder: &Path, path: &Path, text: &str) {
     let name = name.display();
     for line in text.lines() {
         if ctx.printer.is_json() {
-            ctx.printer.json(&serde_json::json!({ "instance": name.to_string(), "line": line }));
+            ctx.printer
+                .json(&serde_json::json!({ "instance": name.to_string(), "line": line }));
         } else {
             ctx.printer.data(&format!("{name} | {line}\n"));
         }
@@ -120,7 +140,11 @@ fn print(ctx: &Context, folder: &Path, path: &Path, text: &str) {
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let shown = path.display();
-    Failure::new("logs.unreadable", format!("cannot read {shown}: {error}"), format!("ls -l {shown}"))
+    Failure::new(
+        "logs.unreadable",
+        format!("cannot read {shown}: {error}"),
+        format!("ls -l {shown}"),
+    )
 }
 
 #[cfg(test)]

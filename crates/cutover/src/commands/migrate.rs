@@ -26,7 +26,10 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
         Migrate::Contract { detach } => {
             must_be_free(ctx).await?;
             let proposal = planning::contract(ctx, machine).await?;
-            execute(ctx, machine, proposal, Place::of(detach)).await?.conclude(ctx).await
+            execute(ctx, machine, proposal, Place::of(detach))
+                .await?
+                .conclude(ctx)
+                .await
         }
     }
 }
@@ -43,7 +46,15 @@ async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> 
     let release = match (&which.release, current.clone()) {
         (Some(version), current) => {
             let key = Key::open(&ctx.state.key())?;
-            build(ctx.application()?, ctx.folder(), &key, version, current.as_ref(), None).map_err(Failure::usage)?
+            build(
+                ctx.application()?,
+                ctx.folder(),
+                &key,
+                version,
+                current.as_ref(),
+                None,
+            )
+            .map_err(Failure::usage)?
         }
         (None, Some(current)) => current,
         (None, None) => {
@@ -61,13 +72,20 @@ async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> 
         Some(name) if release.migrations.contains_key(name) => vec![name.clone()],
         Some(name) => {
             let known: Vec<&str> = release.migrations.keys().map(DatabaseName::as_str).collect();
-            return Err(Diagnostic::error("usage.unknown-database", format!("there is no database named `{name}`"))
-                .note("known", known.join(", "))
-                .help("cutover check")
-                .into());
+            return Err(Diagnostic::error(
+                "usage.unknown-database",
+                format!("there is no database named `{name}`"),
+            )
+            .note("known", known.join(", "))
+            .help("cutover check")
+            .into());
         }
     };
-    Ok(Chosen { release, databases, names })
+    Ok(Chosen {
+        release,
+        databases,
+        names,
+    })
 }
 
 async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
@@ -93,9 +111,13 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
         ctx.printer.json_pretty(&value);
     } else {
         for (name, seen, lines) in &all {
-            ctx.printer.data(&format!("{name} ({}), files of {}\n", seen.server, chosen.release.version));
+            ctx.printer.data(&format!(
+                "{name} ({}), files of {}\n",
+                seen.server, chosen.release.version
+            ));
             if let Some(bound) = &seen.retired_below {
-                ctx.printer.data(&format!("  versions below {bound} are retired\n"));
+                ctx.printer
+                    .data(&format!("  versions below {bound} are retired\n"));
             }
             for line in lines {
                 ctx.printer.data(&text(line));
@@ -120,7 +142,11 @@ fn text(line: &StatusLine) -> String {
         (Some(at), Some(by)) => format!("  {at:.0} by {by}"),
         _ => String::new(),
     };
-    format!("  {mark} {:<30} {:<9} {state}{by}\n", line.id.to_string(), line.phase.word())
+    format!(
+        "  {mark} {:<30} {:<9} {state}{by}\n",
+        line.id.to_string(),
+        line.phase.word()
+    )
 }
 
 async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
@@ -130,14 +156,20 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
         found.extend(chosen.databases.check(name).await);
     }
     if found.iter().any(|one| one.severity == Severity::Error) {
-        return Err(Failure { exit: ExitCode::Findings, found });
+        return Err(Failure {
+            exit: ExitCode::Findings,
+            found,
+        });
     }
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&json!({ "findings": found }));
     } else {
         let style = ctx.printer.talk_style();
         ctx.printer.talk(&crate::render::diagnostics(&found, &style));
-        ctx.printer.data(&format!("  ✓ files of {} and history fit together\n", chosen.release.version));
+        ctx.printer.data(&format!(
+            "  ✓ files of {} and history fit together\n",
+            chosen.release.version
+        ));
     }
     Ok(ExitCode::Done)
 }
@@ -147,7 +179,10 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     let reach = up.most.map_or(Reach::All, Reach::Steps);
     under_lease(ctx, &chosen, async |fence, name, options, done| {
         // Contracts have guards that only an upgrade's plan knows: `migrate contract`.
-        chosen.databases.migrate_up(fence, name, reach, false, options, done).await
+        chosen
+            .databases
+            .migrate_up(fence, name, reach, false, options, done)
+            .await
     })
     .await
 }
@@ -157,7 +192,12 @@ async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
     let question = format!(
         "Take back {} migration(s) of {}? What they hold is lost.",
         down.steps,
-        chosen.names.iter().map(DatabaseName::as_str).collect::<Vec<_>>().join(", ")
+        chosen
+            .names
+            .iter()
+            .map(DatabaseName::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
     );
     if !confirm(&ctx.globals, &ctx.printer, &question) {
         return Err(Failure::new(
@@ -167,7 +207,10 @@ async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
         ));
     }
     under_lease(ctx, &chosen, async |fence, name, options, done| {
-        chosen.databases.migrate_down(fence, name, Reach::Steps(down.steps), options, done).await
+        chosen
+            .databases
+            .migrate_down(fence, name, Reach::Steps(down.steps), options, done)
+            .await
     })
     .await
 }
@@ -183,8 +226,15 @@ where
     ) -> Result<(), PortError>,
 {
     must_be_free(ctx).await?;
-    let lease = ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await?;
-    let options = MigrateOptions { release: chosen.release.version.clone(), upgrade: None, by: who() };
+    let lease = ctx
+        .store
+        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
+        .await?;
+    let options = MigrateOptions {
+        release: chosen.release.version.clone(),
+        upgrade: None,
+        by: who(),
+    };
     let mut all = Vec::new();
     let mut failed = None;
     for name in &chosen.names {
@@ -233,12 +283,17 @@ fn tell(ctx: &Context, all: &[(DatabaseName, MigrationReport)], failed: bool) {
                 })
             })
             .collect();
-        ctx.printer.json_pretty(&json!({ "done": done, "complete": !failed }));
+        ctx.printer
+            .json_pretty(&json!({ "done": done, "complete": !failed }));
         return;
     }
     for (name, report) in all {
-        let rows = report.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
-        ctx.printer.data(&format!("  ✓ {name}  {}  {}{rows}\n", report.id, report.took));
+        let rows = report
+            .rows
+            .map(|rows| format!(", {rows} rows"))
+            .unwrap_or_default();
+        ctx.printer
+            .data(&format!("  ✓ {name}  {}  {}{rows}\n", report.id, report.took));
     }
     if all.is_empty() && !failed {
         ctx.printer.data("Nothing to do.\n");
@@ -254,17 +309,23 @@ fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
         .filter_map(|(name, database)| Some((name, database.migrations.as_ref()?)));
     let (Some((_, place)), None) = (with_files.next(), with_files.next()) else {
         let known: Vec<&str> = application.databases.keys().map(DatabaseName::as_str).collect();
-        return Err(Diagnostic::error("usage.which-database", "which database is meant is not clear")
-            .note("known", known.join(", "))
-            .help(format!("cutover migrate new {} --release {} --database NAME", new.name, new.release))
-            .into());
+        return Err(
+            Diagnostic::error("usage.which-database", "which database is meant is not clear")
+                .note("known", known.join(", "))
+                .help(format!(
+                    "cutover migrate new {} --release {} --database NAME",
+                    new.name, new.release
+                ))
+                .into(),
+        );
     };
     let folder = ctx.folder().join(place);
     let (up, down) = new_files(&folder, &new.name, new.phase, new.retires.as_ref())?;
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&json!({ "up": up, "down": down }));
     } else {
-        ctx.printer.data(&format!("Wrote {}\n      {}\n", up.display(), down.display()));
+        ctx.printer
+            .data(&format!("Wrote {}\n      {}\n", up.display(), down.display()));
     }
     Ok(ExitCode::Done)
 }

@@ -23,7 +23,8 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, plan: Plan) -> Outcome
                 ctx.printer.json_pretty(&*found);
             } else {
                 let run = command(ctx, &plan);
-                ctx.printer.data(&render::plan(&found, Some(&run), ctx.printer.style()));
+                ctx.printer
+                    .data(&render::plan(&found, Some(&run), ctx.printer.style()));
             }
             Ok(ExitCode::Done)
         }

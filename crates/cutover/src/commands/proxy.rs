@@ -23,7 +23,11 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
 /// Runs the proxy on threads of its own until it is asked to stop. Must be called from outside of a runtime.
 pub(crate) fn serve(run: &ProxyRun) -> Outcome {
     let unusable = |error: std::io::Error| {
-        Failure::new("state.unusable", format!("{}: {error}", run.state_dir.display()), "cutover status")
+        Failure::new(
+            "state.unusable",
+            format!("{}: {error}", run.state_dir.display()),
+            "cutover status",
+        )
     };
     make_private(&run.state_dir).map_err(unusable)?;
     let admin = admin_socket(&run.state_dir);
@@ -80,7 +84,10 @@ fn text(stats: &Stats) -> String {
         text.push_str(&format!("  listens on {}\n", listener.address));
     }
     for one in &stats.revisions {
-        let p99 = one.latency.quantile(0.99).map_or_else(|| "–".to_owned(), |us| format!("{:.1} ms", us as f64 / 1000.0));
+        let p99 = one
+            .latency
+            .quantile(0.99)
+            .map_or_else(|| "–".to_owned(), |us| format!("{:.1} ms", us as f64 / 1000.0));
         text.push_str(&format!(
             "  {:<10} {:<12} {:>7}  {:>9} requests  {:>6} errors  {:>4} open  p99 {p99}\n",
             one.revision.service.as_str(),

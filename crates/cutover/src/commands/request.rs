@@ -24,13 +24,20 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Command, why:
         tell(ctx, &open, command, None);
         return Ok(ExitCode::Done);
     }
-    go_on(ctx, machine, &open.id, Role::Foreground).await?.conclude(ctx).await
+    go_on(ctx, machine, &open.id, Role::Foreground)
+        .await?
+        .conclude(ctx)
+        .await
 }
 
 /// Goes on: with a request when somebody paused it or it failed, without one when it was only left.
 pub(super) async fn resume(ctx: &Context, machine: &Machine, resume: Resume) -> Outcome {
     let open = must_be_open(ctx).await?;
-    let role = if resume.in_background { Role::Background } else { Role::Foreground };
+    let role = if resume.in_background {
+        Role::Background
+    } else {
+        Role::Foreground
+    };
     if role == Role::Foreground {
         let (_, _, state) = load(&ctx.store, &open.id).await?;
         let held = state.paused.is_some() || matches!(state.doing, Doing::Failed { .. });
@@ -45,7 +52,10 @@ pub(super) async fn resume(ctx: &Context, machine: &Machine, resume: Resume) -> 
             // Going on would end at once: a person must say what to do.
             let found = EngineError::Refused(Box::new(
                 cutover_model::Diagnostic::error("upgrade.stuck", "it is stuck: a person is needed")
-                    .note("because", state.stuck.map(|stuck| stuck.because).unwrap_or_default())
+                    .note(
+                        "because",
+                        state.stuck.map(|stuck| stuck.because).unwrap_or_default(),
+                    )
                     .help("cutover retry"),
             ));
             return Err(Failure::from(found).with_exit(exit_of(UpgradePhase::Stuck)));
@@ -72,7 +82,11 @@ async fn must_be_open(ctx: &Context) -> Result<UpgradeHead, Failure> {
 
 /// Who controls the upgrade now.
 async fn controller(ctx: &Context) -> Result<Option<String>, Failure> {
-    match ctx.store.acquire(&myself()?, SystemClock.now(), LEASE, &is_dead).await {
+    match ctx
+        .store
+        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
+        .await
+    {
         Ok(lease) => {
             ctx.store.release_lease(&lease.fence).await?;
             Ok(None)
@@ -95,5 +109,9 @@ fn tell(ctx: &Context, open: &UpgradeHead, command: Command, controller: Option<
         || "no controller is at work; `cutover resume` goes on".to_owned(),
         |controller| format!("{controller} carries it out; `cutover watch` shows it"),
     );
-    ctx.printer.data(&format!("{} recorded for the upgrade to {}: {who}\n", command.word(), open.to));
+    ctx.printer.data(&format!(
+        "{} recorded for the upgrade to {}: {who}\n",
+        command.word(),
+        open.to
+    ));
 }

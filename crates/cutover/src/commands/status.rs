@@ -2,7 +2,8 @@
 
 use cutover_engine::load;
 use cutover_model::{
-    Desired, DesiredRevision, ExitCode, Migration, Plan, Record, Track, UpgradeId, UpgradePhase, WayBack, Weight,
+    Desired, DesiredRevision, ExitCode, Migration, Plan, Record, Track, UpgradeId, UpgradePhase, WayBack,
+    Weight,
 };
 use cutover_plan::State;
 use cutover_ports::{Clock as _, Stable, Store as _, Target as _};
@@ -45,7 +46,10 @@ pub(crate) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
         (None, None) => Desired::default(),
     };
     let pending: &[Migration] = succeeded.as_ref().map_or(&[], |one| &one.plan.pending_contracts);
-    let way_back = running.as_ref().or(succeeded.as_ref()).map(|one| one.state.way_back(&one.plan));
+    let way_back = running
+        .as_ref()
+        .or(succeeded.as_ref())
+        .map(|one| one.state.way_back(&one.plan));
     let stable = current.as_ref().map(|(stable, _)| stable);
     let seen = Status {
         application: &ctx.name,
@@ -60,7 +64,8 @@ pub(crate) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
         now: SystemClock.now(),
     };
     if ctx.printer.is_json() {
-        ctx.printer.json_pretty(&as_json(ctx, &seen, running.as_ref(), stable, way_back.as_ref()));
+        ctx.printer
+            .json_pretty(&as_json(ctx, &seen, running.as_ref(), stable, way_back.as_ref()));
     } else {
         ctx.printer.data(&render::status(&seen, ctx.printer.style()));
     }
@@ -69,20 +74,32 @@ pub(crate) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
 
 impl Loaded {
     fn run(&self) -> Run<'_> {
-        Run { id: &self.id, plan: &self.plan, state: &self.state, records: &self.records }
+        Run {
+            id: &self.id,
+            plan: &self.plan,
+            state: &self.state,
+            records: &self.records,
+        }
     }
 }
 
 async fn loaded(ctx: &Context, id: &UpgradeId) -> Result<Loaded, Failure> {
     let (plan, records, state) = load(&ctx.store, id).await?;
-    Ok(Loaded { id: id.clone(), plan, records, state })
+    Ok(Loaded {
+        id: id.clone(),
+        plan,
+        records,
+        state,
+    })
 }
 
 /// What a release that nothing happens to wants.
 fn desired(release: &Release) -> Desired {
     let mut desired = Desired::default();
     for (name, revision) in &release.revisions {
-        let Some(service) = release.application.services.get(name) else { continue };
+        let Some(service) = release.application.services.get(name) else {
+            continue;
+        };
         let want = DesiredRevision {
             track: Track::Stable,
             replicas: service.replicas,

@@ -22,14 +22,18 @@ const SAMPLE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     let Some(open) = open_upgrade(ctx).await? else {
-        ctx.printer.talk("Nothing is under way. The upgrades so far: cutover history\n");
+        ctx.printer
+            .talk("Nothing is under way. The upgrades so far: cutover history\n");
         return Ok(ExitCode::Done);
     };
     let (plan, records, mut state) = load(&ctx.store, &open.id).await?;
     let mut meter = Meter::start(&machine.proxy, &plan).await;
     let mut screen = Screen::new(&ctx.printer, plan.clone(), state.clone(), true);
     if let Some(record) = records.last() {
-        screen.take(&Seen { state: state.clone(), record: record.clone() });
+        screen.take(&Seen {
+            state: state.clone(),
+            record: record.clone(),
+        });
     }
     let mut signals = Signals::new()?;
     let mut poll = tokio::time::interval(POLL);

@@ -59,15 +59,31 @@ impl UpgradeAccount {
         after: &LoadReport,
     ) -> Result<Self, Failure> {
         let (plan, records, state) = load(&ctx.store, &end.id).await?;
-        let run = Run { id: &end.id, plan: &plan, state: &state, records: &records };
+        let run = Run {
+            id: &end.id,
+            plan: &plan,
+            state: &state,
+            records: &records,
+        };
         let to = plan.to.to_string();
-        let errors = |report: &LoadReport| report.by_version.get(&to).map_or(0, |counts| counts.error_answers);
+        let errors = |report: &LoadReport| {
+            report
+                .by_version
+                .get(&to)
+                .map_or(0, |counts| counts.error_answers)
+        };
         let way_back = match (state.phase, state.way_back(&plan)) {
             (UpgradePhase::Aborted | UpgradePhase::Failed, _) => match &plan.from {
                 Some(from) => format!("gone: back on {from}"),
                 None => "gone: nothing is deployed".to_owned(),
             },
-            (_, WayBack::To { version: Some(version), by }) => format!("to {version} by {by}"),
+            (
+                _,
+                WayBack::To {
+                    version: Some(version),
+                    by,
+                },
+            ) => format!("to {version} by {by}"),
             (_, WayBack::To { version: None, by }) => by,
             (_, WayBack::None { reason }) => format!("none({reason})"),
         };
@@ -79,7 +95,9 @@ impl UpgradeAccount {
             duration_ms: run.took().as_millis(),
             switch_ms: run.switch_ms(),
             requests_exposed: after.answered_by(&to) - before.answered_by(&to),
-            requests_failed: after.failed_apart_from(&to).saturating_sub(before.failed_apart_from(&to)),
+            requests_failed: after
+                .failed_apart_from(&to)
+                .saturating_sub(before.failed_apart_from(&to)),
             candidate_errors: errors(after) - errors(before),
             verdict: run.verdict(),
             way_back,
@@ -92,19 +110,34 @@ impl Account {
     pub(super) fn broken(&self) -> Option<Diagnostic> {
         let mut notes = Vec::new();
         if self.requests.failed > 0 {
-            notes.push(("requests", format!("{} of {} failed", self.requests.failed, self.requests.sent)));
+            notes.push((
+                "requests",
+                format!("{} of {} failed", self.requests.failed, self.requests.sent),
+            ));
         }
         if self.lost_writes > 0 {
-            notes.push(("writes", format!("{} acknowledged ones are lost", self.lost_writes)));
+            notes.push((
+                "writes",
+                format!("{} acknowledged ones are lost", self.lost_writes),
+            ));
         }
-        for (upgrade, wanted) in self.upgrades.iter().zip([UpgradePhase::Succeeded, UpgradePhase::Aborted]) {
+        for (upgrade, wanted) in self
+            .upgrades
+            .iter()
+            .zip([UpgradePhase::Succeeded, UpgradePhase::Aborted])
+        {
             if upgrade.phase != wanted {
-                notes.push(("upgrade", format!("to {} is {}, not {wanted}", upgrade.to, upgrade.phase)));
+                notes.push((
+                    "upgrade",
+                    format!("to {} is {}, not {wanted}", upgrade.to, upgrade.phase),
+                ));
             }
         }
         let start = Diagnostic::error("demo.promise-broken", "the demo did not keep its promise");
         (!notes.is_empty()).then(|| {
-            let all = notes.into_iter().fold(start, |found, (key, value)| found.note(key, value));
+            let all = notes
+                .into_iter()
+                .fold(start, |found, (key, value)| found.note(key, value));
             all.help("cutover demo --keep")
         })
     }
@@ -128,7 +161,11 @@ mod tests {
             verdict: None,
             way_back: String::new(),
         });
-        Account { requests: Requests { sent: 10, failed }, lost_writes, upgrades: upgrades.into() }
+        Account {
+            requests: Requests { sent: 10, failed },
+            lost_writes,
+            upgrades: upgrades.into(),
+        }
     }
 
     #[test]

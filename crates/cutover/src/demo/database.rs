@@ -41,7 +41,11 @@ impl DemoDatabase {
     pub(super) async fn open(given: Option<&str>, folder: &Path) -> Result<Self, Failure> {
         let Some(given) = given else {
             let url = format!("sqlite:{}", folder.join("shop.db").display());
-            return Ok(Self { kind: Kind::Sqlite, url, postgres: None });
+            return Ok(Self {
+                kind: Kind::Sqlite,
+                url,
+                postgres: None,
+            });
         };
         match given.parse().map_err(|error: DbError| error.diagnostic())? {
             DatabaseUrl::Sqlite(_) => Err(Failure::new(
@@ -51,7 +55,11 @@ impl DemoDatabase {
             )),
             DatabaseUrl::Postgres(url) => {
                 must_be_empty(&url).await?;
-                Ok(Self { kind: Kind::Postgres, url: given.to_owned(), postgres: Some(url) })
+                Ok(Self {
+                    kind: Kind::Postgres,
+                    url: given.to_owned(),
+                    postgres: Some(url),
+                })
             }
         }
     }
@@ -67,9 +75,14 @@ impl DemoDatabase {
     /// Leaves nothing behind in a database that was given.
     pub(super) async fn clean(&self) -> Result<(), Failure> {
         let Some(url) = &self.postgres else { return Ok(()) };
-        let session = PgSession::connect(url, "cutover demo").await.map_err(|error| error.diagnostic())?;
+        let session = PgSession::connect(url, "cutover demo")
+            .await
+            .map_err(|error| error.diagnostic())?;
         session.batch_execute(EMPTY).await.map_err(|error| {
-            let message = format!("the demo's tables could not be taken away: {}", cutover_db::describe(&error));
+            let message = format!(
+                "the demo's tables could not be taken away: {}",
+                cutover_db::describe(&error)
+            );
             Diagnostic::error("demo.database", message).help("cutover demo --keep")
         })?;
         Ok(())
@@ -77,7 +90,9 @@ impl DemoDatabase {
 }
 
 async fn must_be_empty(url: &PostgresUrl) -> Result<(), Failure> {
-    let session = PgSession::connect(url, "cutover demo").await.map_err(|error| error.diagnostic())?;
+    let session = PgSession::connect(url, "cutover demo")
+        .await
+        .map_err(|error| error.diagnostic())?;
     let found = session.query(FOUND, &[]).await.map_err(|error| {
         let message = format!("cannot look into {url}: {}", cutover_db::describe(&error));
         Diagnostic::error("demo.database", message).help("cutover demo")
@@ -86,8 +101,11 @@ async fn must_be_empty(url: &PostgresUrl) -> Result<(), Failure> {
         return Ok(());
     }
     let names: Vec<String> = found.iter().take(5).map(|row| row.get(0)).collect();
-    Err(Diagnostic::error("demo.not-empty", format!("{url} is not empty, and the demo keeps off what is yours"))
-        .note("holds", names.join(", "))
-        .help("createdb cutover_demo")
-        .into())
+    Err(Diagnostic::error(
+        "demo.not-empty",
+        format!("{url} is not empty, and the demo keeps off what is yours"),
+    )
+    .note("holds", names.join(", "))
+    .help("createdb cutover_demo")
+    .into())
 }

@@ -18,7 +18,12 @@ macro_rules! script {
         Script {
             since: $since,
             name: $name,
-            sqlite: include_str!(concat!("../../../../examples/shop/releases/", $since, "/migrations/sqlite/", $name)),
+            sqlite: include_str!(concat!(
+                "../../../../examples/shop/releases/",
+                $since,
+                "/migrations/sqlite/",
+                $name
+            )),
             postgres: include_str!(concat!(
                 "../../../../examples/shop/releases/",
                 $since,
@@ -151,8 +156,13 @@ mod tests {
         for (kind, name) in [(Kind::Sqlite, "sqlite"), (Kind::Postgres, "postgres")] {
             let to = folder.path().join(name);
             std::fs::create_dir(&to).unwrap();
-            let setting =
-                Setting { program: Path::new("/x"), kind, url: "sqlite:x.db", listen: 1, ports: (20_000, 20_040) };
+            let setting = Setting {
+                program: Path::new("/x"),
+                kind,
+                url: "sqlite:x.db",
+                listen: 1,
+                ports: (20_000, 20_040),
+            };
             write(&to, &setting).unwrap();
             for version in VERSIONS {
                 let original = releases.join(version).join("migrations").join(name);

@@ -34,36 +34,66 @@ const QUIET: Duration = Duration::from_secs(2);
 /// The example application: the demo's instances are this same binary.
 pub(crate) async fn shop() -> Outcome {
     shop::run_from_env().await.map_err(|error| {
-        Failure::new("demo.shop", format!("the shop cannot go on: {error}"), "cutover logs")
+        Failure::new(
+            "demo.shop",
+            format!("the shop cannot go on: {error}"),
+            "cutover logs",
+        )
     })?;
     Ok(ExitCode::Done)
 }
 
 /// Runs the demo.
 pub(crate) async fn run(printer: &Printer, colour: Colour, demo: &Demo) -> Outcome {
-    let folder = tempfile::Builder::new().prefix("cutover-demo-").tempdir().map_err(|error| {
-        Failure::new("demo.folder", format!("no folder can be made for the demo: {error}"), "df -h /tmp")
-    })?;
+    let folder = tempfile::Builder::new()
+        .prefix("cutover-demo-")
+        .tempdir()
+        .map_err(|error| {
+            Failure::new(
+                "demo.folder",
+                format!("no folder can be made for the demo: {error}"),
+                "df -h /tmp",
+            )
+        })?;
     let database = DemoDatabase::open(demo.database.as_deref(), folder.path()).await?;
     let globals = Globals {
         config: folder.path().join("cutover.yaml"),
         env: EnvironmentName::production(),
         state: Some(folder.path().join("state")),
-        output: if printer.is_json() { Output::Json } else { Output::Text },
+        output: if printer.is_json() {
+            Output::Json
+        } else {
+            Output::Text
+        },
         yes: true,
         color: colour,
     };
     let (listen, ports) = free_ports();
     let program = this_program()?;
-    let setting =
-        Setting { program: &program, kind: database.kind, url: &database.url, listen, ports };
+    let setting = Setting {
+        program: &program,
+        kind: database.kind,
+        url: &database.url,
+        listen,
+        ports,
+    };
     write(folder.path(), &setting).map_err(|error| {
-        Failure::new("demo.folder", format!("cannot write into {}: {error}", folder.path().display()), "df -h /tmp")
+        Failure::new(
+            "demo.folder",
+            format!("cannot write into {}: {error}", folder.path().display()),
+            "df -h /tmp",
+        )
     })?;
     let ctx = Context::open(&globals, printer.clone())?;
     let machine = Machine::new(&ctx)?;
     let mut signals = Signals::new()?;
-    let stage = Stage { ctx: &ctx, machine: &machine, demo, database: &database, target: ([127, 0, 0, 1], listen).into() };
+    let stage = Stage {
+        ctx: &ctx,
+        machine: &machine,
+        demo,
+        database: &database,
+        target: ([127, 0, 0, 1], listen).into(),
+    };
     let outcome = tokio::select! {
         outcome = Box::pin(stage.play()) => outcome,
         () = signals.next() => Err(Failure::new("demo.interrupted", "the demo was interrupted", "cutover demo")),
@@ -122,7 +152,9 @@ impl Stage<'_> {
         let between = load.snapshot();
         let good = UpgradeAccount::new(ctx, &good_end, &before, &between).await?;
 
-        self.say("Upgrade to 1.2.0, which is bad: a quarter of its answers are errors. Nobody will say stop.");
+        self.say(
+            "Upgrade to 1.2.0, which is bad: a quarter of its answers are errors. Nobody will say stop.",
+        );
         let bad_end = self.upgrade("1.2.0").await?;
         tokio::time::sleep(QUIET).await;
         let report = load.stop().await;
@@ -130,10 +162,17 @@ impl Stage<'_> {
 
         self.say("The load has ended. Every acknowledged write is read back.");
         let report = load.verify_writes(self.target).await.map_err(|error| {
-            Failure::new("demo.unverified", format!("the writes could not be read back: {error}"), "cutover demo")
+            Failure::new(
+                "demo.unverified",
+                format!("the writes could not be read back: {error}"),
+                "cutover demo",
+            )
         })?;
         let account = Account {
-            requests: Requests { sent: report.sent, failed: report.failed_apart_from("1.2.0") },
+            requests: Requests {
+                sent: report.sent,
+                failed: report.failed_apart_from("1.2.0"),
+            },
             lost_writes: report.lost_writes.unwrap_or(0),
             upgrades: vec![good, bad],
         };

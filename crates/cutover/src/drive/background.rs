@@ -17,15 +17,23 @@ pub(crate) fn start(ctx: &Context) -> Result<u32, Failure> {
     let log = ctx.state.controller_log();
     let refused = |error: std::io::Error| {
         Failure::from(
-            Diagnostic::error("controller.not-started", format!("no controller can be started in the background: {error}"))
-                .note("state", "the upgrade stays where it is, and can be gone on with")
-                .help("cutover resume"),
+            Diagnostic::error(
+                "controller.not-started",
+                format!("no controller can be started in the background: {error}"),
+            )
+            .note("state", "the upgrade stays where it is, and can be gone on with")
+            .help("cutover resume"),
         )
     };
     if let Some(folder) = log.parent() {
         make_private(folder).map_err(refused)?;
     }
-    let out = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(refused)?;
+    let out = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&log)
+        .map_err(refused)?;
     let err = out.try_clone().map_err(refused)?;
     let mut command = Command::new(this_program()?);
     command
@@ -36,7 +44,10 @@ pub(crate) fn start(ctx: &Context) -> Result<u32, Failure> {
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err);
-    let options = SpawnOptions { listeners: Vec::new(), grouping: Grouping::OwnSession };
+    let options = SpawnOptions {
+        listeners: Vec::new(),
+        grouping: Grouping::OwnSession,
+    };
     let process = cutover_os::spawn(&mut command, options).map_err(refused)?;
     Ok(process.identity().pid)
 }

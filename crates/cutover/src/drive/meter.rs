@@ -39,14 +39,25 @@ impl Meter {
                 from: change.from.clone(),
                 to: change.to.clone(),
             });
-        Self { client, moves: moves.collect(), first, window: VecDeque::new() }
+        Self {
+            client,
+            moves: moves.collect(),
+            first,
+            window: VecDeque::new(),
+        }
     }
 
     /// What both revisions do now; nothing when the proxy does not answer.
     pub(crate) async fn sample(&mut self) -> Traffic {
-        let Ok(now) = self.client.stats().await else { return Traffic::new() };
+        let Ok(now) = self.client.stats().await else {
+            return Traffic::new();
+        };
         let at = Instant::now();
-        if self.window.back().is_some_and(|(_, last)| last.epoch != now.epoch) {
+        if self
+            .window
+            .back()
+            .is_some_and(|(_, last)| last.epoch != now.epoch)
+        {
             self.window.clear();
         }
         self.window.push_back((at, now));
@@ -80,8 +91,16 @@ impl Meter {
             version: id.version.clone(),
             instances: u32::try_from(routed).unwrap_or(u32::MAX),
             weight: Some(now.weight),
-            req_per_s: if seconds > 0.0 { requests as f64 / seconds } else { 0.0 },
-            error_percent: if requests > 0 { 100.0 * errors as f64 / requests as f64 } else { 0.0 },
+            req_per_s: if seconds > 0.0 {
+                requests as f64 / seconds
+            } else {
+                0.0
+            },
+            error_percent: if requests > 0 {
+                100.0 * errors as f64 / requests as f64
+            } else {
+                0.0
+            },
             p99_ms: latency.quantile(0.99).map(|us| us as f64 / 1000.0),
         })
     }
@@ -101,7 +120,11 @@ impl Meter {
             let since = |of: fn(&RevisionStats) -> u64| of(now).saturating_sub(before.map_or(0, of));
             let failed = since(|stats| stats.errors + stats.cut_answers);
             met.served += since(|stats| stats.assigned);
-            if self.moves.iter().any(|one| one.to.as_ref() == Some(&now.revision)) {
+            if self
+                .moves
+                .iter()
+                .any(|one| one.to.as_ref() == Some(&now.revision))
+            {
                 met.exposed += since(|stats| stats.assigned);
                 met.candidate_errors += failed;
             } else {

@@ -74,12 +74,22 @@ impl End {
 }
 
 /// Goes on with an upgrade whose lease this process holds, until it is over, stuck or left.
-pub(crate) async fn drive(ctx: &Context, machine: &Machine, mut engine: Engine, role: Role) -> Result<End, Failure> {
+pub(crate) async fn drive(
+    ctx: &Context,
+    machine: &Machine,
+    mut engine: Engine,
+    role: Role,
+) -> Result<End, Failure> {
     let id = engine.id().clone();
     let mut meter = Meter::start(&machine.proxy, engine.plan()).await;
     let (sender, mut records) = mpsc::unbounded_channel();
     engine.observe_with(Box::new(Tap::new(sender)));
-    let mut screen = Screen::new(&ctx.printer, engine.plan().clone(), engine.state().clone(), role != Role::Demo);
+    let mut screen = Screen::new(
+        &ctx.printer,
+        engine.plan().clone(),
+        engine.state().clone(),
+        role != Role::Demo,
+    );
     let leave = AtomicU8::new(STAY);
     let stop = || leave.load(Ordering::Relaxed) != STAY;
     let mut signals = Signals::new()?;
@@ -121,7 +131,12 @@ pub(crate) async fn drive(ctx: &Context, machine: &Machine, mut engine: Engine, 
     if detached {
         hand_over(ctx)?;
     }
-    Ok(End { id, phase, exposure, detached })
+    Ok(End {
+        id,
+        phase,
+        exposure,
+        detached,
+    })
 }
 
 /// What to do where nobody is asked: `--yes` answers, and a gate or a failure that waits for a person is left to one.
@@ -171,7 +186,12 @@ pub(crate) fn hand_over(ctx: &Context) -> Result<(), Failure> {
 /// The report of an upgrade, as data.
 pub(crate) async fn show(ctx: &Context, id: &UpgradeId, exposure: Option<&Exposure>) -> Result<(), Failure> {
     let (plan, records, state) = load(&ctx.store, id).await?;
-    let run = Run { id, plan: &plan, state: &state, records: &records };
+    let run = Run {
+        id,
+        plan: &plan,
+        state: &state,
+        records: &records,
+    };
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&report_json(&run, exposure));
     } else {
@@ -207,7 +227,11 @@ impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         let on = |kind| {
             signal(kind).map_err(|error| {
-                Failure::new("state.no-signals", format!("signals cannot be caught: {error}"), "cutover status")
+                Failure::new(
+                    "state.no-signals",
+                    format!("signals cannot be caught: {error}"),
+                    "cutover status",
+                )
             })
         };
         Ok(Self {

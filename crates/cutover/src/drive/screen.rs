@@ -18,7 +18,11 @@ pub(crate) struct Screen {
 }
 
 enum Kind {
-    Picture { live: Live, keys: Option<Keys>, asking: Asking },
+    Picture {
+        live: Live,
+        keys: Option<Keys>,
+        asking: Asking,
+    },
     Lines(Box<Lines>),
 }
 
@@ -26,12 +30,26 @@ impl Screen {
     /// `keys`: whether a person may ask for something here.
     pub(crate) fn new(printer: &Printer, plan: Plan, state: State, keys: bool) -> Self {
         let kind = if printer.is_live() {
-            let keys = if keys && printer.can_ask() { Keys::start() } else { None };
-            Kind::Picture { live: Live::new(), keys, asking: Asking::default() }
+            let keys = if keys && printer.can_ask() {
+                Keys::start()
+            } else {
+                None
+            };
+            Kind::Picture {
+                live: Live::new(),
+                keys,
+                asking: Asking::default(),
+            }
         } else {
             Kind::Lines(Box::new(Lines::after(&state)))
         };
-        Self { printer: printer.clone(), plan, state, traffic: Traffic::new(), kind }
+        Self {
+            printer: printer.clone(),
+            plan,
+            state,
+            traffic: Traffic::new(),
+            kind,
+        }
     }
 
     /// Whether somebody is there who could answer.
@@ -85,7 +103,12 @@ impl Screen {
 
     /// Waits for a key that means something; for ever where there are none.
     pub(crate) async fn asked(&mut self) -> Ask {
-        let Kind::Picture { live: _, keys: Some(keys), asking } = &mut self.kind else {
+        let Kind::Picture {
+            live: _,
+            keys: Some(keys),
+            asking,
+        } = &mut self.kind
+        else {
             return std::future::pending().await;
         };
         loop {

@@ -23,7 +23,10 @@ impl Tap {
 
 impl Observer for Tap {
     fn record(&mut self, _: &Plan, state: &State, record: &Record) {
-        let seen = Seen { state: state.clone(), record: record.clone() };
+        let seen = Seen {
+            state: state.clone(),
+            record: record.clone(),
+        };
         // Nobody looks any more: that is no reason to stop.
         drop(self.0.send(seen));
     }

@@ -37,7 +37,7 @@ pub(crate) fn artifact(
         && !program.is_file()
     {
         let nearest = program.ancestors().skip(1).find(|folder| folder.is_dir());
-        let nearest = nearest.unwrap_or(Path::new("/"));
+        let nearest = nearest.unwrap_or_else(|| Path::new("/"));
         return Err(Diagnostic::error(
             "release.program-missing",
             format!("{service} has no program {}", clean(&program).display()),
@@ -50,8 +50,11 @@ pub(crate) fn artifact(
         let path = place.join(word);
         if !word.is_empty() && path.is_file() {
             let bytes = of_file(&path).map_err(|error| {
-                Diagnostic::error("release.unreadable", format!("cannot read {}: {error}", clean(&path).display()))
-                    .help(format!("ls -l {}", clean(&path).display()))
+                Diagnostic::error(
+                    "release.unreadable",
+                    format!("cannot read {}: {error}", clean(&path).display()),
+                )
+                .help(format!("ls -l {}", clean(&path).display()))
             })?;
             parts.push(bytes);
         } else {
@@ -108,7 +111,13 @@ mod tests {
             std::fs::create_dir(folder.join(version)).unwrap();
             std::fs::write(folder.join(version).join("app.py"), text).unwrap();
         }
-        let of = |version: &str| digest(folder, &target(&["python3", &format!("./{version}/app.py")], None)).unwrap();
+        let of = |version: &str| {
+            digest(
+                folder,
+                &target(&["python3", &format!("./{version}/app.py")], None),
+            )
+            .unwrap()
+        };
         assert_eq!(of("1"), of("2"));
         assert_ne!(of("1"), of("3"));
         assert_ne!(
@@ -122,7 +131,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let written = target(&["app"], Some("./{version}"));
         let of = |at: &str| {
-            artifact(folder.path(), &"api".parse().unwrap(), &written, &target(&["app"], Some(at))).unwrap()
+            artifact(
+                folder.path(),
+                &"api".parse().unwrap(),
+                &written,
+                &target(&["app"], Some(at)),
+            )
+            .unwrap()
         };
         assert_ne!(of("./1"), of("./2"));
     }

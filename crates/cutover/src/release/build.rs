@@ -43,7 +43,9 @@ pub(crate) fn build(
     let mut migrations = BTreeMap::new();
     let mut files = BTreeMap::new();
     for (name, database) in &at.databases {
-        let Some(place) = &database.migrations else { continue };
+        let Some(place) = &database.migrations else {
+            continue;
+        };
         match read_migrations(folder, &lookup, name, &database.url, place) {
             Ok((texts, read)) => {
                 migrations.insert(name.clone(), read.into_iter().map(|one| one.migration).collect());
@@ -52,13 +54,20 @@ pub(crate) fn build(
             Err(found) => wrong.extend(found),
         }
     }
-    let changelog = match at.changelog.as_ref().map(|path| (path, std::fs::read_to_string(folder.join(path)))) {
+    let changelog = match at
+        .changelog
+        .as_ref()
+        .map(|path| (path, std::fs::read_to_string(folder.join(path))))
+    {
         None => None,
         Some((_, Ok(text))) => Some(text),
         Some((path, Err(error))) => {
             wrong.push(
-                Diagnostic::error("release.unreadable", format!("cannot read the changelog {path}: {error}"))
-                    .help(format!("ls -l {path}")),
+                Diagnostic::error(
+                    "release.unreadable",
+                    format!("cannot read the changelog {path}: {error}"),
+                )
+                .help(format!("ls -l {path}")),
             );
             None
         }
@@ -68,7 +77,15 @@ pub(crate) fn build(
     }
     let mut moving = application.clone();
     moving.services.retain(|name, _| moves(name));
-    let draft = ReleaseDraft { application: &moving, version, previous, parts, migrations, files, changelog };
+    let draft = ReleaseDraft {
+        application: &moving,
+        version,
+        previous,
+        parts,
+        migrations,
+        files,
+        changelog,
+    };
     let release = draft.seal().map_err(|error| {
         vec![Diagnostic::error("release.unfinished", error.to_string()).help("cutover check")]
     })?;
@@ -100,9 +117,12 @@ fn unknown_services(application: &Application, only: &[ServiceName]) -> Vec<Diag
     only.iter()
         .filter(|name| !application.services.contains_key(name))
         .map(|name| {
-            Diagnostic::error("usage.unknown-service", format!("there is no service named `{name}`"))
-                .note("known", known.join(", "))
-                .help("cutover status")
+            Diagnostic::error(
+                "usage.unknown-service",
+                format!("there is no service named `{name}`"),
+            )
+            .note("known", known.join(", "))
+            .help("cutover status")
         })
         .collect()
 }
@@ -118,7 +138,9 @@ fn service_parts(
     let (written, put_in) = (&application.services[name], &at.services[name]);
     let (Target::Process(written), Target::Process(target)) = (&written.target, &put_in.target);
     let environment = lookup.environment(&put_in.environment)?;
-    let pairs = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs = environment
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
     Ok(ServiceParts {
         artifact: artifact(folder, name, written, target)?,
         config: key.digest(pairs),
@@ -149,7 +171,12 @@ fn read_migrations(
     let mut read = from_files(name, &files, url.dialect());
     if let Err(found) = &mut read {
         for location in found.iter_mut().filter_map(|found| found.location.as_mut()) {
-            location.file = Path::new(place).join(&location.file).components().collect::<std::path::PathBuf>().to_string_lossy().into_owned();
+            location.file = Path::new(place)
+                .join(&location.file)
+                .components()
+                .collect::<std::path::PathBuf>()
+                .to_string_lossy()
+                .into_owned();
         }
     }
     Ok((files, read?))

@@ -34,7 +34,11 @@ impl Key {
         std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
         // Written whole under another name and linked: of two processes that make it at once, both use the first's.
         let new = path.with_extension(uuid::Uuid::now_v7().to_string());
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)?;
         file.write_all(&key)?;
         file.sync_all()?;
         let linked = std::fs::hard_link(&new, path);
@@ -64,7 +68,10 @@ fn read(path: &Path) -> io::Result<Option<Key>> {
     match std::fs::read(path) {
         Ok(bytes) => match <[u8; LENGTH]>::try_from(bytes) {
             Ok(key) => Ok(Some(Key(key))),
-            Err(bytes) => Err(io::Error::other(format!("it has {} bytes, not {LENGTH}", bytes.len()))),
+            Err(bytes) => Err(io::Error::other(format!(
+                "it has {} bytes, not {LENGTH}",
+                bytes.len()
+            ))),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -36,7 +36,9 @@ impl MachineChecks {
         releases: &[&Release],
         databases: Arc<MigrateDatabases>,
     ) -> Self {
-        let directory = releases.first().and_then(|release| release.application.backup.directory.as_ref());
+        let directory = releases
+            .first()
+            .and_then(|release| release.application.backup.directory.as_ref());
         Self {
             folder: ctx.folder().to_owned(),
             backups: super::backup_folder(ctx, directory.map(String::as_str)),
@@ -48,7 +50,10 @@ impl MachineChecks {
 
     fn program_of(&self, revision: &RevisionId) -> Option<Diagnostic> {
         let name = &revision.service;
-        let release = self.releases.iter().find(|one| one.revisions.get(name) == Some(revision))?;
+        let release = self
+            .releases
+            .iter()
+            .find(|one| one.revisions.get(name) == Some(revision))?;
         let Target::Process(target) = &release.application.services.get(name)?.target;
         let program = program(&self.folder, target)?;
         let shown: PathBuf = program.components().collect();
@@ -66,7 +71,10 @@ impl MachineChecks {
     /// A place where clients connect is free, or this environment's proxy has it.
     async fn listen(&self, listen: &str) -> Option<Diagnostic> {
         let ours = self.proxy.client().stats().await.is_ok_and(|stats| {
-            stats.listeners.iter().any(|one| same_address(listen, &one.address.to_string()))
+            stats
+                .listeners
+                .iter()
+                .any(|one| same_address(listen, &one.address.to_string()))
         });
         if ours { None } else { taken(listen) }
     }
@@ -106,11 +114,21 @@ impl Checks for MachineChecks {
                 });
             }
             if let Some(listen) = &change.listen {
-                checks.push(Check { name: format!("{listen} is ours"), problem: self.listen(listen).await });
+                checks.push(Check {
+                    name: format!("{listen} is ours"),
+                    problem: self.listen(listen).await,
+                });
             }
         }
-        if plan.steps.iter().any(|step| matches!(step.action, Action::Backup { .. })) {
-            checks.push(Check { name: "free disk for the backup".to_owned(), problem: self.disk(plan).await });
+        if plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Backup { .. }))
+        {
+            checks.push(Check {
+                name: "free disk for the backup".to_owned(),
+                problem: self.disk(plan).await,
+            });
         }
         let instances: u64 = plan
             .services
@@ -118,7 +136,10 @@ impl Checks for MachineChecks {
             .filter(|change| change.from != change.to)
             .map(|change| u64::from(change.replicas))
             .sum();
-        checks.push(Check { name: "room for more processes".to_owned(), problem: processes(instances) });
+        checks.push(Check {
+            name: "room for more processes".to_owned(),
+            problem: processes(instances),
+        });
         checks
     }
 }
@@ -145,7 +166,9 @@ pub(crate) fn taken(listen: &str) -> Option<Diagnostic> {
 
 fn same_address(wanted: &str, listener: &str) -> bool {
     wanted == listener
-        || wanted.strip_prefix("localhost:").is_some_and(|port| listener == format!("127.0.0.1:{port}"))
+        || wanted
+            .strip_prefix("localhost:")
+            .is_some_and(|port| listener == format!("127.0.0.1:{port}"))
 }
 
 fn free_bytes(folder: &Path) -> Option<u64> {
@@ -175,12 +198,20 @@ fn processes(instances: u64) -> Option<Diagnostic> {
 
 fn threads_of_this_user() -> u64 {
     let me = nix::unistd::getuid().as_raw();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return 0;
+    };
     entries
         .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("status")).ok())
         .filter_map(|status| {
             let field = |name: &str| {
-                status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse::<u64>().ok()
+                status
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))?
+                    .split_whitespace()
+                    .next()?
+                    .parse::<u64>()
+                    .ok()
             };
             (field("Uid:")? == u64::from(me)).then(|| field("Threads:").unwrap_or(1))
         })
@@ -197,7 +228,12 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         let found = taken(&address).unwrap();
         assert_eq!(found.code, "listen.in-use");
-        assert!(found.notes[0].1.starts_with(&format!("pid {}", std::process::id())), "{found:?}");
+        assert!(
+            found.notes[0]
+                .1
+                .starts_with(&format!("pid {}", std::process::id())),
+            "{found:?}"
+        );
         drop(listener);
         assert_eq!(taken(&address), None);
     }

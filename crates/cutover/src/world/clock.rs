@@ -9,7 +9,10 @@ pub(crate) struct SystemClock;
 
 #[async_trait::async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the Clock port that everything else asks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the Clock port that everything else asks"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

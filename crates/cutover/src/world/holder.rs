@@ -9,7 +9,10 @@ use crate::failure::Failure;
 /// This process as a holder of leases.
 pub(crate) fn myself() -> Result<Holder, Failure> {
     let identity = ProcessIdentity::current().map_err(|error| {
-        let found = Diagnostic::error("state.no-identity", format!("this process has no identity: {error}"));
+        let found = Diagnostic::error(
+            "state.no-identity",
+            format!("this process has no identity: {error}"),
+        );
         Failure::from(found.help("mount -t proc proc /proc"))
     })?;
     Ok(Holder {
@@ -37,7 +40,9 @@ fn host() -> String {
 
 /// The person who asks, for the history.
 pub(crate) fn who() -> String {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
     let uid = nix::unistd::getuid();
     let user = named
         .filter(|name| !name.is_empty())
@@ -54,7 +59,14 @@ mod tests {
     fn i_live_and_a_changed_me_does_not() {
         let me = myself().unwrap();
         assert!(!is_dead(&me));
-        assert!(is_dead(&Holder { started: me.started + 1, ..me.clone() }));
-        assert!(!is_dead(&Holder { host: "elsewhere".to_owned(), started: 1, ..me }));
+        assert!(is_dead(&Holder {
+            started: me.started + 1,
+            ..me.clone()
+        }));
+        assert!(!is_dead(&Holder {
+            host: "elsewhere".to_owned(),
+            started: 1,
+            ..me
+        }));
     }
 }

@@ -1,9 +1,7 @@
 //! In debug builds only: a store that kills its process right after a chosen record of a journal is on the disk, so that
 //! tests can see what another controller makes of every position.
 
-use cutover_model::{
-    Event, Fence, Plan, Record, ReleaseId, Span, StoreId, Timestamp, UpgradeId,
-};
+use cutover_model::{Event, Fence, Plan, Record, ReleaseId, Span, StoreId, Timestamp, UpgradeId};
 use cutover_ports::{Append, Holder, Lease, LeaseError, Stable, Store, StoreError, UpgradeHead};
 use cutover_spec::Release;
 use cutover_store::SqliteStore;

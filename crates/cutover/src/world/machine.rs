@@ -36,14 +36,22 @@ impl Machine {
             state_dir: state_dir.clone(),
             spawn: SpawnSpec {
                 program: program()?,
-                args: vec!["supervise".into(), "--state-dir".into(), state_dir.to_string_lossy().into_owned()],
+                args: vec![
+                    "supervise".into(),
+                    "--state-dir".into(),
+                    state_dir.to_string_lossy().into_owned(),
+                ],
                 environment: std::collections::BTreeMap::new(),
             },
             directory: ctx.folder().to_owned(),
             start_timeout: START,
         };
         let target = ProcessTarget::new(options).map_err(|error| {
-            Failure::new("state.unusable", format!("{}: {error}", state_dir.display()), "pwd")
+            Failure::new(
+                "state.unusable",
+                format!("{}: {error}", state_dir.display()),
+                "pwd",
+            )
         })?;
         Ok(Self {
             target: Arc::new(target),
@@ -57,13 +65,19 @@ impl Machine {
     pub(crate) async fn listeners(&self) -> Vec<String> {
         let sidecars = self.target.sidecars().await.unwrap_or_default();
         let proxy = sidecars.into_iter().filter(|sidecar| sidecar.name == PROXY);
-        proxy.flat_map(|sidecar| sidecar.listeners).map(|listener| listener.address).collect()
+        proxy
+            .flat_map(|sidecar| sidecar.listeners)
+            .map(|listener| listener.address)
+            .collect()
     }
 
     /// The supervisor runs; so does the proxy, with the sockets of the plan's routes, when there are any.
     pub(crate) async fn ensure(&self, fence: &Fence, plan: &Plan) -> Result<(), Failure> {
-        let listen: Vec<String> =
-            plan.services.iter().filter_map(|change| change.listen.clone()).collect();
+        let listen: Vec<String> = plan
+            .services
+            .iter()
+            .filter_map(|change| change.listen.clone())
+            .collect();
         if listen.is_empty() {
             self.target.ping().await?;
             return Ok(());
@@ -88,10 +102,16 @@ impl Machine {
         let deadline = tokio::time::Instant::now() + START;
         while !self.proxy.client().is_ready().await {
             if tokio::time::Instant::now() >= deadline {
-                return Err(Diagnostic::error("proxy.not-ready", "the proxy was started and does not answer")
-                    .note("its log", self.target.log_dir().join("proxy.log").display().to_string())
-                    .help("cutover proxy status")
-                    .into());
+                return Err(Diagnostic::error(
+                    "proxy.not-ready",
+                    "the proxy was started and does not answer",
+                )
+                .note(
+                    "its log",
+                    self.target.log_dir().join("proxy.log").display().to_string(),
+                )
+                .help("cutover proxy status")
+                .into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -102,8 +122,14 @@ impl Machine {
 /// This program's own file, also after it was replaced by a newer one.
 pub(crate) fn program() -> Result<PathBuf, Failure> {
     let path = std::env::current_exe().map_err(|error| {
-        Failure::new("state.no-program", format!("this program does not find itself: {error}"), "ls -l /proc/self/exe")
+        Failure::new(
+            "state.no-program",
+            format!("this program does not find itself: {error}"),
+            "ls -l /proc/self/exe",
+        )
     })?;
     let text = path.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+    Ok(text
+        .strip_suffix(" (deleted)")
+        .map_or_else(|| path.clone(), PathBuf::from))
 }

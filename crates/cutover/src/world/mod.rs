@@ -89,7 +89,10 @@ pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateD
 
 /// The backups of the databases of these releases.
 pub(crate) fn backups(ctx: &Context, releases: &[&Release]) -> Result<DatabaseBackups, Failure> {
-    let settings = releases.first().map(|release| release.application.backup.clone()).unwrap_or_default();
+    let settings = releases
+        .first()
+        .map(|release| release.application.backup.clone())
+        .unwrap_or_default();
     let folder = backup_folder(ctx, settings.directory.as_deref());
     let mut all = DatabaseBackups::new(folder, settings.keep, Arc::new(SystemClock));
     for release in releases.iter().rev() {

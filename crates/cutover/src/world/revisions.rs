@@ -32,7 +32,10 @@ impl Revisions for StoredRevisions {
         slot: Option<Slot>,
     ) -> Result<RevisionSpec, PortError> {
         let name = &revision.service;
-        let release = self.releases.iter().find(|release| release.revisions.get(name) == Some(revision));
+        let release = self
+            .releases
+            .iter()
+            .find(|release| release.revisions.get(name) == Some(revision));
         let found = release.and_then(|release| Some((release, release.application.services.get(name)?)));
         let Some((release, service)) = found else {
             return Err(PortError::refused(
@@ -41,7 +44,9 @@ impl Revisions for StoredRevisions {
             ));
         };
         let lookup = Lookup::new(&self.folder, &release.application);
-        let environment = lookup.environment(&service.environment).map_err(PortError::refused)?;
+        let environment = lookup
+            .environment(&service.environment)
+            .map_err(PortError::refused)?;
         Ok(RevisionSpec {
             revision: revision.clone(),
             target: service.target.clone(),

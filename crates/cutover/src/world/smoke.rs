@@ -24,7 +24,8 @@ impl HttpSmoke {
             .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
             .build();
         let client = client.map_err(|error| {
-            Diagnostic::error("smoke.no-client", format!("no HTTP client can be made: {error}")).help("cutover check")
+            Diagnostic::error("smoke.no-client", format!("no HTTP client can be made: {error}"))
+                .help("cutover check")
         })?;
         Ok(Self { client })
     }
@@ -58,9 +59,10 @@ impl SmokeTester for HttpSmoke {
             )));
         }
         match &test.contains {
-            Some(text) if !body.contains(text.as_str()) => {
-                Err(SmokeFailure(format!("`{text}` is not in the answer: {}", beginning(&body))))
-            }
+            Some(text) if !body.contains(text.as_str()) => Err(SmokeFailure(format!(
+                "`{text}` is not in the answer: {}",
+                beginning(&body)
+            ))),
             _ => Ok(()),
         }
     }
@@ -129,7 +131,11 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let failure = HttpSmoke::new().unwrap().run(&address, &test(200, None)).await.unwrap_err();
+        let failure = HttpSmoke::new()
+            .unwrap()
+            .run(&address, &test(200, None))
+            .await
+            .unwrap_err();
         assert!(failure.0.contains("refused"), "{failure:?}");
     }
 }

@@ -1,0 +1,267 @@
+//! The built binary, as a person or a script runs it.
+
+#![cfg(test)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs the binary in a folder, with a state folder in it and a known environment.
+fn cutover(folder: &Path, arguments: &[&str]) -> Ran {
+    Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("COLUMNS", "100")
+        .env("CUTOVER_STATE", folder.join("state"))
+        .args(arguments)
+        .output()
+        .expect("cutover runs")
+        .into()
+}
+
+/// A file without a database, whose program is there for two versions.
+const FILE: &str = r#"apiVersion: cutover/v1
+application: shop
+services:
+  api:
+    target: {process: {command: ["./releases/{version}/api"], ports: 20000-20010}}
+    replicas: 2
+    router: {proxy: {listen: "127.0.0.1:20011"}}
+strategy: {blueGreen: {scaleDownDelay: 1s}}
+"#;
+
+fn with_file() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cutover.yaml"), FILE).unwrap();
+    for version in ["1.0.0", "1.1.0"] {
+        let place = folder.path().join("releases").join(version);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(
+            place.join("api"),
+            format!("#!/bin/sh\n# {version}\nexec sleep 60\n"),
+        )
+        .unwrap();
+    }
+    folder
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = cutover(folder.path(), &["--help"]);
+    assert_eq!(help.code, 0);
+    insta::assert_snapshot!("help", help.stdout);
+    let nothing = cutover(folder.path(), &[]);
+    assert_eq!(nothing.code, 2);
+    assert_eq!(
+        cutover(folder.path(), &["--version"]).stdout,
+        format!("cutover {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn an_unknown_command_names_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = cutover(folder.path(), &["upgrad", "1.0.0"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("'upgrade'"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_init_writes_passes_the_check_and_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = cutover(folder.path(), &["init", "--application", "web-shop"]);
+    assert_eq!((init.code, init.stderr.as_str()), (0, ""), "{}", init.stdout);
+    let check = cutover(folder.path(), &["check"]);
+    assert_eq!(check.code, 0, "{}", check.stderr);
+    assert!(check.stdout.contains("web-shop"), "{}", check.stdout);
+    let again = cutover(folder.path(), &["init"]);
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("error[config.exists]"), "{}", again.stderr);
+}
+
+#[test]
+fn a_missing_file_says_how_to_write_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = cutover(folder.path(), &["status"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("error[config.missing]") && ran.stderr.contains("cutover init"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_wrong_file_is_shown_at_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("cutover.yaml"),
+        FILE.replace("replicas", "replicsa"),
+    )
+    .unwrap();
+    let ran = cutover(folder.path(), &["plan", "1.0.0"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("error[spec.unknown-key]")
+            && ran.stderr.contains("cutover.yaml:6:5")
+            && ran.stderr.contains("`replicas`"),
+        "{}",
+        ran.stderr
+    );
+    let json = cutover(folder.path(), &["plan", "1.0.0", "--output", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(value["error"]["code"], "spec.unknown-key");
+    // What was stored can be looked at all the same.
+    assert_eq!(cutover(folder.path(), &["history"]).code, 0);
+}
+
+#[test]
+fn a_plan_is_json_and_writes_nothing_but_the_state_folder() {
+    let folder = with_file();
+    let before: Vec<_> = list(folder.path());
+    let ran = cutover(folder.path(), &["plan", "v1.0.0", "--output", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(plan["to"], "1.0.0");
+    assert_eq!(plan["steps"][0]["stage"], "preflight");
+    let after: Vec<_> = list(folder.path())
+        .into_iter()
+        .filter(|name| name != "state")
+        .collect();
+    assert_eq!(before, after);
+    assert_eq!(
+        cutover(folder.path(), &["history"]).stdout,
+        "No upgrade is recorded yet.\n"
+    );
+}
+
+fn list(folder: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_version_without_a_program_and_a_missing_secret_are_both_named() {
+    let folder = with_file();
+    let ran = cutover(folder.path(), &["upgrade", "9.9.9"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("error[release.program-missing]"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("releases/9.9.9/api"), "{}", ran.stderr);
+    let secret = FILE.replace("replicas: 2", "environment: {TOKEN: \"${env:SHOP_TOKEN}\"}");
+    std::fs::write(folder.path().join("cutover.yaml"), secret).unwrap();
+    let ran = cutover(folder.path(), &["upgrade", "1.0.0"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("error[spec.unresolved-reference]") && ran.stderr.contains("SHOP_TOKEN"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn what_needs_a_deployment_says_so() {
+    let folder = with_file();
+    for (arguments, code, said) in [
+        (&["rollback"][..], 1, "error[plan.not-deployed]"),
+        (&["restart"], 1, "error[plan.not-deployed]"),
+        (&["abort"], 1, "error[upgrade.none]"),
+        (&["resume"], 1, "error[upgrade.none]"),
+        (&["history", "show"], 1, "error[upgrade.unknown]"),
+        (&["proxy", "status"], 1, "error[proxy.unreachable]"),
+        (
+            &["upgrade", "1.0.0", "--service", "web"],
+            2,
+            "error[usage.unknown-service]",
+        ),
+        (
+            &["plan", "1.0.0", "--env", "staging"],
+            2,
+            "error[spec.unknown-environment]",
+        ),
+        (&["schema", "strategy.canray"], 2, "error[spec.unknown-path]"),
+    ] {
+        let ran = cutover(folder.path(), arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{arguments:?}: {}", ran.stderr);
+    }
+    let status = cutover(folder.path(), &["status", "--output", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["stable"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_taken_address_is_named_before_anything_begins() {
+    let folder = with_file();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let file = FILE.replace("127.0.0.1:20011", &address);
+    std::fs::write(folder.path().join("cutover.yaml"), file).unwrap();
+    let ran = cutover(folder.path(), &["upgrade", "1.0.0"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("error[listen.in-use]") && ran.stderr.contains(&address),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        cutover(folder.path(), &["history"]).stdout,
+        "No upgrade is recorded yet.\n"
+    );
+}
+
+#[test]
+fn the_schema_and_completions_are_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = cutover(folder.path(), &["schema"]);
+    let value: serde_json::Value = serde_json::from_str(&schema.stdout).unwrap();
+    assert_eq!(value["title"], "cutover.yaml");
+    assert_eq!(
+        cutover(folder.path(), &["schema", "strategy.canary.steps"]).code,
+        0
+    );
+    let completion = cutover(folder.path(), &["completion", "bash"]);
+    assert!(completion.stdout.contains("_cutover()"), "{}", completion.stderr);
+}
+
+#[test]
+fn no_secret_reaches_the_store_or_what_is_said() {
+    let folder = with_file();
+    let file = FILE.replace("replicas: 2", "environment: {TOKEN: \"${file:token}\"}");
+    std::fs::write(folder.path().join("cutover.yaml"), file).unwrap();
+    std::fs::write(folder.path().join("token"), "hunter2-of-the-test\n").unwrap();
+    let ran = cutover(folder.path(), &["plan", "1.0.0", "--output", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+    for entry in std::fs::read_dir(folder.path().join("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "{path:?}");
+        }
+    }
+}
