@@ -273,16 +273,23 @@ fn errors_of(counters: &Counters) -> String {
     )
 }
 
+/// The evidence as people say it. By Ville's inequality the chance of ever seeing evidence E of equal versions is at most
+/// 1/E; above a million that is not worth a digit.
 fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
-    let (log_e, limit) = (evidence.log_e(), 1.0 / alpha);
-    let value = if log_e > 13.8 {
-        "over 1000000".to_owned()
-    } else if log_e >= 2.3 {
-        format!("{:.0}", log_e.exp())
+    let (candidate, stable) = evidence.failures();
+    let counts = format!("the candidate failed {candidate} times, stable {stable} times");
+    if evidence.is_worse(alpha) {
+        let one_in = evidence.log_e().exp().clamp(1.0, 1e6);
+        // Rounded down to one digit: a bound, not a measurement.
+        let magnitude = 10f64.powf(one_in.log10().floor());
+        let rounded = (one_in / magnitude).floor() * magnitude;
+        format!(
+            "{counts}; the chance of that, were they equally good, is below 1 in {}",
+            words::grouped(rounded as u64)
+        )
     } else {
-        format!("{:.2}", log_e.exp())
-    };
-    format!("evidence of more failures than stable {value}, {limit:.0} fails")
+        format!("{counts}, as equally good versions may")
+    }
 }
 
 const fn failed(words: String) -> Finding {

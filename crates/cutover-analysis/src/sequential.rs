@@ -17,10 +17,14 @@ pub const GRID: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0];
 
 /// The evidence so far that the candidate fails more often than stable.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// The logarithm of the wealth, per alternative of the [`GRID`].
     log_wealth: [f64; 8],
+    /// Failures of the candidate that were bet on.
+    candidate: u64,
+    /// Failures of stable that were bet on.
+    stable: u64,
 }
 
 impl Evidence {
@@ -33,11 +37,19 @@ impl Evidence {
             return self;
         }
         let share = share.min(1.0);
+        self.candidate = self.candidate.saturating_add(candidate);
+        self.stable = self.stable.saturating_add(stable);
         let (x, all) = (candidate as f64, candidate as f64 + stable as f64);
         for (wealth, delta) in self.log_wealth.iter_mut().zip(GRID) {
             *wealth += x * delta.ln() - all * (share * (delta - 1.0)).ln_1p();
         }
         self
+    }
+
+    /// Failures so far: of the candidate, and of stable.
+    #[must_use]
+    pub const fn failures(&self) -> (u64, u64) {
+        (self.candidate, self.stable)
     }
 
     /// ln E: the logarithm of the mean wealth.
