@@ -14,6 +14,7 @@ mod generate;
 mod needs;
 mod parts;
 mod repository;
+mod sim;
 mod summary;
 mod test;
 mod tidy;
@@ -48,6 +49,8 @@ enum Task {
     CheckDeps,
     /// Check the repository's rules: module docs, file lengths, leftovers, links, error pages
     Tidy,
+    /// Run the simulator over many seeds, or one seed with its story
+    Sim(sim::Options),
     /// Write the generated files again
     Generate(generate::Options),
 }
@@ -59,6 +62,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Ci(options) => ci::run(&repository, options),
         Task::CheckDeps => check_deps::run(&repository),
         Task::Tidy => tidy::run(&repository),
+        Task::Sim(options) => sim::run(&repository, options),
         Task::Generate(options) => generate::run(&repository, options),
     }
 }

@@ -118,6 +118,7 @@ impl<'a> Driver<'a> {
             let mut world = self.sim.lock();
             if self.turns > CALM_AFTER {
                 world.halts.calm = true;
+                world.halts.stubborn = None;
             }
             if world.halts.calm {
                 (None, false)
@@ -291,12 +292,16 @@ impl<'a> Driver<'a> {
                     .until
                     .map_or(30_000, |until| Span::between(world.now(), until).as_millis());
                 let jitter = world.random.between(1, 40);
-                // Mostly to the next thing that happens; sometimes far, and always once nobody would notice any more.
-                let far = self.turns > 2 * CALM_AFTER || world.random.chance(150);
-                let step = if far {
+                // What failed is tried again at once. Else mostly to the next thing that happens, sometimes further, and
+                // far once nobody would notice any more.
+                let step = if on.what.starts_with("another try") || on.what.starts_with("the world") {
+                    200
+                } else if self.turns > 2 * CALM_AFTER {
                     until.min(60_000)
+                } else if world.random.chance(150) {
+                    until.min(5_000)
                 } else {
-                    next.min(until).min(10_000)
+                    next.min(until).min(5_000)
                 };
                 world.advance(step.max(50) + jitter);
             }
@@ -322,6 +327,7 @@ impl<'a> Driver<'a> {
         let command = if state.stuck.is_some() {
             let mut world = self.sim.lock();
             world.halts.stubborn = None;
+            world.halts.stubborn_back = None;
             world.halts.calm = true;
             Command::Retry
         } else if matches!(state.doing, Doing::Failed { .. }) && !state.is_back() {

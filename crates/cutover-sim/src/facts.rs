@@ -13,6 +13,8 @@ use cutover_model::{
 pub(crate) struct Facts {
     /// It goes back, and whether in a hurry.
     pub(crate) back: Option<bool>,
+    /// Why it goes back.
+    pub(crate) because: Option<String>,
     /// How many steps the way back has.
     pub(crate) back_steps: usize,
     /// The intent of a contract was written.
@@ -35,13 +37,22 @@ impl Facts {
     /// One more event, written by a controller of this generation (none: by a person). `Err` says what must not be.
     pub(crate) fn take(&mut self, plan: &Plan, event: &Event, by: Option<Generation>) -> Result<(), String> {
         if let Some(by) = by
-            && !matches!(event, Event::Created { .. } | Event::Controlled { .. })
+            && !matches!(
+                event,
+                Event::Created { .. } | Event::Controlled { .. } | Event::Waiting { .. }
+            )
         {
             self.acting = self.acting.max(by);
         }
         match event {
             Event::Intent { step, .. } if self.back.is_none() => self.intent(plan, *step),
-            Event::AbortStarted { urgent, steps, .. } => {
+            Event::AbortStarted {
+                urgent,
+                steps,
+                because,
+                ..
+            } => {
+                self.because = Some(because.clone());
                 self.back = Some(*urgent);
                 self.back_steps = steps.len();
                 if self.contract {

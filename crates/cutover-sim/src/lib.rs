@@ -20,6 +20,7 @@ mod random;
 mod run;
 mod scenario;
 mod story;
+pub mod systematic;
 mod violation;
 mod world;
 

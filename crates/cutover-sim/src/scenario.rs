@@ -357,7 +357,7 @@ pub(crate) fn canonical(kind: cutover_model::StrategyKind) -> Strategy {
             steps: vec![
                 CanaryStep::SetWeight(30),
                 CanaryStep::Pause(PauseStep {
-                    duration: Some(Span::from_secs(1)),
+                    duration: Some(Span::from_secs(6)),
                 }),
             ],
             analysis: Some(inline()),

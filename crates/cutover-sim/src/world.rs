@@ -59,8 +59,12 @@ pub(crate) struct Current {
 pub(crate) struct Halts {
     /// At this operation, counted from 1.
     pub(crate) tamper: Option<(u64, Tamper)>,
-    /// Every write fails like this while it is set.
+    /// Every write fails like this while it is set, from the first change on.
     pub(crate) stubborn: Option<Fault>,
+    /// The chosen operation was a look that a check or a test rests on.
+    pub(crate) looked: bool,
+    /// As `stubborn`, on the way back only.
+    pub(crate) stubborn_back: Option<Fault>,
     pub(crate) released: BTreeSet<u64>,
     pub(crate) next: u64,
     pub(crate) last: Option<Halt>,
@@ -166,6 +170,7 @@ impl World {
         if let Some((at, tamper)) = self.halts.tamper
             && at == self.ops
         {
+            self.halts.looked = matches!(op, Op::Look | Op::Ask);
             match tamper {
                 Tamper::CrashBefore => fate.before = Some(self.halt(op, false)),
                 Tamper::CrashAfter => fate.after = Some(self.halt(op, false)),
@@ -178,7 +183,11 @@ impl World {
             }
             return fate;
         }
-        if let Some(fault) = self.halts.stubborn
+        let facts = self.facts();
+        let back = facts.is_some_and(|facts| facts.back.is_some());
+        let touched = facts.is_some_and(|facts| facts.touched);
+        let stubborn = self.halts.stubborn.filter(|_| touched);
+        if let Some(fault) = stubborn.or(self.halts.stubborn_back.filter(|_| back))
             && op.writes()
         {
             fate.fault = Some(fault);
