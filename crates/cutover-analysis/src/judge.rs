@@ -1,6 +1,6 @@
 //! One metric on one measurement.
 
-use cutover_model::{Metric, Span};
+use cutover_model::{Grouped, Metric, Span};
 
 use crate::binomial::at_least;
 use crate::sample::Sample;
@@ -285,7 +285,7 @@ fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
         let rounded = (one_in / magnitude).floor() * magnitude;
         format!(
             "{counts}; the chance of that, were they equally good, is below 1 in {}",
-            words::grouped(rounded as u64)
+            Grouped(rounded as u64)
         )
     } else {
         format!("{counts}, as equally good versions may")

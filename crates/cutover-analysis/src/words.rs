@@ -35,19 +35,6 @@ pub(crate) fn quantile(q: f64) -> String {
     format!("p{text}")
 }
 
-/// With a comma between thousands: `1,000,000`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A count with its noun.
 pub(crate) fn count(n: u64, one: &str) -> String {
     if n == 1 {

@@ -1,8 +1,8 @@
 //! Acts: done once, with an intent before and an outcome after.
 
 use cutover_model::{
-    Action, DatabaseName, Diagnostic, Event, Migration, MigrationPhase, Outcome, RevisionId, Severity, Smoke,
-    StepId, WaitingOn,
+    Action, Bytes, DatabaseName, Diagnostic, Event, Grouped, Migration, MigrationPhase, Outcome, RevisionId,
+    Severity, Smoke, StepId, WaitingOn,
 };
 use cutover_plan::Observation;
 use cutover_ports::{Certainty, Check, MigrateOptions, PortError, Promotion};
@@ -140,7 +140,7 @@ impl Engine {
 
     async fn backup(&self, database: &DatabaseName) -> Result<String, PortError> {
         let made = self.world.backups.create(&self.fence, database, &self.id).await?;
-        Ok(format!("{}, verified", size(made.bytes)))
+        Ok(format!("{}, verified", Bytes(made.bytes)))
     }
 
     async fn migrate(&self, database: &DatabaseName, migrations: &[Migration]) -> Result<String, PortError> {
@@ -177,7 +177,7 @@ impl Engine {
             .join(", ");
         let backfill = migrations.iter().all(|one| one.phase == MigrationPhase::Backfill);
         Ok(if backfill && counted {
-            format!("{names}, {} rows, verified", grouped(rows))
+            format!("{names}, {} rows, verified", Grouped(rows))
         } else {
             names
         })
@@ -247,40 +247,5 @@ impl Engine {
         )
         .await?;
         Ok(Tick::Moved)
-    }
-}
-
-/// With a comma between thousands: `1,204,118`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_204_118), "1,204,118");
-        assert_eq!(size(214_000_000), "214 MB");
     }
 }

@@ -4,6 +4,7 @@
 //! and must not know of clocks, files, networks or randomness: whoever needs a moment or a new id
 //! passes it in.
 
+mod amount;
 mod analysis;
 mod desired;
 mod diagnostic;
@@ -23,6 +24,7 @@ mod version;
 mod waiting;
 mod weight;
 
+pub use amount::{Bytes, Grouped};
 pub use analysis::{AnalysisTemplate, Metric};
 pub use desired::{Desired, DesiredRevision};
 pub use diagnostic::{Diagnostic, Location, Severity};

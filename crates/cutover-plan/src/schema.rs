@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::{DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version};
+use cutover_model::{
+    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version,
+};
 use cutover_spec::{ContractAfter, Release};
 
 use crate::planner::oldest;
@@ -29,7 +31,10 @@ pub(crate) struct SchemaWork {
 impl SchemaWork {
     /// Whether anything is to be applied.
     pub(crate) fn is_empty(&self) -> bool {
-        self.reopened.is_empty() && self.overdue.is_empty() && self.before.is_empty() && self.contract.is_empty()
+        self.reopened.is_empty()
+            && self.overdue.is_empty()
+            && self.before.is_empty()
+            && self.contract.is_empty()
     }
 
     /// The databases that are changed, in order, without repetition.
@@ -164,7 +169,12 @@ fn one_database(
         let again = seen.applied.iter().any(|done| done.id == migration.id);
         if again && migration.phase == MigrationPhase::Backfill {
             reopened.push(migration.clone());
-            notes.push(Note::new('+', id, "backfill", join("again: it was reopened by a way back", &why)));
+            notes.push(Note::new(
+                '+',
+                id,
+                "backfill",
+                join("again: it was reopened by a way back", &why),
+            ));
             continue;
         }
         if contracts == Contracts::Now {
@@ -231,43 +241,10 @@ fn heading(name: &DatabaseName, seen: &DatabaseState) -> String {
     let size = seen
         .size
         .filter(|bytes| *bytes > 0)
-        .map(|bytes| format!(", {}", size_words(bytes)));
+        .map(|bytes| format!(", {}", Bytes(bytes)));
     if seen.server.is_empty() {
         name.to_string()
     } else {
         format!("{name} ({}{})", seen.server, size.unwrap_or_default())
-    }
-}
-
-/// A size as people say it, in decimal units: `214 MB`, `2.1 GB`.
-fn size_words(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [
-        ("TB", 1_000_000_000_000),
-        ("GB", 1_000_000_000),
-        ("MB", 1_000_000),
-        ("kB", 1_000),
-    ];
-    for (unit, size) in UNITS {
-        if bytes >= size {
-            let tenths = bytes / (size / 10);
-            return if tenths >= 100 || tenths.is_multiple_of(10) {
-                format!("{} {unit}", tenths / 10)
-            } else {
-                format!("{}.{} {unit}", tenths / 10, tenths % 10)
-            };
-        }
-    }
-    format!("{bytes} B")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size_words(999), "999 B");
-        assert_eq!(size_words(2_140_000_000), "2.1 GB");
-        assert_eq!(size_words(214_000_000), "214 MB");
     }
 }

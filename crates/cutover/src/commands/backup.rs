@@ -120,17 +120,9 @@ fn show(ctx: &Context, all: &[Manifest], what: &str) {
             "  {:<36} {:<10} {:>9}  {:.0}  {what}{for_upgrade}",
             one.id,
             one.database.as_str(),
-            size(one.bytes),
+            cutover_model::Bytes(one.bytes),
             one.created_at,
         );
         ctx.printer.data(&format!("{}\n", line.trim_end()));
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
