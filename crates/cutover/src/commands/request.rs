@@ -12,22 +12,38 @@ use crate::execute::{go_on, open_upgrade};
 use crate::failure::{Failure, Outcome};
 use crate::world::{LEASE, Machine, SystemClock, is_dead, myself, who};
 
+use super::watch;
+
 /// Journals a request. When no controller is at work, the upgrade is gone on with here.
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Command, why: Option<String>) -> Outcome {
     let open = must_be_open(ctx).await?;
     ask(ctx, &open, command, why.as_deref()).await?;
     if let Some(controller) = controller(ctx).await? {
         tell(ctx, &open, command, Some(&controller));
+        if command == Command::Abort {
+            return aborted(watch::follow(ctx, machine, &open.id).await);
+        }
         return Ok(ExitCode::Done);
     }
     if command == Command::Pause {
         tell(ctx, &open, command, None);
         return Ok(ExitCode::Done);
     }
-    go_on(ctx, machine, &open.id, Role::Foreground)
-        .await?
-        .conclude(ctx)
-        .await
+    let end = go_on(ctx, machine, &open.id, Role::Foreground).await?;
+    let outcome = end.conclude(ctx).await;
+    if command == Command::Abort {
+        aborted(outcome)
+    } else {
+        outcome
+    }
+}
+
+/// Of an abort that was asked for, being back is the success.
+fn aborted(outcome: Outcome) -> Outcome {
+    outcome.map(|exit| match exit {
+        ExitCode::Aborted | ExitCode::Failed => ExitCode::Done,
+        other => other,
+    })
 }
 
 /// Goes on: with a request when somebody paused it or it failed, without one when it was only left.
@@ -97,6 +113,15 @@ async fn controller(ctx: &Context) -> Result<Option<String>, Failure> {
 }
 
 fn tell(ctx: &Context, open: &UpgradeHead, command: Command, controller: Option<&str>) {
+    if command == Command::Abort {
+        // Its end follows, as data.
+        let who = controller.unwrap_or_default();
+        ctx.printer.talk(&format!(
+            "abort recorded for the upgrade to {}: {who} carries it out\n",
+            open.to
+        ));
+        return;
+    }
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&serde_json::json!({
             "upgrade": open.id,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cutover_engine::load;
-use cutover_model::{Command, ExitCode};
+use cutover_model::{Command, ExitCode, UpgradeId, UpgradePhase};
 use cutover_plan::next;
 use cutover_ports::{Clock as _, Store as _};
 
@@ -26,7 +26,12 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
             .talk("Nothing is under way. The upgrades so far: cutover history\n");
         return Ok(ExitCode::Done);
     };
-    let (plan, records, mut state) = load(&ctx.store, &open.id).await?;
+    follow(ctx, machine, &open.id).await
+}
+
+/// Follows an upgrade to its end, or until somebody leaves; the report then, and its exit code.
+pub(super) async fn follow(ctx: &Context, machine: &Machine, id: &UpgradeId) -> Outcome {
+    let (plan, records, mut state) = load(&ctx.store, id).await?;
     let mut meter = Meter::start(&machine.proxy, &plan).await;
     let mut screen = Screen::new(&ctx.printer, plan.clone(), state.clone(), true);
     if let Some(record) = records.last() {
@@ -38,10 +43,10 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     let mut signals = Signals::new()?;
     let mut poll = tokio::time::interval(POLL);
     let mut sample = tokio::time::interval(SAMPLE);
-    while !state.phase.is_final() {
+    while !state.phase.is_final() && state.phase != UpgradePhase::Stuck {
         tokio::select! {
             _ = poll.tick() => {
-                for record in ctx.store.records(&open.id, state.seq).await? {
+                for record in ctx.store.records(id, state.seq).await? {
                     state = next(&plan, &state, &record).map_err(cutover_engine::EngineError::from)?;
                     screen.take(&Seen { state: state.clone(), record });
                 }
@@ -51,18 +56,18 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
             () = signals.next() => break,
             ask = screen.asked() => match ask {
                 Ask::Detach | Ask::Leave => break,
-                Ask::Command(command) => ask_for(ctx, &open.id, command, &mut screen).await,
+                Ask::Command(command) => ask_for(ctx, id, command, &mut screen).await,
             },
         }
     }
     screen.close();
-    if state.phase.is_final() {
-        show(ctx, &open.id, None).await?;
+    if state.phase.is_final() || state.phase == UpgradePhase::Stuck {
+        show(ctx, id, None).await?;
     }
     Ok(exit_of(state.phase))
 }
 
-async fn ask_for(ctx: &Context, id: &cutover_model::UpgradeId, command: Command, screen: &mut Screen) {
+async fn ask_for(ctx: &Context, id: &UpgradeId, command: Command, screen: &mut Screen) {
     let now = SystemClock.now();
     if let Err(error) = cutover_engine::request(&ctx.store, id, command, &who(), None, now).await {
         screen.say(&error.diagnostic());

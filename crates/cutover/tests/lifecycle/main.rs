@@ -1,0 +1,172 @@
+//! Commands that a person gives around a running application: gates, aborts, restarts, detached upgrades, one service
+//! alone, contracts.
+
+#![cfg(test)]
+
+mod stage;
+
+use serde_json::Value;
+use stage::{GATED, QUICK, Stage};
+
+fn marks(status: &Value) -> Vec<String> {
+    let desired = status["desired"].as_object().unwrap();
+    desired.keys().cloned().collect()
+}
+
+#[test]
+fn a_gate_is_left_answered_and_taken_back() {
+    let stage = Stage::new(GATED);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let left = stage
+        .run(&["upgrade", "1.1.0", "--output", "json"])
+        .exits(4)
+        .json();
+    assert_eq!(left["phase"], "WaitingForGate");
+    let second = stage.run(&["upgrade", "1.1.0"]).exits(1);
+    assert!(
+        second.stderr.contains("error[upgrade.in-progress]"),
+        "{}",
+        second.stderr
+    );
+    let approve = stage.start(&["approve", "--why", "looks good"]);
+    stage.until_phase("Soaking");
+    let busy = stage.run(&["upgrade", "1.1.0"]).exits(7);
+    assert!(busy.stderr.contains("controller"), "{}", busy.stderr);
+    // While the old revision is kept, the way back is an abort of the same upgrade.
+    let back = stage.run(&["rollback", "--why", "a feeling"]).exits(0);
+    assert!(back.stdout.contains("a feeling"), "{}", back.stdout);
+    let approve = approve.wait_with_output().unwrap();
+    assert_eq!(approve.status.code(), Some(3));
+    let status = stage.status();
+    assert_eq!(status["stable"]["version"], "1.0.0");
+    assert_eq!(status["upgrade"], Value::Null);
+    let story = stage.run(&["history", "show"]).exits(0).stdout;
+    assert!(
+        story.contains("looks good") && story.contains("a feeling"),
+        "{story}"
+    );
+}
+
+#[test]
+fn yes_answers_a_gate() {
+    let stage = Stage::new(&GATED.replace("60s", "100ms"));
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    stage.run(&["upgrade", "1.1.0", "--yes"]).exits(0);
+    assert_eq!(stage.status()["stable"]["version"], "1.1.0");
+}
+
+#[test]
+fn a_detached_upgrade_goes_on_and_a_terminated_one_too() {
+    let stage =
+        Stage::new("canary: {steps: [{setWeight: 50}, {pause: {duration: 1s}}], scaleDownDelay: 100ms}");
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let detached = stage.run(&["upgrade", "1.1.0", "--detach"]).exits(0);
+    assert!(detached.stderr.contains("cutover watch"), "{}", detached.stderr);
+    let watched = stage.run(&["watch"]);
+    assert!(matches!(watched.code, 0), "{} {}", watched.stdout, watched.stderr);
+    stage.until(|status| status["stable"]["version"] == "1.1.0");
+
+    stage.word("second");
+    let mut controller = stage.start(&["upgrade", "1.1.0"]);
+    stage.until(|status| status["upgrade"]["step"]["stage"] == "pause");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(controller.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(controller.wait().unwrap().code(), Some(4));
+    stage.until(|status| status["upgrade"] == Value::Null);
+    let heads = stage.run(&["history", "--output", "json"]).exits(0).json();
+    assert_eq!(heads[0]["phase"], "Succeeded");
+}
+
+#[test]
+fn a_changed_secret_is_a_release_and_a_restart_one_too() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let nothing = stage.run(&["upgrade", "1.0.0"]).exits(0);
+    assert!(nothing.stdout.contains("Nothing to do"), "{}", nothing.stdout);
+    let before = marks(&stage.status());
+    stage.word("second");
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let changed = marks(&stage.status());
+    assert!(
+        changed.iter().all(|mark| !before.contains(mark)),
+        "{before:?} {changed:?}"
+    );
+    stage.run(&["restart", "api"]).exits(0);
+    let restarted = marks(&stage.status());
+    assert_ne!(restarted[0], changed[0], "api has new instances");
+    assert_eq!(restarted[1], changed[1], "web is left alone");
+}
+
+#[test]
+fn one_service_goes_alone_and_the_other_follows() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    stage.run(&["upgrade", "1.1.0", "--service", "api"]).exits(0);
+    let mixed = marks(&stage.status());
+    assert!(
+        mixed[0].starts_with("api@1.1.0#") && mixed[1].starts_with("web@1.0.0#"),
+        "{mixed:?}"
+    );
+    stage.run(&["rollback"]).exits(0);
+    let back = marks(&stage.status());
+    assert!(
+        back[0].starts_with("api@1.0.0#") && back[1] == mixed[1],
+        "{back:?}"
+    );
+    stage.run(&["upgrade", "1.1.0"]).exits(0);
+    let all = marks(&stage.status());
+    assert!(
+        all[0].starts_with("api@1.1.0#") && all[1].starts_with("web@1.1.0#"),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn a_contract_closes_the_way_back() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    stage.run(&["upgrade", "1.1.0"]).exits(0);
+    let pending = stage.status();
+    assert_eq!(pending["pendingContracts"][0]["id"]["name"], "drop_old_names");
+    assert!(pending["wayBack"]["to"].is_object(), "{pending:#}");
+    stage.run(&["migrate", "contract"]).exits(0);
+    let done = stage.status();
+    assert_eq!(done["pendingContracts"], Value::Array(Vec::new()));
+    assert!(done["wayBack"]["none"].is_object(), "{done:#}");
+    let refused = stage.run(&["rollback"]).exits(2);
+    assert!(
+        refused.stderr.contains("error[plan.retired]"),
+        "{}",
+        refused.stderr
+    );
+    let files = stage.run(&["migrate", "status"]).exits(0);
+    assert!(
+        files.stdout.contains("004_drop_old_names") && !files.stdout.contains("waits"),
+        "{}",
+        files.stdout
+    );
+    stage.run(&["migrate", "validate"]).exits(0);
+    let backups = stage.run(&["backup", "list", "--output", "json"]).exits(0).json();
+    let id = backups[0]["id"].as_str().unwrap().to_owned();
+    stage.run(&["backup", "verify", &id]).exits(0);
+    let unsaid = stage.run(&["backup", "restore", &id]).exits(2);
+    assert!(
+        unsaid.stderr.contains("error[usage.not-confirmed]"),
+        "{}",
+        unsaid.stderr
+    );
+}
+
+#[test]
+fn an_environment_must_have_succeeded_in_another_first() {
+    let stage = Stage::new(QUICK);
+    let overlays = "environments:\n  staging: {}\n  production: {requires: {succeededIn: staging}}\n";
+    stage.write(QUICK, overlays);
+    let refused = stage.run(&["upgrade", "1.0.0"]).exits(2);
+    assert!(
+        refused.stderr.contains("error[plan.not-succeeded]"),
+        "{}",
+        refused.stderr
+    );
+    assert!(stage.pids("supervise").is_empty(), "nothing was started for it");
+}
