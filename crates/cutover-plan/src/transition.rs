@@ -355,7 +355,9 @@ impl State {
         if self.is_back() {
             return UpgradePhase::Aborting;
         }
-        if self.paused.is_some() || matches!(self.doing, Doing::Failed { .. }) {
+        // Where a failure goes back by itself, the abort follows at once: nobody has to do anything.
+        let failed = matches!(self.doing, Doing::Failed { .. }) && !plan.settings.auto_rollback;
+        if self.paused.is_some() || failed {
             return UpgradePhase::Paused;
         }
         let Some(step) = self.step(plan) else {
