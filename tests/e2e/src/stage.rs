@@ -16,6 +16,9 @@ use crate::{Outcome, Spec, binaries, processes};
 pub struct Stage {
     folder: TempDir,
     listen: u16,
+    ports: (u16, u16),
+    shop: PathBuf,
+    releases: PathBuf,
 }
 
 /// How many ports a stage's instances may use.
@@ -47,15 +50,30 @@ impl Stage {
         let releases = releases.canonicalize().expect("the shop's releases");
         let listen = cutover_testkit::free_port();
         let shop = binaries::shop();
-        let text = spec.write(
-            &shop.display().to_string(),
-            &releases.display().to_string(),
-            &folder.path().display().to_string(),
+        let stage = Self {
+            folder,
             listen,
-            next_block(),
+            ports: next_block(),
+            shop,
+            releases,
+        };
+        stage.respecify(spec);
+        stage
+    }
+
+    /// Another `cutover.yaml` for the same application, on the same ports.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn respecify(&self, spec: &Spec) {
+        let text = spec.write(
+            &self.shop.display().to_string(),
+            &self.releases.display().to_string(),
+            &self.folder.path().display().to_string(),
+            self.listen,
+            self.ports,
         );
-        std::fs::write(folder.path().join("cutover.yaml"), text).expect("cutover.yaml");
-        Self { folder, listen }
+        std::fs::write(self.folder.path().join("cutover.yaml"), text).expect("cutover.yaml");
     }
 
     /// The stage's folder.

@@ -9,6 +9,14 @@ pub struct Spec {
     pub contract: String,
     /// Instances of the service.
     pub replicas: u32,
+    /// The program of the service; none for the shop.
+    pub program: Option<String>,
+    /// The path of the readiness probe.
+    pub ready: String,
+    /// How long a launch may take.
+    pub progress_deadline: String,
+    /// A folder of releases; none for the shop's.
+    pub releases: Option<String>,
     /// The database's URL; none for SQLite in the stage's folder.
     pub database: Option<String>,
 }
@@ -19,6 +27,10 @@ impl Default for Spec {
             strategy: "  canary:\n    steps:\n      - setWeight: 50\n      - pause: {duration: 300ms}\n    analysis: {template: guard}\n    scaleDownDelay: 300ms\n".to_owned(),
             contract: "manual".to_owned(),
             replicas: 2,
+            program: None,
+            ready: "/ready".to_owned(),
+            progress_deadline: "20s".to_owned(),
+            releases: None,
             database: None,
         }
     }
@@ -37,6 +49,8 @@ impl Spec {
             .database
             .clone()
             .unwrap_or_else(|| format!("sqlite:{folder}/shop.db"));
+        let shop = self.program.as_deref().unwrap_or(shop);
+        let releases = self.releases.as_deref().unwrap_or(releases);
         let kind = if url.starts_with("sqlite") {
             "sqlite"
         } else {
@@ -53,7 +67,7 @@ services:
     replicas: {replicas}
     databases: [main]
     environment: {{DATABASE_URL: "{url}", RELEASE: "{{version}}", STAGE: "{folder}"}}
-    health: {{path: /ready, interval: 300ms, rise: 1, fall: 3, progressDeadline: 20s}}
+    health: {{path: {ready}, interval: 300ms, rise: 1, fall: 3, progressDeadline: {progress}}}
     smoke: [{{get: /api/version}}, {{get: /api/db/ping}}]
     router: {{proxy: {{listen: "127.0.0.1:{listen}"}}}}
 strategy:
@@ -65,6 +79,8 @@ drainDeadline: 5s
             first = ports.0,
             last = ports.1,
             replicas = self.replicas,
+            ready = self.ready,
+            progress = self.progress_deadline,
             strategy = self.strategy,
             contract = self.contract,
         )
