@@ -41,7 +41,9 @@ impl Engine {
         let outcome = match result {
             Ok(detail) => Outcome::Done { detail },
             Err(error) if error.is_stale() => return Err(EngineError::Fenced(self.fence.generation)),
-            Err(error) if error.certainty == Certainty::Unknown => Outcome::Unknown {
+            // What failed halfway for a reason that stays is not in doubt: the step is not done, and carrying it out again
+            // at once would fail in the same way, without end.
+            Err(error) if error.certainty == Certainty::Unknown && error.transient => Outcome::Unknown {
                 error: error.to_string(),
             },
             Err(error) if error.transient => return self.wait_for(&error).await,
