@@ -139,12 +139,12 @@ fn two_upgrades_at_once_are_one() {
     stage.respecify(&spec);
     let mut first = stage.start(&["upgrade", "1.1.0", "--yes"]);
     assert!(
-        until(|| stage.status()["upgrade"]["phase"] == "WaitingForGate"),
-        "it waits at its gate"
+        until(|| stage.status()["upgrade"]["step"]["stage"] == "pause"),
+        "it pauses"
     );
     let second = stage.run(&["upgrade", "1.1.0", "--yes"]);
     assert_eq!(second.code, Some(7), "{second:?}");
-    says(&second, "lease.held");
+    says(&second, "upgrade.in-progress");
     let _yes = stage.run(&["promote"]).exits(0);
     assert!(first.wait().expect("the first ends").success());
     assert_eq!(stage.status()["stable"]["version"], "1.1.0");
