@@ -1,6 +1,8 @@
 //! From a plan to an upgrade: what it stands on is started, the release is stored, the upgrade recorded and carried out.
 
-use cutover_engine::Engine;
+use std::time::Duration;
+
+use cutover_engine::{Engine, EngineError};
 use cutover_model::{Diagnostic, ExitCode, Plan, UpgradeId};
 use cutover_plan::Planned;
 use cutover_ports::{Clock as _, LeaseError, Store as _, UpgradeHead};
@@ -111,13 +113,37 @@ pub(crate) async fn go_on(
             "cutover history",
         )
     })?;
-    let world = world_of_stored(ctx, machine, &plan).await?;
-    let engine = Engine::resume(world, &myself()?, &is_dead, id.clone()).await?;
+    let engine = take_over(ctx, machine, id, &plan, role).await?;
     if let Err(failure) = machine.ensure(engine.fence(), engine.plan()).await {
         engine.give_up_lease().await;
         return Err(failure);
     }
     drive(ctx, machine, engine, role).await
+}
+
+/// Takes the lease of an upgrade. Commands that only ask who is at it hold the lease for a moment, which is waited out:
+/// by the controller in the background for longer, since nobody would start another one.
+async fn take_over(
+    ctx: &Context,
+    machine: &Machine,
+    id: &UpgradeId,
+    plan: &Plan,
+    role: Role,
+) -> Result<Engine, Failure> {
+    let patience = match role {
+        Role::Background => Duration::from_secs(10),
+        Role::Foreground | Role::Demo => Duration::from_millis(300),
+    };
+    let deadline = tokio::time::Instant::now() + patience;
+    let world = world_of_stored(ctx, machine, plan).await?;
+    loop {
+        match Engine::resume(world.clone(), &myself()?, &is_dead, id.clone()).await {
+            Err(EngineError::Held { .. }) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// The upgrade that has not ended.

@@ -170,3 +170,26 @@ fn an_environment_must_have_succeeded_in_another_first() {
     );
     assert!(stage.pids("supervise").is_empty(), "nothing was started for it");
 }
+
+#[test]
+fn a_failed_smoke_test_goes_back_by_itself_or_waits_when_told_so() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let path = stage.path().join("cutover.yaml");
+    let file = std::fs::read_to_string(&path).unwrap();
+    let smoke = file.replace("    health:", "    smoke: [{get: /nowhere}]\n    health:");
+    std::fs::write(&path, &smoke).unwrap();
+    let back = stage.run(&["upgrade", "1.1.0"]).exits(3);
+    assert!(back.stdout.contains("/nowhere"), "{}", back.stdout);
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+
+    std::fs::write(&path, format!("{smoke}autoRollbackOnFailure: false\n")).unwrap();
+    let waits = stage
+        .run(&["upgrade", "1.1.0", "--output", "json"])
+        .exits(4)
+        .json();
+    assert_eq!(waits["phase"], "Paused", "{waits:#}");
+    let aborted = stage.run(&["abort"]).exits(0);
+    assert!(aborted.stdout.contains("1.0.0"), "{}", aborted.stdout);
+    assert_eq!(stage.status()["upgrade"], Value::Null);
+}
