@@ -142,6 +142,24 @@ fn a_release_of_another_channel_and_path_is_refused() {
 }
 
 #[test]
+fn a_release_that_has_not_succeeded_before_is_refused() {
+    let shop = Shop::canary()
+        .with("requires: {succeededIn: staging}")
+        .running("1.0.0");
+    let shop = shop.in_environment("production", Some(false));
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn another_environment() {
+    let shop = Shop::of("recreate: {}")
+        .running("1.0.0")
+        .replicas(1)
+        .in_environment("staging", None);
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
 fn a_plan_is_a_value_with_a_digest() {
     let shop = Shop::canary().running("1.0.0");
     let (Planned::Plan(a), Planned::Plan(b)) = (

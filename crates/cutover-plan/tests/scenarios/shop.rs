@@ -39,6 +39,8 @@ pub(crate) struct Shop {
     current: Option<Release>,
     retired: Option<Version>,
     reopened: bool,
+    environment: EnvironmentName,
+    succeeded_before: Option<bool>,
 }
 
 impl Shop {
@@ -58,6 +60,8 @@ impl Shop {
             current: None,
             retired: None,
             reopened: false,
+            environment: EnvironmentName::production(),
+            succeeded_before: None,
         }
     }
 
@@ -128,6 +132,13 @@ impl Shop {
         self
     }
 
+    /// In another environment, after another one where the release has succeeded, or not.
+    pub(crate) fn in_environment(mut self, name: &str, succeeded_before: Option<bool>) -> Self {
+        self.environment = name.parse().unwrap();
+        self.succeeded_before = succeeded_before;
+        self
+    }
+
     /// An abort or a rollback has been here: the backfill counts as pending again.
     pub(crate) fn reopened(mut self) -> Self {
         self.reopened = true;
@@ -141,7 +152,7 @@ impl Shop {
 
     fn application(&self) -> Application {
         let text = format!(
-            "apiVersion: cutover/v1\napplication: shop\nchannel: stable\n{}databases:\n  main: {{url: \"sqlite:shop.db\", migrations: \
+            "apiVersion: cutover/v1\napplication: shop\nchannel: stable\nenvironments: {{staging: {{}}}}\n{}databases:\n  main: {{url: \"sqlite:shop.db\", migrations: \
              \"./releases/{{version}}/migrations\"}}\nservices:{}{}\nstrategy:\n  {}\nanalysis:\n  errors: {{interval: 10s, \
              count: 2, metrics: [{{errorRate: {{max: 5}}}}]}}\n",
             self.extra,
@@ -149,7 +160,9 @@ impl Shop {
             self.services,
             self.strategy
         );
-        cutover_spec::parse("cutover.yaml", &text).unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"))
+        let parsed = cutover_spec::parse("cutover.yaml", &text);
+        let application = parsed.unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"));
+        application.for_environment(&self.environment).unwrap()
     }
 
     fn release(&self, version: &str) -> Release {
@@ -217,14 +230,14 @@ impl Shop {
         };
         let databases = BTreeMap::from([("main".parse::<DatabaseName>().unwrap(), state)]);
         plan(&PlanInput {
-            environment: EnvironmentName::production(),
+            environment: self.environment.clone(),
             goal,
             target: &target,
             current: self.current.as_ref(),
             expected: None,
             instances: &instances,
             databases: &databases,
-            succeeded_before: None,
+            succeeded_before: self.succeeded_before,
             slots: BTreeMap::new(),
         })
     }

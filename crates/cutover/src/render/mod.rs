@@ -25,6 +25,8 @@ mod words;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod shop_plans;
 
 pub(crate) use diagnostic::{diagnostic, diagnostics};
 pub(crate) use frame::{View, frame};
