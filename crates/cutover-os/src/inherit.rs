@@ -109,10 +109,7 @@ fn claim(fd: RawFd) -> io::Result<TcpListener> {
     fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     // Checked before ownership is taken: a wrong number may belong to something else in this process.
     if !nix::sys::socket::getsockopt(&borrowed, nix::sys::socket::sockopt::AcceptConn)? {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it does not listen",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
     }
     #[expect(
         unsafe_code,

@@ -28,12 +28,7 @@ pub fn bind_listener(addr: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// `InvalidInput` if it is not.
 pub fn adopt_listener(fd: OwnedFd) -> io::Result<TcpListener> {
-    let wrong = |what: &str| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("the descriptor is {what}"),
-        )
-    };
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("the descriptor is {what}"));
     let kind = getsockopt(&fd, sockopt::SockType).map_err(|_| wrong("not a socket"))?;
     if kind != SockType::Stream {
         return Err(wrong("not a stream socket"));
@@ -43,9 +38,7 @@ pub fn adopt_listener(fd: OwnedFd) -> io::Result<TcpListener> {
     }
     let listener = TcpListener::from(fd);
     // Fails for a Unix socket, which is no TCP listener.
-    listener
-        .local_addr()
-        .map_err(|_| wrong("not an IP socket"))?;
+    listener.local_addr().map_err(|_| wrong("not an IP socket"))?;
     Ok(listener)
 }
 
@@ -65,8 +58,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         assert!(adopt_listener(file.into()).is_err());
         let unix =
-            std::os::unix::net::UnixListener::bind(tempfile::tempdir().unwrap().path().join("s"))
-                .unwrap();
+            std::os::unix::net::UnixListener::bind(tempfile::tempdir().unwrap().path().join("s")).unwrap();
         assert!(adopt_listener(unix.into()).is_err());
     }
 }

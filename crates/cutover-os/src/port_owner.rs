@@ -72,10 +72,7 @@ fn holds_socket(pid: u32, inodes: &HashSet<u64>) -> bool {
             .ok()
             .and_then(|target| {
                 let text = target.to_str()?;
-                text.strip_prefix("socket:[")?
-                    .strip_suffix(']')?
-                    .parse()
-                    .ok()
+                text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
             })
             .is_some_and(|inode: u64| inodes.contains(&inode))
     })
@@ -114,10 +111,7 @@ fn parse_listening(line: &str) -> Option<(SocketAddr, u64)> {
     }
     let (ip, port) = fields.get(1)?.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((
-        SocketAddr::new(parse_ip(ip)?, port),
-        fields.get(9)?.parse().ok()?,
-    ))
+    Some((SocketAddr::new(parse_ip(ip)?, port), fields.get(9)?.parse().ok()?))
 }
 
 /// The kernel prints each 32-bit word of the address in the machine's byte order.

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cutover_os::{
-    Exit, Grouping, INHERITED_ENV, PidFd, PidFdError, ProcessIdentity, Signal, SpawnOptions,
-    bind_listener, group_owns_port, port_owners, spawn, take_inherited,
+    Exit, Grouping, INHERITED_ENV, PidFd, PidFdError, ProcessIdentity, Signal, SpawnOptions, bind_listener,
+    group_owns_port, port_owners, spawn, take_inherited,
 };
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -78,10 +78,7 @@ fn a_group_is_signalled_whole_and_a_dead_identity_is_never_hit() {
     assert!(identity.exists(), "but it is still in the table");
     assert_eq!(child.reap().unwrap(), Some(Exit::Signal(9)));
     assert!(!identity.exists());
-    assert!(matches!(
-        PidFd::open(&identity),
-        Err(PidFdError::Gone { .. })
-    ));
+    assert!(matches!(PidFd::open(&identity), Err(PidFdError::Gone { .. })));
     child.signal(Signal::SIGTERM).unwrap();
     assert_eq!(child.reap().unwrap(), None);
     let reused = ProcessIdentity {
