@@ -710,7 +710,10 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
         }
     } else {
         let by = match &shape.from {
-            Some(from) if *from != shape.target.version => format!("relaunch {from}, by `cutover rollback`"),
+            Some(from) if *from > shape.target.version => {
+                format!("relaunch {from}, by `cutover upgrade {from}`")
+            }
+            Some(from) if *from < shape.target.version => format!("relaunch {from}, by `cutover rollback`"),
             Some(_) => "start the former configuration again".to_owned(),
             None => "it is the first release".to_owned(),
         };

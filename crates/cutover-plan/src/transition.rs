@@ -332,6 +332,9 @@ impl State {
                     self.doing = Doing::Idle { attempts: 0 };
                 }
             }
+            // A person's word counts where reading back has failed, never instead of it.
+            Command::MarkDone | Command::MarkNotDone
+                if self.waiting.is_none() || !matches!(self.doing, Doing::Unknown { .. }) => {}
             Command::Promote | Command::Approve | Command::MarkDone | Command::MarkNotDone => {
                 if self.step(plan).is_some() {
                     self.answer = Some(command);
