@@ -103,6 +103,10 @@ fn refusal(plan: &cutover_model::Plan, state: &State, command: Command) -> Optio
         Command::MarkDone | Command::MarkNotDone if !matches!(state.doing, Doing::Unknown { .. }) => {
             no("upgrade.not-unknown", "every outcome is known".to_owned())
         }
+        // What can be read back is read back: a person is asked only once that has failed.
+        Command::MarkDone | Command::MarkNotDone if state.waiting.is_none() => {
+            no("upgrade.not-unknown", "the outcome is being read back".to_owned())
+        }
         _ => None,
     }
 }

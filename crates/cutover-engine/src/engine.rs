@@ -116,7 +116,7 @@ impl Engine {
     async fn moved(world: &World, plan: &Plan) -> Result<Vec<String>, EngineError> {
         let stable = world.store.stable().await?;
         let mut databases: BTreeMap<DatabaseName, DatabaseState> = BTreeMap::new();
-        for name in databases_of(plan) {
+        for name in databases_known_to(plan) {
             databases.insert(name.clone(), world.databases.observe(&name).await?);
         }
         let instances = world.target.observe().await?;
@@ -125,17 +125,9 @@ impl Engine {
             &databases,
             &instances,
         );
-        // Databases that the plan does not touch are not looked at again.
-        let about = |fact: &&String| {
-            databases
-                .keys()
-                .any(|name| fact.starts_with(&format!("{name}: ")))
-                || !fact.ends_with(" applied") && !fact.ends_with(" applied in part")
-        };
         let gone = plan
             .basis
             .iter()
-            .filter(about)
             .filter(|fact| !now.contains(fact))
             .map(|fact| format!("no longer: {fact}"));
         let new = now
@@ -359,19 +351,20 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let now = self.world.clock.now();
         // Folded before it is written: what cannot follow is never stored.
-        let mut state = self.state.clone();
+        let mut states: Vec<State> = Vec::with_capacity(events.len());
         for event in events {
+            let before = states.last().unwrap_or(&self.state);
             let record = Record {
-                seq: state.seq + 1,
+                seq: before.seq + 1,
                 at: now,
                 event: event.clone(),
             };
-            state = next(&self.plan, &state, &record)?;
+            states.push(next(&self.plan, before, &record)?);
         }
         let write = Append {
             expected: self.state.seq,
             events,
-            phase: state.phase,
+            phase: states.last().map_or(self.state.phase, |state| state.phase),
             promotion,
             now,
         };
@@ -380,7 +373,13 @@ impl Engine {
             .store
             .append(Some(&self.fence), &self.id, write)
             .await?;
-        self.take(&records)
+        for (record, state) in records.iter().zip(states) {
+            self.state = state;
+            if let Some(observer) = &mut self.observer {
+                observer.record(&self.plan, &self.state, record);
+            }
+        }
+        Ok(())
     }
 
     async fn carry_out(&mut self, decision: Decision, seen: &Observation) -> Result<Tick, EngineError> {
@@ -476,6 +475,20 @@ pub(crate) fn databases_of(plan: &Plan) -> Vec<DatabaseName> {
             _ => None,
         })
         .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// All databases that the plan was made with: those it touches, and those whose migrations its basis names. A contract
+/// that was applied meanwhile to one that the plan leaves alone may have retired what it is about to start (I11).
+fn databases_known_to(plan: &Plan) -> Vec<DatabaseName> {
+    let applied = plan
+        .basis
+        .iter()
+        .filter(|fact| fact.ends_with(" applied") || fact.ends_with(" applied in part"))
+        .filter_map(|fact| fact.split_once(": ")?.0.parse().ok());
+    let mut names: Vec<DatabaseName> = databases_of(plan).into_iter().chain(applied).collect();
     names.sort();
     names.dedup();
     names

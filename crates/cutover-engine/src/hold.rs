@@ -61,8 +61,11 @@ impl Engine {
         let world = &self.world;
         match op {
             Op::Ensure { revision, replicas } => {
-                // On the way back nothing that was retired can be wanted: there is no way back past a contract.
-                if let Some(problem) = self.retired(&revision).await? {
+                // On the way back nothing that was retired can be wanted: there is no way back past a contract, and a
+                // database that does not answer must not stand in it.
+                if !self.state.is_back()
+                    && let Some(problem) = self.retired(&revision).await?
+                {
                     return Err(PortError::refused(problem));
                 }
                 let spec = self.spec(&revision).await?;
