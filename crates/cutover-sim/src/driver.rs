@@ -268,7 +268,7 @@ impl<'a> Driver<'a> {
 
     fn after(&self, engine: Box<Engine>, tick: Tick) -> Turned {
         let state = engine.state();
-        if self.turns % 64 == 0 {
+        if self.turns.is_multiple_of(64) {
             self.compare(&engine);
         }
         match tick {

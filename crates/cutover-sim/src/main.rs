@@ -3,9 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a tool talks to whoever started it")]
 
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use cutover_sim::systematic::{HARMLESS, Scenario};
 use cutover_sim::{Options, Summary, Violation, run, tell};
 
 /// What was asked for.
@@ -82,14 +83,55 @@ fn one(seed: u64) -> ExitCode {
     }
 }
 
+/// Every canonical scenario, with every disturbance at every operation.
+fn disturbed() -> Result<(), Violation> {
+    let scenarios = Scenario::all();
+    let next = AtomicUsize::new(0);
+    let outcome = Mutex::new((0u64, None));
+    std::thread::scope(|scope| {
+        for _ in 0..threads() {
+            scope.spawn(|| {
+                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = scenario.everywhere(HARMLESS.len());
+                    let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                    match result {
+                        Ok(runs) => outcome.0 += runs,
+                        Err(violation) => outcome.1 = Some(violation),
+                    }
+                }
+            });
+        }
+    });
+    let (runs, violation) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match violation {
+        Some(violation) => Err(violation),
+        None => {
+            let (scenarios, kinds) = (scenarios.len(), HARMLESS.len());
+            println!(
+                "systematic   {scenarios} scenarios, {kinds} disturbances at every operation: {runs} runs, all end the same"
+            );
+            Ok(())
+        }
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn many(arguments: &Arguments) -> ExitCode {
+    let began = now();
+    if let Err(violation) = disturbed() {
+        println!("{violation}");
+        return ExitCode::FAILURE;
+    }
+    println!("             in {:.1} s", began.elapsed().as_secs_f64());
     let began = now();
     let next = AtomicU64::new(arguments.first);
     let end = arguments.first + arguments.seeds;
     let total = Mutex::new((Summary::default(), Vec::<Violation>::new()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 let mut sum = Summary::default();
                 loop {
@@ -103,22 +145,16 @@ fn many(arguments: &Arguments) -> ExitCode {
                             if !arguments.all {
                                 next.store(end, Ordering::Relaxed);
                             }
-                            let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
                             total.1.push(violation);
                         }
                     }
                 }
-                total
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .0
-                    .add(&sum);
+                total.lock().unwrap_or_else(PoisonError::into_inner).0.add(&sum);
             });
         }
     });
-    let (summary, mut violations) = total
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (summary, mut violations) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
     let took = began.elapsed().as_secs_f64();
     println!("{summary}");
     println!(

@@ -6,15 +6,15 @@ use cutover_model::{Command, UpgradeId};
 use crate::Invariant;
 use crate::world::Sim;
 
-/// Everything a person can ask for.
-pub(crate) const COMMANDS: [Command; 8] = [
+/// Everything a person can ask for without looking. `mark-done` is a claim about the world: a wrong one is beyond what
+/// any engine could put right.
+pub(crate) const COMMANDS: [Command; 7] = [
     Command::Pause,
     Command::Resume,
     Command::Promote,
     Command::Approve,
     Command::Abort,
     Command::Retry,
-    Command::MarkDone,
     Command::MarkNotDone,
 ];
 

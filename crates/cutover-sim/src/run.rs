@@ -9,7 +9,7 @@ use crate::estate::{Estate, Wish};
 use crate::fault::Rates;
 use crate::random::Random;
 use crate::scenario::Shape;
-use crate::world::{Quality, Sim, World};
+use crate::world::{Current, Quality, Sim, World};
 use crate::{Mutant, Summary, Violation};
 
 /// What a run is made of beside its seed.
@@ -30,7 +30,6 @@ pub fn run(seed: u64, options: Options) -> Result<Summary, Violation> {
 }
 
 /// As [`run`], and the story if it was asked for.
-#[must_use]
 pub fn tell(seed: u64, options: Options) -> (Vec<String>, Result<Summary, Violation>) {
     let mut random = Random::new(seed);
     let rates = rates(&mut random);
@@ -62,9 +61,18 @@ pub fn tell(seed: u64, options: Options) -> (Vec<String>, Result<Summary, Violat
     } else {
         1 + random.index(3)
     };
+    let mut kept = None;
     for n in 0..upgrades {
         let wish = wish(&mut random, n);
-        upgrade(&sim, &mut estate, &mut random, wish, (n, &mut pid), &mut summary);
+        // A plan that was made before is carried out late: after what was done meanwhile it may not be right any more.
+        let late = kept.take();
+        let prepared = late.or_else(|| prepare(&sim, &mut estate, &mut random, wish, &mut summary));
+        if random.chance(150) {
+            kept = prepare(&sim, &mut estate, &mut random, Wish::Rollback, &mut summary);
+        }
+        if let Some(prepared) = prepared {
+            carry_out(&sim, &mut estate, prepared, (n, &mut pid), &mut summary);
+        }
         if !sim.lock().found.is_empty() {
             break;
         }
@@ -107,17 +115,23 @@ pub(crate) fn finish(
     }
 }
 
-fn upgrade(
+/// A plan, and where it leads.
+struct Prepared {
+    at: usize,
+    plan: Plan,
+    current: Current,
+}
+
+fn prepare(
     sim: &Arc<Sim>,
     estate: &mut Estate,
     random: &mut Random,
     wish: Wish,
-    (n, pid): (usize, &mut u32),
     summary: &mut Summary,
-) {
-    let mut count = |word: &'static str| *summary.ended.entry(word).or_default() += 1;
+) -> Option<Prepared> {
     let Some((at, goal)) = estate.target(wish, random) else {
-        return count("without a target");
+        summary.count("without a target");
+        return None;
     };
     {
         let mut world = sim.lock();
@@ -132,36 +146,45 @@ fn upgrade(
         }
         world.tell(|| format!("=== {wish:?} to {}, {quality:?}", estate.releases[at].version));
     }
-    let (plan, current): (Plan, _) = match estate.plan(sim, at, goal) {
-        Ok(planned) => planned,
+    match estate.plan(sim, at, goal) {
+        Ok((plan, current)) => Some(Prepared { at, plan, current }),
         Err(why) => {
             sim.lock().tell(|| format!("no plan: {why}"));
-            return count("without a plan");
+            summary.count("without a plan");
+            None
         }
-    };
+    }
+}
+
+fn carry_out(
+    sim: &Arc<Sim>,
+    estate: &mut Estate,
+    Prepared { at, plan, current }: Prepared,
+    (n, pid): (usize, &mut u32),
+    summary: &mut Summary,
+) {
     let persons = Persons {
         abort_at: None,
         refuse: 250,
     };
     let mut driver = Driver::new(sim, UpgradeId::new(format!("upgrade-{n}")), *pid, persons);
-    let phase = driver.run(&plan, current);
-    *pid = driver.pid();
-    let (turns, controllers) = (driver.turns, driver.controllers);
-    if let Some(phase) = phase {
-        estate.ended(at, &plan, phase);
-        count(phase.word());
-    } else {
-        count("refused");
+    match driver.run(&plan, current) {
+        Some(phase) => {
+            estate.ended(at, &plan, phase);
+            summary.count(phase.word());
+        }
+        None => summary.count("refused"),
     }
-    summary.turns += turns;
-    summary.controllers += controllers;
+    *pid = driver.pid();
+    summary.turns += driver.turns;
+    summary.controllers += driver.controllers;
 }
 
 fn wish(random: &mut Random, n: usize) -> Wish {
     match random.index(10) {
-        0..=4 => Wish::Upgrade,
+        0..=3 => Wish::Upgrade,
         5 | 6 if n > 0 => Wish::Rollback,
-        7 if n > 0 => Wish::Contract,
+        4 | 7 if n > 0 => Wish::Contract,
         8 => Wish::Restart,
         9 => Wish::Configure,
         _ => Wish::Upgrade,

@@ -28,6 +28,7 @@ pub(crate) struct Shape {
     pub(crate) auto_rollback: bool,
     pub(crate) compatible: bool,
     pub(crate) backup: bool,
+    pub(crate) backfills: bool,
     pub(crate) smoke: bool,
 }
 
@@ -66,6 +67,7 @@ impl Shape {
             auto_rollback: random.chance(850),
             compatible: random.chance(900),
             backup: random.chance(700),
+            backfills: random.chance(600),
             smoke: random.chance(500),
             services,
         }
@@ -81,13 +83,14 @@ impl Shape {
             auto_rollback: true,
             compatible: true,
             backup: true,
+            backfills: true,
             smoke: true,
         }
     }
 
     /// The application's spec.
     fn application(&self) -> Application {
-        let databases: Vec<_> = (0..self.databases).map(|n| database(n)).collect();
+        let databases: Vec<_> = (0..self.databases).map(database).collect();
         let services = self
             .services
             .iter()
@@ -165,7 +168,7 @@ impl Shape {
         upto: u64,
     ) -> Release {
         let migrations = (0..self.databases)
-            .map(|n| (database(n), migrations(n, upto)))
+            .map(|n| (database(n), migrations(n, upto, self.backfills)))
             .collect();
         Release {
             id: ReleaseId(Digest::of(b"")),
@@ -205,7 +208,7 @@ pub(crate) fn revision(service: &ServiceName, version: &Version, serial: u32) ->
 
 /// All migrations of a database up to a release. The first makes the tables; each later one brings an expand, every
 /// other of them a backfill, and a contract that retires what is older than itself.
-fn migrations(database_number: u32, upto: u64) -> Vec<Migration> {
+fn migrations(database_number: u32, upto: u64, backfills: bool) -> Vec<Migration> {
     let mut list = vec![migration(database_number, 1, MigrationPhase::Expand, None)];
     for n in 1..=upto {
         // The second database changes with every other release.
@@ -214,7 +217,7 @@ fn migrations(database_number: u32, upto: u64) -> Vec<Migration> {
         }
         let first = n * 10;
         list.push(migration(database_number, first, MigrationPhase::Expand, None));
-        if n % 2 == 1 {
+        if backfills && n % 2 == 1 {
             list.push(migration(
                 database_number,
                 first + 1,

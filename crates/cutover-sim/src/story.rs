@@ -25,6 +25,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// One upgrade ended so.
+    pub(crate) fn count(&mut self, word: &'static str) {
+        *self.ended.entry(word).or_default() += 1;
+    }
+
     /// Both together.
     pub fn add(&mut self, other: &Self) {
         self.runs += other.runs;

@@ -13,6 +13,18 @@ use crate::scenario::{Shape, canonical};
 use crate::world::{Quality, Sim, World};
 use crate::{Invariant, Mutant, Summary, Violation};
 
+/// What may be done to any operation without changing where a run ends.
+pub const HARMLESS: [Tamper; 8] = [
+    Tamper::CrashBefore,
+    Tamper::CrashAfter,
+    Tamper::StallBefore,
+    Tamper::StallAfter,
+    Tamper::Fail(Fault::Transient),
+    Tamper::Fail(Fault::LostBefore),
+    Tamper::Fail(Fault::LostAfter),
+    Tamper::Fail(Fault::Twice),
+];
+
 /// What is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Course {
@@ -193,15 +205,17 @@ impl Scenario {
         crate::run::finish(0, &sim, Summary::default()).1.map(|_| end)
     }
 
-    /// Runs it undisturbed, then with every tampering at every operation; how many runs there were.
+    /// Runs it undisturbed, then disturbed at every operation: with `each` of the tamperings there, another choice at
+    /// the next one, or with all of them. How many runs there were.
     ///
     /// # Errors
     /// When an invariant was violated, or a run ended elsewhere than the undisturbed one.
-    pub fn everywhere(self, tampers: &[Tamper]) -> Result<u64, Violation> {
+    pub fn everywhere(self, each: usize) -> Result<u64, Violation> {
         let clean = self.run(Disturbance::None, None, false)?;
         let mut runs = 1;
         for at in 1..=clean.operations {
-            for tamper in tampers {
+            let from = usize::try_from(at).unwrap_or(0) * each;
+            for tamper in HARMLESS.iter().cycle().skip(from % HARMLESS.len()).take(each) {
                 let disturbance = Disturbance::At(at, *tamper);
                 let named = |violation: Violation| Violation {
                     what: format!("{self:?}, {disturbance:?}: {}", violation.what),

@@ -187,7 +187,7 @@ impl World {
         let back = facts.is_some_and(|facts| facts.back.is_some());
         let touched = facts.is_some_and(|facts| facts.touched);
         let stubborn = self.halts.stubborn.filter(|_| touched);
-        if let Some(fault) = stubborn.or(self.halts.stubborn_back.filter(|_| back))
+        if let Some(fault) = stubborn.or_else(|| self.halts.stubborn_back.filter(|_| back))
             && op.writes()
         {
             fate.fault = Some(fault);

@@ -11,21 +11,12 @@ const STRATEGIES: [StrategyKind; 4] = [
     StrategyKind::Recreate,
 ];
 
-/// What may be done to any operation without changing where the run ends.
-const HARMLESS: [Tamper; 8] = [
-    Tamper::CrashBefore,
-    Tamper::CrashAfter,
-    Tamper::StallBefore,
-    Tamper::StallAfter,
-    Tamper::Fail(Fault::Transient),
-    Tamper::Fail(Fault::LostBefore),
-    Tamper::Fail(Fault::LostAfter),
-    Tamper::Fail(Fault::Twice),
-];
+/// Without optimisation two disturbances at each operation, with it (`cargo xtask sim`) all eight.
+const EACH: usize = if cfg!(debug_assertions) { 2 } else { 8 };
 
 fn everywhere(course: Course) {
     for strategy in STRATEGIES {
-        if let Err(violation) = (Scenario { strategy, course }).everywhere(&HARMLESS) {
+        if let Err(violation) = (Scenario { strategy, course }).everywhere(EACH) {
             panic!("{violation}");
         }
     }
