@@ -153,8 +153,10 @@ impl Hold<'_> {
                 continue;
             }
             let weighted = want.weight.is_some_and(|weight| !weight.is_none());
-            // One ready instance of stable is better than a candidate that fails hard.
-            if self.urgent && (!weighted || ready > 0) && want.track == Track::Stable {
+            // One ready instance of stable is better than a candidate that fails hard; and who keeps the share that it
+            // has, in another service, has nothing to do with it.
+            let keeps = want.weight.is_some_and(|weight| seen.table.weight(id) >= weight);
+            if self.urgent && (!weighted || ready > 0 || keeps) && want.track == Track::Stable {
                 continue;
             }
             short.push(shortfall(seen, id, ready, want.replicas));
