@@ -1,7 +1,7 @@
 //! The pure planner and the pure decision function.
 //!
 //! [`plan()`] turns what is wanted and what was observed into a [`cutover_model::Plan`]; [`next`] folds events into a
-//! [`State`]; [`decide`] says from plan, state, observation and the time what is to be done now. All three are total,
+//! [`State`]; [`decide()`] says from plan, state, observation and the time what is to be done now. All three are total,
 //! synchronous and deterministic. Nothing here acts, waits, or knows an adapter.
 
 mod compat;

@@ -7,7 +7,7 @@
 //! Owns: what is served now, who wrote it last (the fence), and the counters of everything routed. Must not know of
 //! upgrades, plans or releases: a revision is a name with a share and addresses.
 //!
-//! [`run`] is the process, [`start`] the same on threads of the caller's process, [`Client`] the other side of the
+//! [`run()`] is the process, [`start`] the same on threads of the caller's process, [`Client`] the other side of the
 //! admin socket, [`ProxyRouter`] the engine's ports over it.
 
 mod admin;

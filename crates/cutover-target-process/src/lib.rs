@@ -1,6 +1,6 @@
 //! Instances as local processes, and the supervisor that is their parent.
 //!
-//! Two halves. [`supervise`] is the daemon, one per state folder: it starts instances and sidecars, watches their
+//! Two halves. [`supervise()`] is the daemon, one per state folder: it starts instances and sidecars, watches their
 //! health, restarts what crashes with the configuration that was stored, and holds the sidecars' listening sockets so
 //! that none is lost when a sidecar dies. [`ProcessTarget`] is the client that the engine sees as a
 //! [`cutover_ports::Target`]; it starts the daemon on demand.

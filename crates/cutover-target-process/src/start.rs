@@ -20,7 +20,7 @@ use crate::problem;
 /// How often a supervisor that was just started is asked whether it is there.
 const POLL: Duration = Duration::from_millis(10);
 
-/// The program that becomes the supervisor, by calling [`crate::supervise`] for the same state folder.
+/// The program that becomes the supervisor, by calling [`crate::supervise()`] for the same state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpawnSpec {
     /// The program.
