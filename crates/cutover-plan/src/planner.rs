@@ -407,10 +407,12 @@ fn observed_problem(input: &PlanInput<'_>) -> Option<Diagnostic> {
 /// I10 and I11: no version is started that a contract has retired.
 fn retired(input: &PlanInput<'_>) -> Vec<Diagnostic> {
     let target = &input.target.version;
+    // A service that did not change between releases is older than the release.
+    let oldest = oldest(input.target).unwrap_or(target);
     let mut problems = Vec::new();
     for (name, seen) in input.databases {
         if let Some(bound) = &seen.retired_below
-            && target < bound
+            && oldest < bound
         {
             problems.push(
                 Diagnostic::error(
