@@ -136,14 +136,15 @@ fn invalid(text: &str, cause: String) -> DbError {
     }
 }
 
-/// A URL that may not even be one, without anything that could be a password: what stands between the scheme and the
-/// last `@`, and all parameters.
+/// What may be said of a text that is no URL of a server: its scheme. Everything else could be a password, or a secret
+/// that was taken for a URL; a file has neither.
 fn redacted(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or_default();
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, after))) => format!("{scheme}://…@{after}"),
-        (None, Some((_, after))) => format!("…@{after}"),
-        (Some(_) | None, None) => text.to_owned(),
+    match text.split_once(':') {
+        Some(("sqlite", _)) => text.to_owned(),
+        Some((scheme, _)) if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_lowercase()) => {
+            format!("{scheme}:…")
+        }
+        _ => "…".to_owned(),
     }
 }
 
@@ -247,6 +248,9 @@ mod tests {
             "postgres://shop:x@s3cret@h/main",
             "postgres://shop:x@y/s3cret@h/main",
             "mysql://shop:s3cret@h/main",
+            "postgres://shop:x?s3cret@h:99999999/main",
+            "shop:s3cret",
+            "s3cret",
         ] {
             let error = bad.parse::<DatabaseUrl>().unwrap_err();
             let shown = format!("{error} {error:?} {:?}", error.diagnostic());

@@ -15,6 +15,7 @@ mod ids;
 mod instance;
 mod migration;
 mod names;
+mod password;
 mod phase;
 mod plan;
 mod report;
@@ -38,6 +39,7 @@ pub use ids::{
 pub use instance::{Instance, InstanceState};
 pub use migration::{AppliedMigration, DatabaseState, Migration, MigrationId};
 pub use names::{ApplicationName, DatabaseName, EnvironmentName, InvalidName, ServiceName};
+pub use password::{cover_passwords, cover_passwords_in_place, passwords};
 pub use phase::{MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict};
 pub use plan::{Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack};
 pub use report::{Note, PlanReport};

@@ -195,7 +195,10 @@ pub(crate) async fn run(core: Arc<Core>, id: InstanceId, handle: Arc<InstanceHan
             }
         };
         let reason = match log_file::last_line(&log, log_from) {
-            Some(line) => format!("{reason}: {}", redact(&line, &spec.environment)),
+            Some(line) => {
+                let line = log_file::shorten(&redact(&line, &spec.environment));
+                format!("{reason}: {line}")
+            }
             None => reason,
         };
         let wait = backoff.after(good_for);

@@ -33,25 +33,30 @@ pub(crate) fn length(path: &Path) -> u64 {
     fs_err::metadata(path).map_or(0, |meta| meta.len())
 }
 
-/// The last line with something in it that was written after `from`.
+/// The last line with something in it that was written after `from`: whole, since a secret that was cut in two would not
+/// be found in it. One that is longer than [`TAIL`] is not shown.
 pub(crate) fn last_line(path: &Path, from: u64) -> Option<String> {
     let mut file = fs_err::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     // Shorter than at the start: it was rotated since, all of it is new.
     let from = if length < from { 0 } else { from };
-    file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL))))
-        .ok()?;
+    let start = from.max(length.saturating_sub(TAIL));
+    file.seek(SeekFrom::Start(start)).ok()?;
     let mut tail = Vec::new();
     file.take(TAIL).read_to_end(&mut tail).ok()?;
     let text = String::from_utf8_lossy(&tail);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    let clean: String = line
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST_LINE)
-        .collect();
-    Some(clean)
+    let whole = if start > from {
+        text.split_once('\n')?.1
+    } else {
+        &text
+    };
+    let line = whole.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().filter(|c| !c.is_control()).collect())
+}
+
+/// As much of a line as is shown.
+pub(crate) fn shorten(line: &str) -> String {
+    line.chars().take(LONGEST_LINE).collect()
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -102,8 +107,13 @@ mod tests {
         assert_eq!(last_line(&path, from), None);
         file.write_all(b"one\n  two \x1b[0m\n\n").unwrap();
         assert_eq!(last_line(&path, from).unwrap(), "two [0m");
-        file.write_all(&[b'x'; 9000]).unwrap();
-        assert_eq!(last_line(&path, from).unwrap().len(), LONGEST_LINE);
+        file.write_all(&[b'x'; 3000]).unwrap();
+        let line = last_line(&path, from).unwrap();
+        assert_eq!((line.len(), shorten(&line).len()), (3000, LONGEST_LINE));
+        file.write_all(&[b'x'; 3000]).unwrap();
+        assert_eq!(last_line(&path, from), None, "its beginning is not known");
+        file.write_all(b"\nend").unwrap();
+        assert_eq!(last_line(&path, from).unwrap(), "end");
     }
 
     #[test]

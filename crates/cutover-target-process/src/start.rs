@@ -72,7 +72,8 @@ pub(crate) async fn connect_or_start(
         if process.has_ended() {
             let exit = process.reap().ok().flatten();
             let why = crate::process::describe(exit);
-            return Err(failed(paths, &why, log_file::last_line(&paths.log(), log_from)));
+            let line = log_file::last_line(&paths.log(), log_from);
+            return Err(failed(paths, &why, line.as_deref().map(log_file::shorten)));
         }
         if Instant::now() >= deadline {
             return Err(problem::unreachable(

@@ -1,6 +1,6 @@
 //! Smoke tests over HTTP.
 
-use cutover_model::{Diagnostic, Smoke};
+use cutover_model::{Diagnostic, Smoke, cover_passwords};
 use cutover_ports::{SmokeFailure, SmokeTester};
 
 use crate::failure::Failure;
@@ -79,6 +79,8 @@ fn root(error: &dyn std::error::Error) -> String {
 
 fn beginning(body: &str) -> String {
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    // It goes into the journal, and a page about an error may name the database that does not answer.
+    let line = cover_passwords(&line);
     let mut text: String = line.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
     if text.is_empty() {
         text.push_str("(empty)");
