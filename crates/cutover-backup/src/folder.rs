@@ -1,11 +1,12 @@
 //! The folder of backups: names, modes, and files that are there whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cutover_model::{DatabaseName, Diagnostic, Timestamp};
+use cutover_os::OpenTo;
 use cutover_ports::PortError;
 use sha2::{Digest as _, Sha256};
 
@@ -41,15 +42,18 @@ impl BackupFolder {
         self.path.join(&manifest.file)
     }
 
-    /// Makes the folder, for its owner alone.
+    /// Makes the folder, for its owner alone. One that exists stays as it is, since it may hold other things too: the
+    /// files of a backup are private by themselves.
     pub(crate) fn prepare(&self) -> Result<(), BackupError> {
         let refuse = |error: std::io::Error| BackupError::folder(&self.path, &error);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.path)
-            .map_err(refuse)?;
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700)).map_err(refuse)
+        cutover_os::make_private_folder(&self.path).map_err(refuse)?;
+        match cutover_os::open_to(&self.path).map_err(refuse)? {
+            OpenTo::Nobody | OpenTo::Readers => Ok(()),
+            OpenTo::Writers => Err(BackupError::Folder {
+                path: self.path.display().to_string(),
+                cause: "others may write to it, and so replace a backup (chmod go-w)".to_owned(),
+            }),
+        }
     }
 
     /// A name that no backup of the database has yet.
@@ -75,8 +79,7 @@ impl BackupFolder {
         let path = self.path.join(format!("{name}{PARTIAL}"));
         OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&path)
             .map_err(|error| BackupError::folder(&path, &error))?;
@@ -88,25 +91,19 @@ impl BackupFolder {
         let path = self.path.join(name);
         let done = || -> std::io::Result<()> {
             File::open(partial)?.sync_all()?;
-            fs::rename(partial, &path)?;
-            File::open(&self.path)?.sync_all()
+            cutover_os::rename_synced(partial, &path)
         };
         done().map_err(|error| BackupError::folder(&path, &error))
     }
 
     pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), BackupError> {
-        let name = format!("{}.json", manifest.id);
-        let partial = self.begin(&name)?;
+        let path = self.path.join(format!("{}.json", manifest.id));
         let write = || -> std::io::Result<()> {
-            let mut text = serde_json::to_string_pretty(manifest)?;
-            text.push('\n');
-            OpenOptions::new()
-                .write(true)
-                .open(&partial)?
-                .write_all(text.as_bytes())
+            let mut text = serde_json::to_vec_pretty(manifest)?;
+            text.push(b'\n');
+            cutover_os::write_whole(&path, &text)
         };
-        write().map_err(|error| BackupError::folder(&partial, &error))?;
-        self.finish(&partial, &name)
+        write().map_err(|error| BackupError::folder(&path, &error))
     }
 
     /// All backups, or those of one database. A folder that does not exist has none.
@@ -179,7 +176,7 @@ impl BackupFolder {
                 name.strip_suffix(&format!(".{}", engine.extension()))
                     .is_some_and(|id| !self.path.join(format!("{id}.json")).exists())
             });
-            if is_own && (name.contains(PARTIAL) || is_data) {
+            if is_own && (name.contains(PARTIAL) || name.ends_with(".json.new") || is_data) {
                 fs::remove_file(entry.path()).map_err(refuse)?;
             }
         }

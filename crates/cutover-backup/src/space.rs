@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nix::sys::statvfs::statvfs;
+use cutover_model::Bytes;
 
 use crate::error::BackupError;
 
@@ -13,8 +13,8 @@ pub(crate) const fn needed(source: u64) -> u64 {
 
 /// Refuses when the folder's disk has less left than is needed.
 pub(crate) fn ensure(folder: &Path, needed: u64) -> Result<(), BackupError> {
-    let disk = statvfs(folder).map_err(|error| BackupError::folder(folder, &error.into()))?;
-    compare(folder, needed, disk.blocks_available() * disk.fragment_size())
+    let available = cutover_os::free_bytes(folder).map_err(|error| BackupError::folder(folder, &error))?;
+    compare(folder, needed, available)
 }
 
 fn compare(folder: &Path, needed: u64, available: u64) -> Result<(), BackupError> {
@@ -23,27 +23,9 @@ fn compare(folder: &Path, needed: u64, available: u64) -> Result<(), BackupError
     }
     Err(BackupError::DiskFull {
         path: folder.display().to_string(),
-        needed: human(needed),
-        available: human(available),
+        needed: Bytes(needed).to_string(),
+        available: Bytes(available).to_string(),
     })
-}
-
-/// Bytes as people write them: `214 MB`.
-fn human(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = bytes;
-    let mut rest = 0;
-    let mut unit = 0;
-    while value >= 1000 && unit + 1 < UNITS.len() {
-        rest = value % 1000;
-        value /= 1000;
-        unit += 1;
-    }
-    if unit > 0 && value < 10 {
-        format!("{value}.{} {}", rest / 100, UNITS[unit])
-    } else {
-        format!("{value} {}", UNITS[unit])
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The last table on disk: what a proxy comes back with when it was killed.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cutover_model::{Fence, RouteTable};
@@ -91,23 +90,9 @@ impl SavedTable {
         serde_json::from_slice(&text).map(Some).map_err(damaged)
     }
 
-    /// On disk in full or not at all: written beside, synced, renamed, and the folder synced too.
+    /// On disk in full or not at all.
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(self)?;
-        let beside = path.with_extension("json.new");
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        cutover_os::write_whole(path, &serde_json::to_vec_pretty(self)?)
     }
 }
 

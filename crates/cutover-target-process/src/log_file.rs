@@ -18,7 +18,7 @@ const LONGEST_LINE: usize = 200;
 /// Opens for appending, readable by the owner only; makes the file and its folder.
 pub(crate) fn open(path: &Path) -> io::Result<std::fs::File> {
     if let Some(folder) = path.parent() {
-        crate::paths::make_private(folder)?;
+        cutover_os::make_private_folder(folder)?;
     }
     Ok(fs_err::OpenOptions::new()
         .create(true)

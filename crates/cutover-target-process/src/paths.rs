@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cutover_model::{InstanceId, RevisionId};
@@ -73,11 +72,16 @@ impl Paths {
 
     /// Makes the folders, readable by their owner only.
     pub(crate) fn create(&self) -> io::Result<()> {
+        // The state holds resolved secrets, and applications write anything: older, wider folders are closed too.
         for folder in [self.own(), self.logs()] {
-            make_private(&folder)?;
+            cutover_os::close_folder(&folder).map_err(|source| {
+                io::Error::new(
+                    source.kind(),
+                    format!("cannot make the folder {}: {source}", folder.display()),
+                )
+            })?;
         }
-        // The state holds resolved secrets: an older, wider folder is closed too.
-        fs_err::set_permissions(self.own(), std::fs::Permissions::from_mode(0o700))
+        Ok(())
     }
 
     /// An address for the socket that fits, however deep the state folder lies.
@@ -93,20 +97,6 @@ impl Paths {
             folder: Some(folder),
         })
     }
-}
-
-/// Makes a folder and those above it, closed to other users.
-pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| {
-            io::Error::new(
-                source.kind(),
-                format!("cannot make the folder {}: {source}", folder.display()),
-            )
-        })
 }
 
 /// Valid while it lives: a long path is reached through the open folder.
@@ -125,6 +115,8 @@ impl SocketAddress {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

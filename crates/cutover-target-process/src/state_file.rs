@@ -1,7 +1,6 @@
 //! The state on disk: a change is in memory only after it is on disk, and on disk whole or not at all.
 
-use fs_err::os::unix::fs::OpenOptionsExt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,23 +64,9 @@ pub(crate) fn load(path: &Path) -> Result<Option<Saved>, StateError> {
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-/// Writes beside the file, then puts it in its place: a crash or a full disk leaves the old one.
 fn store(path: &Path, saved: &Saved) -> io::Result<()> {
     let bytes = serde_json::to_vec_pretty(saved).map_err(io::Error::other)?;
-    let beside = path.with_extension("new");
-    let mut file = fs_err::OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs_err::rename(&beside, path)?;
-    if let Some(folder) = path.parent() {
-        fs_err::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    cutover_os::write_whole(path, &bytes)
 }
 
 /// The state in memory and on disk.

@@ -1,11 +1,10 @@
 //! Where the state lies: one folder per user and application, private to its user.
 
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use cutover_model::{ApplicationName, Diagnostic, EnvironmentName};
+use cutover_os::{OpenTo, close_folder, make_private_folder, open_to};
 
 /// `sockaddr_un` holds 108 bytes with the final zero, and the proxy appends `.fds` to its socket's path.
 const LONGEST_SOCKET: usize = 103;
@@ -35,10 +34,30 @@ impl StateDir {
         })
     }
 
-    /// Makes the folders. One that exists keeps its permissions but is closed to others.
+    /// Makes the folders, closed to others. A folder that was there before and holds something else is refused: closing
+    /// `/tmp`, or somebody's home, to everybody else would be a harm that nobody asked for.
     pub(crate) fn create(&self) -> Result<(), Diagnostic> {
+        let refuse = |folder: &Path| {
+            let folder = folder.to_owned();
+            move |error: io::Error| unusable(&folder, &error)
+        };
+        make_private_folder(&self.root).map_err(refuse(&self.root))?;
+        if open_to(&self.root).map_err(refuse(&self.root))? != OpenTo::Nobody
+            && !self.store().exists()
+            && !is_empty(&self.root).map_err(refuse(&self.root))?
+        {
+            return Err(Diagnostic::error(
+                "state.unusable",
+                format!(
+                    "the state folder {} holds other things and is open to other users",
+                    self.root.display()
+                ),
+            )
+            .note("state", "it is not closed by itself, since others may need it")
+            .help("cutover --state DIR status"));
+        }
         for folder in [self.root.clone(), self.own(), self.proxy(), self.backups()] {
-            make_private(&folder).map_err(|error| unusable(&folder, &error))?;
+            close_folder(&folder).map_err(refuse(&folder))?;
         }
         let socket = self.admin_socket();
         if socket.as_os_str().len() > LONGEST_SOCKET {
@@ -69,8 +88,9 @@ impl StateDir {
         self.root.join("key")
     }
 
+    /// Of this environment alone: its databases have the names of the others', and generations are counted in each.
     pub(crate) fn backups(&self) -> PathBuf {
-        self.root.join("backups")
+        self.own().join("backups")
     }
 
     /// What belongs to the environment alone: its supervisor's state and socket, its logs, its proxy.
@@ -116,17 +136,8 @@ fn default_root() -> Result<PathBuf, Diagnostic> {
         })
 }
 
-/// Makes a folder and those above it that are missing, closed to others.
-pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let mode = folder.metadata()?.permissions().mode();
-    if mode & 0o077 != 0 {
-        std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o700))?;
-    }
-    Ok(())
+fn is_empty(folder: &Path) -> io::Result<bool> {
+    Ok(folder.read_dir()?.next().is_none())
 }
 
 fn unusable(folder: &Path, error: &io::Error) -> Diagnostic {
@@ -139,7 +150,30 @@ fn unusable(folder: &Path, error: &io::Error) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_folder_of_others_is_not_closed() {
+        let top = tempfile::tempdir().unwrap();
+        let shared = top.path().join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        std::fs::set_permissions(&shared, Permissions::from_mode(0o755)).unwrap();
+        let state = StateDir::new(
+            Some(&shared),
+            &"shop".parse().unwrap(),
+            &EnvironmentName::production(),
+        )
+        .unwrap();
+        std::fs::write(shared.join("theirs"), "").unwrap();
+        assert_eq!(state.create().unwrap_err().code, "state.unusable");
+        assert_eq!(shared.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        std::fs::remove_file(shared.join("theirs")).unwrap();
+        state.create().unwrap();
+        assert_eq!(shared.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn folders_are_private_and_long_paths_are_refused() {
@@ -155,6 +189,11 @@ mod tests {
                 "{folder:?}"
             );
         }
+        // Generations are counted in each environment, and so are the names of backups.
+        let staging: EnvironmentName = "staging".parse().unwrap();
+        let other = StateDir::new(Some(state.root()), &application, &staging).unwrap();
+        assert_eq!(other.store(), state.store());
+        assert_ne!(other.backups(), state.backups());
         let deep = top.path().join("x".repeat(100));
         let deep = StateDir::new(Some(&deep), &application, &environment).unwrap();
         assert_eq!(deep.create().unwrap_err().code, "state.path-too-long");

@@ -6,7 +6,7 @@ use cutover_proxy::{ProxyError, ProxyOptions, Stats};
 use crate::cli::{Proxy, ProxyRun};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::state_dir::{admin_socket, make_private};
+use crate::state_dir::admin_socket;
 use crate::world::Machine;
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Outcome {
@@ -29,7 +29,7 @@ pub(crate) fn serve(run: &ProxyRun) -> Outcome {
             "cutover status",
         )
     };
-    make_private(&run.state_dir).map_err(unusable)?;
+    cutover_os::close_folder(&run.state_dir).map_err(unusable)?;
     let admin = admin_socket(&run.state_dir);
     let mut options = ProxyOptions::new(run.application.clone(), run.state_dir.clone(), admin);
     options.workers = run.workers;

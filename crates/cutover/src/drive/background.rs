@@ -8,7 +8,6 @@ use cutover_os::{Grouping, SpawnOptions};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::state_dir::make_private;
 use crate::world::this_program;
 
 /// Starts `cutover resume --in-background` in a session of its own; it outlives this process and its terminal. Answers
@@ -26,7 +25,7 @@ pub(crate) fn start(ctx: &Context) -> Result<u32, Failure> {
         )
     };
     if let Some(folder) = log.parent() {
-        make_private(folder).map_err(refused)?;
+        cutover_os::close_folder(folder).map_err(refused)?;
     }
     let out = std::fs::OpenOptions::new()
         .create(true)
