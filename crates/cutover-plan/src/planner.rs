@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, Instance, Migration,
-    MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, ServiceChange, ServiceName,
-    Settings, Slot, Span, Stage, StepId, StrategyKind, Track, Undo, UpgradeKind, Version, WayBack, Weight,
+    MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, RevisionId, ServiceChange,
+    ServiceName, Settings, Slot, Span, Stage, StepId, StrategyKind, Track, Undo, UpgradeKind, Version,
+    WayBack, Weight,
 };
 use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
@@ -49,7 +50,10 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     }
     let mut shape = Shape::new(target, from.clone(), initial.clone(), &changes);
     let last = Shape::last(&changes);
-    if let Some(why) = nothing_to_do(input, &work, &initial, &last) {
+    if is_missing(input, &initial) {
+        // What is recorded does not run (it was taken down): the last hold is one even if it wants nothing new.
+        shape.now = Desired::default();
+    } else if let Some(why) = nothing_to_do(input, &work, &initial, &last) {
         return Planned::Nothing(why);
     }
     let strategy = strategy_of(input);
@@ -444,6 +448,22 @@ fn nothing_to_do(
     // A new version that changes nothing that runs is still recorded.
     let same_version = input.current.is_some_and(|release| release.version == *version);
     (same_version && initial == last).then(|| format!("{what} is on {version}, with this configuration"))
+}
+
+/// Whether fewer instances exist than are recorded, in whatever state.
+fn is_missing(input: &PlanInput<'_>, initial: &Desired) -> bool {
+    let exist = |revision: &RevisionId| {
+        input
+            .instances
+            .iter()
+            .filter(|one| one.revision == *revision)
+            .count()
+    };
+    input.goal == Goal::Upgrade
+        && initial
+            .0
+            .iter()
+            .any(|(revision, want)| exist(revision) < want.replicas as usize)
 }
 
 fn warnings(input: &PlanInput<'_>, initial: &Desired) -> Vec<String> {

@@ -233,7 +233,7 @@ fn join(when: &str, why: &str) -> String {
     if why.is_empty() {
         when.to_owned()
     } else {
-        format!("{why}; {when}")
+        format!("{}; {when}", why.trim_end_matches('.'))
     }
 }
 

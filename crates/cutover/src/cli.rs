@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Start new instances of what runs, one after the other
     Restart(Restart),
+    /// End everything that runs; what is recorded stays
+    Down,
     /// Show what runs, what waits and what "go back" means now
     Status,
     /// Follow the running upgrade

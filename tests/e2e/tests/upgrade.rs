@@ -98,3 +98,31 @@ async fn a_bad_release_is_caught_and_taken_back_by_itself() {
     );
     assert_eq!(stage.status()["stable"]["version"], "1.0.0");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_down_is_started_again_by_the_same_version() {
+    let stage = deployed(&Spec::default()).await;
+    let unasked = stage.run(&["down"]).exits(2);
+    assert!(
+        unasked.stderr.contains("usage.not-confirmed"),
+        "{}",
+        unasked.stderr
+    );
+    let _down = stage.run(&["down", "--yes"]).exits(0);
+    assert!(
+        std::net::TcpStream::connect(stage.address()).is_err(),
+        "nobody serves"
+    );
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+    let stage = tokio::task::spawn_blocking(move || {
+        let _again = stage.run(&["upgrade", "1.0.0", "--yes"]).exits(0);
+        stage
+    })
+    .await
+    .expect("the command");
+    let traffic = Traffic::start(stage.address(), RATE);
+    while traffic.snapshot().ok < 50 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let _report = traffic.end_without_a_loss().await;
+}

@@ -90,6 +90,12 @@ fn more_replicas_of_the_same() {
 }
 
 #[test]
+fn what_was_taken_down_is_started_again() {
+    let shop = Shop::canary().running("1.0.0").down();
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Upgrade)));
+}
+
+#[test]
 fn a_restart() {
     let shop = Shop::canary().running("1.0.0").restart("api");
     insta::assert_snapshot!(show(

@@ -39,6 +39,7 @@ pub(crate) struct Shop {
     current: Option<Release>,
     retired: Option<Version>,
     reopened: bool,
+    down: bool,
     environment: EnvironmentName,
     succeeded_before: Option<bool>,
 }
@@ -60,6 +61,7 @@ impl Shop {
             current: None,
             retired: None,
             reopened: false,
+            down: false,
             environment: EnvironmentName::production(),
             succeeded_before: None,
         }
@@ -129,6 +131,12 @@ impl Shop {
     /// The release is recorded as stable and runs; its migrations but the contracts are applied.
     pub(crate) fn running(mut self, version: &str) -> Self {
         self.current = Some(self.release(version));
+        self
+    }
+
+    /// Recorded, but nothing runs.
+    pub(crate) fn down(mut self) -> Self {
+        self.down = true;
         self
     }
 
@@ -217,7 +225,12 @@ impl Shop {
 
     pub(crate) fn plan(&self, version: &str, goal: Goal) -> Planned {
         let target = self.release(version);
-        let instances = self.current.as_ref().map(running).unwrap_or_default();
+        let instances = self
+            .current
+            .as_ref()
+            .filter(|_| !self.down)
+            .map(running)
+            .unwrap_or_default();
         let state = DatabaseState {
             server: "PostgreSQL 15.18".to_owned(),
             size: self.current.as_ref().map(|_| 2_100_000_000),

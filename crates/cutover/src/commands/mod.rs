@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod down;
 mod history;
 mod init;
 mod logs;
@@ -62,6 +63,7 @@ async fn in_context(command: Command, ctx: &Context) -> Outcome {
         Command::Status => status::run(ctx, machine).await,
         Command::Watch => watch::run(ctx, machine).await,
         Command::History(history) => history::run(ctx, history).await,
+        Command::Down => down::run(ctx, machine).await,
         Command::Logs(logs) => logs::run(ctx, machine, &logs).await,
         Command::Promote(request) => ask(Asked::Promote, request).await,
         Command::Approve(request) => ask(Asked::Approve, request).await,

@@ -141,7 +141,9 @@ pub(crate) async fn drive(
 
 /// What to do where nobody is asked: `--yes` answers, and a gate or a failure that waits for a person is left to one.
 fn unattended(ctx: &Context, role: Role, screen: &Screen, state: &State) -> Option<Ask> {
-    let waits = state.phase == UpgradePhase::WaitingForGate;
+    // An outcome that is unknown for a moment is read back on the next turn; only one that stays so is waited for.
+    let momentary = matches!(state.doing, Doing::Unknown { .. }) && state.waiting.is_none();
+    let waits = state.phase == UpgradePhase::WaitingForGate && !momentary;
     if waits && ctx.globals.yes && !matches!(state.doing, Doing::Unknown { .. }) {
         return Some(Ask::Command(yes(screen, state)?));
     }
