@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Action, Command, Event, Migration, MigrationPhase, Outcome, Plan, Progress, Record, Stage, StepId,
-    UpgradeKind, UpgradePhase, Verdict,
+    UpgradeKind, UpgradePhase, Verdict, Version,
 };
 
 use crate::state::{AnalysisNote, Back, Course, Doing, State, StepTime, Stuck};
@@ -399,19 +399,18 @@ impl State {
     }
 }
 
-/// Whether the version that the upgrade comes from cannot live with these contracts. A contract of an earlier release
-/// that runs first at the next upgrade closes no way: the current version lives with it.
+/// Whether what ran before cannot live with these contracts: each revision counts, not only the release's version,
+/// because a service that did not change is older than its release. A contract of an earlier release that runs first at
+/// the next upgrade closes no way: all that runs lives with it.
 fn closes_the_way_back(plan: &Plan, migrations: &[Migration]) -> bool {
+    let older = |bound: &Version| {
+        let revisions = plan.initial.0.keys().map(|revision| &revision.version);
+        revisions.chain(&plan.from).any(|version| version < bound)
+    };
     migrations
         .iter()
         .filter(|one| one.phase == MigrationPhase::Contract)
-        .any(|one| {
-            plan.kind == UpgradeKind::Contract
-                || one
-                    .retires
-                    .as_ref()
-                    .is_none_or(|bound| plan.from.as_ref().is_some_and(|from| from < bound))
-        })
+        .any(|one| plan.kind == UpgradeKind::Contract || one.retires.as_ref().is_none_or(older))
 }
 
 const fn word(event: &Event) -> &'static str {
