@@ -23,8 +23,8 @@ pub(crate) struct Facts {
     pub(crate) touched: bool,
     /// The intent of a hold was written.
     pub(crate) held: bool,
-    /// Deadlines of drains.
-    pub(crate) drains: BTreeMap<InstanceId, Timestamp>,
+    /// Drains: until when by the wall clock, and since when in true time.
+    pub(crate) drains: BTreeMap<InstanceId, (Timestamp, u64)>,
     /// The newest generation that wrote more than its name.
     pub(crate) acting: Generation,
     /// How it ended.
@@ -35,7 +35,13 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// One more event, written by a controller of this generation (none: by a person). `Err` says what must not be.
-    pub(crate) fn take(&mut self, plan: &Plan, event: &Event, by: Option<Generation>) -> Result<(), String> {
+    pub(crate) fn take(
+        &mut self,
+        plan: &Plan,
+        event: &Event,
+        by: Option<Generation>,
+        true_ms: u64,
+    ) -> Result<(), String> {
         if let Some(by) = by
             && !matches!(
                 event,
@@ -61,7 +67,7 @@ impl Facts {
             }
             Event::Progress { what, .. } => match what {
                 Progress::Draining { instance, until, .. } => {
-                    self.drains.insert(instance.clone(), *until);
+                    self.drains.insert(instance.clone(), (*until, true_ms));
                 }
                 Progress::Removed { instance, .. } => {
                     self.drains.remove(instance);

@@ -80,7 +80,7 @@ impl World {
             return;
         };
         if let Some(upgrade) = self.store.upgrades.last_mut() {
-            let verdict = upgrade.facts.take(&plan, event, by);
+            let verdict = upgrade.facts.take(&plan, event, by, self.true_ms);
             self.check(Invariant::I10, verdict);
         }
         if let Event::Finished { phase, .. } = event {
