@@ -1,6 +1,7 @@
 //! Where instances run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use cutover_model::{Fence, Instance, InstanceId, RevisionId, Slot, Track};
 use cutover_spec::{Health, Target as TargetSpec};
@@ -10,7 +11,7 @@ use crate::PortError;
 
 /// Everything a target needs to start an instance of a revision, now and again after a crash: the *stored*
 /// configuration (invariant I7).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionSpec {
     /// The revision.
@@ -25,6 +26,21 @@ pub struct RevisionSpec {
     pub track: Track,
     /// Its place in blue-green: APP_ENVIRONMENT then.
     pub slot: Option<Slot>,
+}
+
+/// Without the values of the environment: what is printed for debugging ends in logs.
+impl fmt::Debug for RevisionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.environment.keys().collect();
+        f.debug_struct("RevisionSpec")
+            .field("revision", &self.revision)
+            .field("target", &self.target)
+            .field("environment", &names)
+            .field("health", &self.health)
+            .field("track", &self.track)
+            .field("slot", &self.slot)
+            .finish()
+    }
 }
 
 /// Where instances run. The target itself restarts what crashes, with the revision's stored configuration.
@@ -50,4 +66,18 @@ pub trait Revisions: Send + Sync {
         track: Track,
         slot: Option<Slot>,
     ) -> Result<RevisionSpec, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_for_debugging_has_no_secret() {
+        let text = r#"{"revision":"api@1.0.0#aa","target":{"process":{"command":["x"]}},
+            "environment":{"TOKEN":"hunter2"},"health":{},"track":"stable","slot":null}"#;
+        let spec: RevisionSpec = serde_json::from_str(text).unwrap();
+        let shown = format!("{spec:?}");
+        assert!(shown.contains("TOKEN") && !shown.contains("hunter2"), "{shown}");
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -21,6 +22,7 @@ impl FileLock {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(path)?
             .into_file();
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
