@@ -8,10 +8,15 @@ use cutover_model::Diagnostic;
 use super::files::Kind;
 use crate::failure::Failure;
 
-/// What is in the database that is not PostgreSQL's own: tables, views, sequences and functions.
+/// What is in the database that is neither PostgreSQL's own nor an extension's: tables, views, sequences and functions.
+/// Everything that [`EMPTY`] takes away must be found here.
 const FOUND: &str = "
     SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    UNION ALL
+    SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
     ORDER BY 1";
 
 /// Takes away what the demo made. The database was empty before, so everything in it is the demo's.
