@@ -87,6 +87,15 @@ pub(crate) fn diagnose_io(path: &Path, doing: &str, error: &std::io::Error) -> D
     Diagnostic::error(code, format!("cannot {doing} {shown}: {error}")).help(help)
 }
 
+/// Whether it is the shared index of the write-ahead log that could not grow.
+fn no_room(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    matches!(
+        extended,
+        Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE | rusqlite::ffi::SQLITE_IOERR_SHMMAP)
+    )
+}
+
 /// SQLite's codes as causes. Nothing of what was being written was kept, whichever it is: a transaction that fails is
 /// rolled back, by this process or by the next one that opens the file.
 fn diagnose(path: &Path, error: &rusqlite::Error) -> Diagnostic {
@@ -100,6 +109,12 @@ fn diagnose(path: &Path, error: &rusqlite::Error) -> Diagnostic {
     };
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => error_with(
+            "store.disk-full",
+            "there is no space left for the state; nothing of it was written",
+            format!("df -h '{folder}'"),
+        ),
+        // The log's index grows when the file is opened. SQLite says no more of it, and a full disk is why.
+        Some(ErrorCode::SystemIoFailure) if no_room(error) => error_with(
             "store.disk-full",
             "there is no space left for the state; nothing of it was written",
             format!("df -h '{folder}'"),

@@ -102,6 +102,15 @@ impl SqliteStore {
             .await
     }
 
+    /// Who holds the lease, as recorded, and until when: a look that takes nothing. The holder may be dead by now.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the file cannot be read.
+    pub async fn holder(&self) -> Result<Option<(Holder, Timestamp)>, StoreError> {
+        self.read(|tx, place| Ok(lease::read(tx, place.environment)?.held))
+            .await
+    }
+
     /// One transaction on a thread that may block. When the caller stops waiting it still ends whole.
     async fn transaction<T: Send + 'static>(
         &self,

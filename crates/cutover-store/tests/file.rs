@@ -22,6 +22,20 @@ fn raw(world: &World) -> Connection {
 }
 
 #[tokio::test]
+async fn a_look_at_the_holder_takes_nothing() {
+    let world = World::new();
+    let (store, other) = (world.open(), world.open());
+    assert_eq!(other.holder().await.unwrap(), None);
+    let lease = take(&store).await;
+    let (who, until) = other.holder().await.unwrap().unwrap();
+    assert_eq!(until, lease.until);
+    assert_ne!(who, holder(77));
+    store.renew(&lease.fence, at(1), LENGTH).await.unwrap();
+    store.release_lease(&lease.fence).await.unwrap();
+    assert_eq!(other.holder().await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn folder_and_file_are_private() {
     let world = World::new();
     let store = world.open();

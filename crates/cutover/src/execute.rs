@@ -5,14 +5,14 @@ use std::time::Duration;
 use cutover_engine::{Engine, EngineError};
 use cutover_model::{Diagnostic, ExitCode, Plan, UpgradeId};
 use cutover_plan::Planned;
-use cutover_ports::{Clock as _, LeaseError, Store as _, UpgradeHead};
+use cutover_ports::{Clock as _, Store as _, UpgradeHead};
 
 use crate::context::Context;
 use crate::drive::{self, End, Role, drive};
 use crate::failure::{Failure, Outcome};
 use crate::planning::{Proposal, world_of_stored};
 use crate::render;
-use crate::world::{LEASE, Machine, SystemClock, is_dead, myself, taken, who};
+use crate::world::{LEASE, Machine, SystemClock, controller, is_dead, myself, taken, who};
 
 /// What came of carrying a proposal out.
 pub(crate) enum Executed {
@@ -165,23 +165,17 @@ pub(crate) async fn must_be_free(ctx: &Context) -> Result<(), Failure> {
         "upgrade.in-progress",
         format!("the upgrade to {} is not over: {}", open.to, open.phase),
     );
-    match ctx
-        .store
-        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
-        .await
-    {
-        Ok(lease) => {
-            ctx.store.release_lease(&lease.fence).await?;
+    match controller(&ctx.store).await? {
+        None => {
             let found = found
                 .note("go on", "cutover resume")
                 .note("go back", "cutover abort");
             Err(found.help("cutover status").into())
         }
-        Err(LeaseError::Held { holder, .. }) => {
+        Some(holder) => {
             let found = found.note("controller", format!("pid {} on {}", holder.pid, holder.host));
             Err(Failure::from(found.help("cutover watch")).with_exit(ExitCode::Refused))
         }
-        Err(other) => Err(other.into()),
     }
 }
 

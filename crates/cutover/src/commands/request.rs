@@ -3,14 +3,14 @@
 use cutover_engine::{EngineError, load};
 use cutover_model::{Command, ExitCode, UpgradePhase};
 use cutover_plan::Doing;
-use cutover_ports::{Clock as _, LeaseError, Store as _, UpgradeHead};
+use cutover_ports::{Clock as _, UpgradeHead};
 
 use crate::cli::Resume;
 use crate::context::Context;
 use crate::drive::{Role, exit_of};
 use crate::execute::{go_on, open_upgrade};
 use crate::failure::{Failure, Outcome};
-use crate::world::{LEASE, Machine, SystemClock, is_dead, myself, who};
+use crate::world::{self, Machine, SystemClock, who};
 
 use super::watch;
 
@@ -20,6 +20,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Command, why:
     ask(ctx, &open, command, why.as_deref()).await?;
     if let Some(controller) = controller(ctx).await? {
         tell(ctx, &open, command, Some(&controller));
+        wait_for_resume(ctx, &open, command).await?;
         if command == Command::Abort {
             return aborted(watch::follow(ctx, machine, &open.id).await);
         }
@@ -98,18 +99,19 @@ async fn must_be_open(ctx: &Context) -> Result<UpgradeHead, Failure> {
 
 /// Who controls the upgrade now.
 async fn controller(ctx: &Context) -> Result<Option<String>, Failure> {
-    match ctx
-        .store
-        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
-        .await
-    {
-        Ok(lease) => {
-            ctx.store.release_lease(&lease.fence).await?;
-            Ok(None)
-        }
-        Err(LeaseError::Held { holder, .. }) => Ok(Some(format!("pid {} on {}", holder.pid, holder.host))),
-        Err(other) => Err(other.into()),
+    let holder = world::controller(&ctx.store).await?;
+    Ok(holder.map(|holder| format!("pid {} on {}", holder.pid, holder.host)))
+}
+
+/// What is asked of a paused upgrade is kept, and carried out when it goes on: whoever asked must know.
+async fn wait_for_resume(ctx: &Context, open: &UpgradeHead, command: Command) -> Result<(), Failure> {
+    let (_, _, state) = load(&ctx.store, &open.id).await?;
+    let waits = matches!(command, Command::Promote | Command::Approve);
+    if waits && state.paused.is_some() && !state.phase.is_final() {
+        ctx.printer
+            .talk("The upgrade is paused and stays so: this counts after `cutover resume`\n");
     }
+    Ok(())
 }
 
 fn tell(ctx: &Context, open: &UpgradeHead, command: Command, controller: Option<&str>) {

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::planning;
 use crate::render::{self, Run, Status};
-use crate::world::{Machine, SystemClock};
+use crate::world::{Machine, SystemClock, controller};
 
 /// How many upgrades are looked through for the last one that succeeded.
 const MOST: u32 = 200;
@@ -51,11 +51,16 @@ pub(crate) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
         .or(succeeded.as_ref())
         .map(|one| one.state.way_back(&one.plan));
     let stable = current.as_ref().map(|(stable, _)| stable);
+    let holder = match &running {
+        Some(_) => controller(&ctx.store).await?,
+        None => None,
+    };
     let seen = Status {
         application: &ctx.name,
         environment: &ctx.environment,
         stable,
         running: running.as_ref().map(Loaded::run),
+        controller: holder.as_ref(),
         desired: &desired,
         instances: &instances,
         routes: routes.as_ref(),
@@ -129,6 +134,7 @@ fn as_json(
             "step": one.state.step(&one.plan).map(|step| json!({"stage": step.stage, "title": step.title})),
             "waiting": one.state.waiting,
             "stuck": one.state.stuck,
+            "controller": seen.controller,
         })),
         "desired": seen.desired,
         "instances": seen.instances,

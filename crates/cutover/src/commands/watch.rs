@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cutover_engine::load;
-use cutover_model::{Command, ExitCode, UpgradeId, UpgradePhase};
+use cutover_model::{Command, Diagnostic, ExitCode, UpgradeId, UpgradePhase};
 use cutover_plan::next;
 use cutover_ports::{Clock as _, Store as _};
 
@@ -12,13 +12,16 @@ use crate::drive::{Meter, Screen, Seen, Signals, exit_of, show};
 use crate::execute::open_upgrade;
 use crate::failure::Outcome;
 use crate::render::Ask;
-use crate::world::{Machine, SystemClock, who};
+use crate::world::{Machine, SystemClock, controller, who};
 
 /// How often the journal is read.
 const POLL: Duration = Duration::from_millis(200);
 
 /// How often the counters are read.
 const SAMPLE: Duration = Duration::from_secs(1);
+
+/// Looks in a row that find no controller until it is said: one may just be handing over.
+const PATIENCE: u32 = 2;
 
 pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     let Some(open) = open_upgrade(ctx).await? else {
@@ -43,6 +46,7 @@ pub(super) async fn follow(ctx: &Context, machine: &Machine, id: &UpgradeId) -> 
     let mut signals = Signals::new()?;
     let mut poll = tokio::time::interval(POLL);
     let mut sample = tokio::time::interval(SAMPLE);
+    let mut alone = 0;
     while !state.phase.is_final() && state.phase != UpgradePhase::Stuck {
         tokio::select! {
             _ = poll.tick() => {
@@ -52,7 +56,14 @@ pub(super) async fn follow(ctx: &Context, machine: &Machine, id: &UpgradeId) -> 
                 }
                 screen.draw();
             }
-            _ = sample.tick() => screen.traffic(meter.sample().await),
+            _ = sample.tick() => {
+                screen.traffic(meter.sample().await);
+                let nobody = needs_a_controller(state.phase) && controller(&ctx.store).await?.is_none();
+                alone = if nobody { alone + 1 } else { 0 };
+                if alone == PATIENCE {
+                    screen.say(&nobody_at_work());
+                }
+            }
             () = signals.next() => break,
             ask = screen.asked() => match ask {
                 Ask::Detach | Ask::Leave => break,
@@ -65,6 +76,20 @@ pub(super) async fn follow(ctx: &Context, machine: &Machine, id: &UpgradeId) -> 
         show(ctx, id, None).await?;
     }
     Ok(exit_of(state.phase))
+}
+
+/// Whether it would go on by itself if somebody was at work.
+const fn needs_a_controller(phase: UpgradePhase) -> bool {
+    !matches!(phase, UpgradePhase::WaitingForGate | UpgradePhase::Paused)
+}
+
+fn nobody_at_work() -> Diagnostic {
+    Diagnostic::warning(
+        "upgrade.no-controller",
+        "no controller is at work, so nothing goes on by itself",
+    )
+    .note("go back", "cutover abort")
+    .help("cutover resume")
 }
 
 async fn ask_for(ctx: &Context, id: &UpgradeId, command: Command, screen: &mut Screen) {

@@ -2,9 +2,9 @@
 
 use cutover_model::{
     ApplicationName, Desired, DesiredRevision, EnvironmentName, Instance, InstanceState, Migration,
-    RevisionId, RouteTable, ServiceName, Span, Timestamp, WayBack,
+    RevisionId, RouteTable, ServiceName, Span, Timestamp, UpgradePhase, WayBack,
 };
-use cutover_ports::Stable;
+use cutover_ports::{Holder, Stable};
 
 use super::report::Run;
 use super::style::Style;
@@ -25,6 +25,8 @@ pub(crate) struct Status<'a> {
     pub(crate) stable: Option<&'a Stable>,
     /// The upgrade that has not ended.
     pub(crate) running: Option<Run<'a>>,
+    /// Who carries it out; none when nobody does.
+    pub(crate) controller: Option<&'a Holder>,
     /// What is wanted.
     pub(crate) desired: &'a Desired,
     /// What runs, as observed.
@@ -44,7 +46,7 @@ pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
     let mut page = Page::new();
     head(&mut page, seen, style);
     if let Some(run) = &seen.running {
-        upgrade(&mut page, run, seen.now, style);
+        upgrade(&mut page, run, seen, style);
     }
     services(&mut page, seen, style);
     page.blank();
@@ -105,7 +107,8 @@ fn head(page: &mut Page, seen: &Status<'_>, style: &Style) {
     page.blank();
 }
 
-fn upgrade(page: &mut Page, run: &Run<'_>, now: Timestamp, style: &Style) {
+fn upgrade(page: &mut Page, run: &Run<'_>, seen: &Status<'_>, style: &Style) {
+    let now = seen.now;
     let state = run.state;
     let from = run
         .plan
@@ -148,6 +151,22 @@ fn upgrade(page: &mut Page, run: &Run<'_>, now: Timestamp, style: &Style) {
             style,
         );
         value(page, "then", Tone::Plain, &on.then, style);
+    }
+    match seen.controller {
+        Some(holder) => {
+            let who = format!("pid {} on {}", holder.pid, holder.host);
+            value(page, "controller", Tone::Dim, &who, style);
+        }
+        // What waits for a person has said for what, and goes on with the answer.
+        None if !matches!(
+            state.phase,
+            UpgradePhase::Stuck | UpgradePhase::WaitingForGate | UpgradePhase::Paused
+        ) =>
+        {
+            let nobody = "none is at work, so nothing goes on by itself; next: cutover resume";
+            value(page, "controller", Tone::Wrong, nobody, style);
+        }
+        None => {}
     }
     page.blank();
 }
@@ -272,6 +291,15 @@ mod tests {
     use crate::render::fixtures;
     use cutover_model::{InstanceId, UpgradeId};
 
+    fn holder() -> Holder {
+        Holder {
+            host: "web1".to_owned(),
+            boot: "b".to_owned(),
+            pid: 4711,
+            started: 1,
+        }
+    }
+
     fn instances() -> Vec<Instance> {
         let one = |id: &str, revision: &str, port: u16, state, minute: u32, restarts| Instance {
             id: InstanceId::new(id),
@@ -309,6 +337,7 @@ mod tests {
                 state: &state,
                 records: &[],
             }),
+            controller: Some(&holder()),
             desired: &state.desired,
             instances: &instances(),
             routes: Some(&fixtures::routes()),
@@ -317,6 +346,37 @@ mod tests {
             now: "2026-03-12T14:04:52Z".parse().unwrap(),
         };
         insta::assert_snapshot!(status(&seen, &Style::bare()));
+    }
+
+    #[test]
+    fn an_upgrade_without_a_controller_says_so() {
+        let (plan, state) = fixtures::shifting();
+        let id = fixtures::id();
+        let seen = |controller: Option<Holder>| {
+            let run = Run {
+                id: &id,
+                plan: &plan,
+                state: &state,
+                records: &[],
+            };
+            let seen = Status {
+                application: &plan.application,
+                environment: &plan.environment,
+                stable: None,
+                running: Some(run),
+                controller: controller.as_ref(),
+                desired: &Desired::default(),
+                instances: &[],
+                routes: None,
+                pending_contracts: &[],
+                way_back: None,
+                now: "2026-03-12T14:04:52Z".parse().unwrap(),
+            };
+            status(&seen, &Style::bare())
+        };
+        assert!(seen(None).contains("none is at work"));
+        assert!(seen(Some(holder())).contains("pid 4711 on web1"));
+        assert!(!seen(Some(holder())).contains("none is at work"));
     }
 
     #[test]
@@ -334,6 +394,7 @@ mod tests {
             environment: &told.plan.environment,
             stable: Some(&stable),
             running: None,
+            controller: None,
             desired: &desired,
             instances: &instances()[4..],
             routes: None,
@@ -352,6 +413,7 @@ mod tests {
             environment: &plan.environment,
             stable: None,
             running: None,
+            controller: None,
             desired: &Desired::default(),
             instances: &[],
             routes: None,

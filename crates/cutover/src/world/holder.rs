@@ -2,8 +2,10 @@
 
 use cutover_model::Diagnostic;
 use cutover_os::ProcessIdentity;
-use cutover_ports::Holder;
+use cutover_ports::{Clock as _, Holder, StoreError};
+use cutover_store::SqliteStore;
 
+use super::SystemClock;
 use crate::failure::Failure;
 
 /// This process as a holder of leases.
@@ -36,6 +38,15 @@ pub(crate) fn is_dead(holder: &Holder) -> bool {
 fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Who is at work on the environment's upgrade now: a look that takes nothing.
+pub(crate) async fn controller(store: &SqliteStore) -> Result<Option<Holder>, StoreError> {
+    let now = SystemClock.now();
+    let found = store.holder().await?;
+    Ok(found
+        .filter(|(holder, until)| *until > now && !is_dead(holder))
+        .map(|(holder, _)| holder))
 }
 
 /// The person who asks, for the history.

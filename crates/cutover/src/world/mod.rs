@@ -20,7 +20,7 @@ use cutover_spec::Release;
 
 pub(crate) use checks::{MachineChecks, taken};
 pub(crate) use clock::SystemClock;
-pub(crate) use holder::{is_dead, myself, who};
+pub(crate) use holder::{controller, is_dead, myself, who};
 pub(crate) use machine::{Machine, program as this_program};
 pub(crate) use revisions::StoredRevisions;
 pub(crate) use smoke::HttpSmoke;
