@@ -16,7 +16,8 @@ const BACK_PATIENCE: Span = Span::from_mins(10);
 /// How often an undo is tried before a person is called; with the back-off below about ten minutes in all.
 const UNDO_ATTEMPTS: u32 = 24;
 
-/// A candidate that crashed this often without ever becoming ready is not waited for until its progress deadline.
+/// A candidate that crashed this often is not waited for until its progress deadline, and not kept among the instances
+/// that serve: one that becomes ready in between would else be promoted.
 const CRASHES: u32 = 3;
 
 /// Why a step has failed.
@@ -578,18 +579,30 @@ impl At<'_> {
 
     /// A candidate that only crashes is not waited for.
     fn crashing(&self) -> Option<Failure> {
+        self.crashed("does not start", |to| self.seen.ready(to) == 0)
+    }
+
+    /// A candidate that was ready and crashes again and again has failed, whatever the others of it do.
+    fn crashing_again(&self) -> Option<Decision> {
+        if self.state.is_back() {
+            return None;
+        }
+        let step = self.state.step(self.plan)?.id;
+        let failure = self.crashed("keeps crashing", |_| true)?;
+        Some(Decision::Fail { step, failure })
+    }
+
+    fn crashed(&self, what: &str, counts: impl Fn(&RevisionId) -> bool) -> Option<Failure> {
         self.plan
             .services
             .iter()
             .filter_map(|change| change.to.as_ref())
+            .filter(|to| self.plan.initial.replicas(to) == 0 && counts(to))
             .find_map(|to| {
-                if self.plan.initial.replicas(to) > 0 || self.seen.ready(to) > 0 {
-                    return None;
-                }
                 self.seen.of(to).find_map(|instance| match &instance.state {
                     InstanceState::Crashed { reason } if instance.restarts >= CRASHES => Some(Failure {
                         error: format!(
-                            "{} {} does not start: {} times, {reason}",
+                            "{} {} {what}: {} times, {reason}",
                             to.service,
                             to.version,
                             instance.restarts + 1
@@ -627,6 +640,9 @@ impl At<'_> {
                 detail: format!("{} over", duration.unwrap_or_default()),
             };
         }
+        if let Some(failed) = self.crashing_again() {
+            return failed;
+        }
         self.maintain_or(|| match until {
             Some(_) => self.wait("the pause to end", since, until, "it goes on"),
             None => self.wait("a person", since, None, "cutover promote, or cutover abort"),
@@ -663,6 +679,9 @@ impl At<'_> {
                 step: step.id,
                 detail: format!("{duration} healthy"),
             };
+        }
+        if let Some(failed) = self.crashing_again() {
+            return failed;
         }
         match self.reconciled() {
             Reconciled::Do(ops) => Decision::Reconcile(ops),
@@ -735,6 +754,9 @@ impl At<'_> {
                 )
             }),
             None => {
+                if let Some(failed) = self.crashing_again() {
+                    return failed;
+                }
                 let next = note.and_then(|note| note.next);
                 if note.is_none_or(|note| self.is_due(note)) {
                     return Decision::Measure {

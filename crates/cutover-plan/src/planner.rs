@@ -12,7 +12,7 @@ use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
 use crate::compat::incompatible;
 use crate::input::{Goal, PlanInput, Planned, Refusal};
-use crate::schema::{Contracts, SchemaWork, schema_work};
+use crate::schema::{Contracts, SchemaWork, oldest, schema_work};
 use crate::shape::Shape;
 use crate::strategy;
 
@@ -154,12 +154,6 @@ fn initial(input: &PlanInput<'_>) -> Desired {
         desired = desired.with(revision, want);
     }
     desired
-}
-
-/// The oldest version among the revisions that make up a release: a service that did not change keeps its revision, and
-/// a contract that retires that version can only wait (invariant I11).
-pub(crate) fn oldest(release: &Release) -> Option<&Version> {
-    release.revisions.values().map(|revision| &revision.version).min()
 }
 
 /// What happens to each service, in dependency order; services that go come last.

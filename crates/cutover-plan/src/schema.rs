@@ -7,8 +7,6 @@ use cutover_model::{
 };
 use cutover_spec::{ContractAfter, Release};
 
-use crate::planner::oldest;
-
 /// The schema side of an upgrade.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaWork {
@@ -58,6 +56,12 @@ pub(crate) enum Contracts {
     Now,
     /// None: the way back runs no migration.
     Never,
+}
+
+/// The oldest version among the revisions that make up a release: a service that did not change keeps its revision, and
+/// a contract that retires that version can only wait (invariant I11).
+pub(crate) fn oldest(release: &Release) -> Option<&Version> {
+    release.revisions.values().map(|revision| &revision.version).min()
 }
 
 /// Sorts the pending migrations of a release into before, after and not yet. `current` is the oldest version that runs

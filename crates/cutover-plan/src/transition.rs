@@ -256,7 +256,14 @@ impl State {
             self.begun = self.begun.max(self.cursor + 1);
         }
         match &step.action {
-            Action::Hold { desired } => self.desired = desired.clone(),
+            Action::Hold { desired } => {
+                // Another wanted state: an instance that was leaving may stay now, and one that leaves again later gets
+                // its whole deadline.
+                if self.desired != *desired {
+                    self.drains.clear();
+                }
+                self.desired = desired.clone();
+            }
             Action::Analyze { name, .. } if first => {
                 self.analyses.remove(name);
             }
