@@ -2,10 +2,11 @@
 
 use cutover_model::{Grouped, Metric, Span};
 
+use crate::Counters;
 use crate::binomial::at_least;
 use crate::sample::Sample;
+use crate::sequential::Evidence;
 use crate::words;
-use crate::{Counters, Evidence};
 
 /// A comparison fails a measurement only when an equally good release would show as much with less than this chance.
 const CHANCE: f64 = 1e-3;

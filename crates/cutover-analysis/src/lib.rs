@@ -19,5 +19,4 @@ pub use assessment::{Assessment, LOOK, Mode, Reading};
 pub use counters::Counters;
 pub use histogram::Histogram;
 pub use measure::{measure, terminate};
-pub use sequential::{Evidence, GRID};
 pub use state::AnalysisState;

@@ -13,12 +13,12 @@
 use serde::{Deserialize, Serialize};
 
 /// How many times as often the candidate fails: the alternatives that are bet on, with equal stakes.
-pub const GRID: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0];
+const GRID: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0];
 
 /// The evidence so far that the candidate fails more often than stable.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// The logarithm of the wealth, per alternative of the [`GRID`].
     log_wealth: [f64; 8],
     /// Failures of the candidate that were bet on.
@@ -30,8 +30,7 @@ pub struct Evidence {
 impl Evidence {
     /// Adds failures that were seen since the last look: of the candidate, of stable, while the candidate's share of
     /// the requests at their assignment was `share` (0 to 1). A share that is no number adds nothing.
-    #[must_use]
-    pub fn with(mut self, candidate: u64, stable: u64, share: f64) -> Self {
+    pub(crate) fn with(mut self, candidate: u64, stable: u64, share: f64) -> Self {
         // Without a share by the split nothing follows from a failure: it was not drawn.
         if share.is_nan() || share <= 0.0 {
             return self;
@@ -47,22 +46,19 @@ impl Evidence {
     }
 
     /// Failures so far: of the candidate, and of stable.
-    #[must_use]
-    pub const fn failures(&self) -> (u64, u64) {
+    pub(crate) const fn failures(&self) -> (u64, u64) {
         (self.candidate, self.stable)
     }
 
     /// ln E: the logarithm of the mean wealth.
-    #[must_use]
-    pub fn log_e(&self) -> f64 {
+    pub(crate) fn log_e(&self) -> f64 {
         let top = self.log_wealth.iter().copied().fold(f64::MIN, f64::max);
         let sum: f64 = self.log_wealth.iter().map(|w| (w - top).exp()).sum();
         top + (sum / GRID.len() as f64).ln()
     }
 
     /// Whether the candidate is worse, at a chance of at most `alpha` to say so ever of one that is not.
-    #[must_use]
-    pub fn is_worse(&self, alpha: f64) -> bool {
+    pub(crate) fn is_worse(&self, alpha: f64) -> bool {
         self.log_e() >= -alpha.clamp(f64::MIN_POSITIVE, 1.0).ln()
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::histogram::compact;
 use crate::sample::Sample;
-use crate::{Counters, Evidence, Histogram, Reading};
+use crate::sequential::Evidence;
+use crate::{Counters, Histogram, Reading};
 
 /// What an analysis remembers between two readings. Kept in the journal as JSON, so that it goes on after a restart of
 /// its reader with nothing lost: what was counted meanwhile is in the source's cumulative counters.

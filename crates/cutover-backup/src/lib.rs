@@ -17,4 +17,3 @@ mod sqlite;
 pub use backups::{DatabaseBackups, Restored};
 pub use folder::Listing;
 pub use manifest::{Engine, FORMAT, Manifest};
-pub use retention::to_prune;

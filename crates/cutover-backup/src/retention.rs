@@ -8,8 +8,7 @@ use crate::Manifest;
 
 /// Of one database's backups, those beyond the newest `keep`: never the newest of all, never one of an upgrade that is
 /// not finished.
-#[must_use]
-pub fn to_prune<'a>(
+pub(crate) fn to_prune<'a>(
     backups: &'a [Manifest],
     keep: u32,
     unfinished: &BTreeSet<UpgradeId>,

@@ -9,7 +9,7 @@ use crate::{HistoryRow, MigrationFile};
 
 /// Everything that must be looked at before anything runs, errors first.
 #[must_use]
-pub fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<Diagnostic> {
+pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let highest = history.iter().map(|row| &row.id).max();
     for file in files {

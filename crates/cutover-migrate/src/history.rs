@@ -17,7 +17,7 @@ use crate::session::{Session, TextRow};
 /// Which way a file is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Direction {
+pub(crate) enum Direction {
     /// Applied.
     Up,
     /// Taken back.
@@ -36,35 +36,34 @@ impl Direction {
 /// One file in a database's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HistoryRow {
+pub(crate) struct HistoryRow {
     /// Which.
-    pub id: MigrationId,
+    pub(crate) id: MigrationId,
     /// Its phase then.
-    pub phase: MigrationPhase,
+    pub(crate) phase: MigrationPhase,
     /// Over the normalised text.
-    pub checksum: Digest,
+    pub(crate) checksum: Digest,
     /// Over the bytes.
-    pub raw_checksum: Digest,
+    pub(crate) raw_checksum: Digest,
     /// When; when it was begun, while it is not complete.
-    pub applied_at: Timestamp,
+    pub(crate) applied_at: Timestamp,
     /// By whom.
-    pub applied_by: String,
+    pub(crate) applied_by: String,
     /// How long it ran.
-    pub took: Span,
+    pub(crate) took: Span,
     /// The release that brought it.
-    pub release: Option<Version>,
+    pub(crate) release: Option<Version>,
     /// The upgrade that applied it.
-    pub upgrade: Option<String>,
+    pub(crate) upgrade: Option<String>,
     /// Whether all of it is applied.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// Since when a backfill is pending again.
-    pub reopened_at: Option<Timestamp>,
+    pub(crate) reopened_at: Option<Timestamp>,
 }
 
 impl HistoryRow {
     /// As the planner sees it.
-    #[must_use]
-    pub fn applied(&self) -> AppliedMigration {
+    pub(crate) fn applied(&self) -> AppliedMigration {
         AppliedMigration {
             id: self.id.clone(),
             phase: self.phase,
@@ -77,8 +76,7 @@ impl HistoryRow {
     }
 
     /// Whether it is of this file as it is now.
-    #[must_use]
-    pub fn is_of(&self, migration: &Migration) -> bool {
+    pub(crate) fn is_of(&self, migration: &Migration) -> bool {
         self.id == migration.id && self.checksum == migration.checksum
     }
 }

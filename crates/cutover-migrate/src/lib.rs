@@ -29,12 +29,11 @@ mod status;
 mod stepwise;
 mod verify;
 
-pub use check::findings;
 pub use commands::Reach;
 pub use databases::MigrateDatabases;
 pub use file::{MigrationFile, Script};
 pub use folder::{new_files, read_folder};
-pub use history::{Direction, HistoryRow};
+use history::{Direction, HistoryRow};
 pub use load::from_files;
 pub use policy::LockPolicy;
 pub use status::{MigrationStatus, StatusLine};

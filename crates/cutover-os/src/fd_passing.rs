@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 /// The most descriptors that one message carries here. The kernel's own limit is 253.
-pub const MAX_PASSED_FDS: usize = 64;
+const MAX_PASSED_FDS: usize = 64;
 
 /// Sends `payload` (at least one byte, or nothing would be sent) with descriptors; returns the number of bytes
 /// that went out. The descriptors travel with the first byte.

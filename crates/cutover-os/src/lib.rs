@@ -27,7 +27,7 @@ mod spawn;
 
 pub use disk::free_bytes;
 pub use duplicate::duplicate_listener;
-pub use fd_passing::{MAX_PASSED_FDS, receive_fds, send_fds};
+pub use fd_passing::{receive_fds, send_fds};
 pub use group::group_members;
 pub use identity::{IdentityError, ProcessIdentity, boot_id};
 pub use inherit::{INHERITED_ENV, InheritError, InheritedListener, take_inherited};
@@ -37,4 +37,4 @@ pub use peer::{PeerCredentials, peer_credentials};
 pub use pidfd::{Exit, PidFd, PidFdError};
 pub use port_owner::{PortOwner, group_owns_port, port_owners};
 pub use private::{OpenTo, close_folder, make_private_folder, open_to, rename_synced, write_whole};
-pub use spawn::{Grouping, SpawnOptions, configure, spawn};
+pub use spawn::{Grouping, SpawnOptions, spawn};

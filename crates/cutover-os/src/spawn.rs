@@ -34,12 +34,8 @@ pub struct SpawnOptions<'a> {
     pub grouping: Grouping,
 }
 
-/// Prepares a command: for [`spawn`], for tokio's `Command::as_std_mut`, and for `CommandExt::exec` when a process
-/// replaces itself. The sockets are found by their numbers at the time of the spawn: they must still be open then.
-///
-/// # Errors
-/// `InvalidInput` if a name holds a comma.
-pub fn configure(command: &mut Command, options: &SpawnOptions<'_>) -> io::Result<()> {
+/// Prepares a command. The sockets are found by their numbers at the time of the spawn: they must still be open then.
+fn configure(command: &mut Command, options: &SpawnOptions<'_>) -> io::Result<()> {
     let mut named: Vec<(String, RawFd)> = Vec::new();
     for (name, fd) in &options.listeners {
         if name.contains(',') {

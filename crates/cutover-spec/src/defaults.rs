@@ -2,16 +2,13 @@
 
 use cutover_model::{AnalysisTemplate, Metric, Span};
 
-use crate::{Application, Canary, CanaryStep, PauseStep, Strategy};
+use crate::{Canary, CanaryStep, PauseStep};
 
 /// The shares of a canary without steps, in per cent.
 const WEIGHTS: [u8; 5] = [10, 25, 50, 75, 100];
 
 /// How long each of them is held.
 const HOLD: Span = Span::from_mins(5);
-
-/// The name under which [`default_analysis`] appears in plans and reports.
-pub const DEFAULT_ANALYSIS: &str = "default";
 
 /// What is measured when a canary names no analysis: every 30s, failed when more than 5 % of the candidate's requests
 /// fail or its p99 is over 1.5 times stable's, judged from 30 requests on.
@@ -55,26 +52,5 @@ impl Canary {
                 ]
             })
             .collect()
-    }
-}
-
-impl Application {
-    /// What is measured in the background from the first request to the candidate on, by its template's name: for a
-    /// canary always something, for a rolling release what it names, else nothing.
-    #[must_use]
-    pub fn background_analysis(&self) -> Option<(String, AnalysisTemplate)> {
-        let named = match &self.strategy {
-            Strategy::Canary(canary) => canary.analysis.as_ref(),
-            Strategy::Rolling(rolling) => rolling.analysis.as_ref(),
-            Strategy::BlueGreen(_) | Strategy::Recreate(_) => None,
-        };
-        match (named, &self.strategy) {
-            (Some(analysis), _) => self
-                .analysis
-                .get(&analysis.template)
-                .map(|template| (analysis.template.clone(), template.clone())),
-            (None, Strategy::Canary(_)) => Some((DEFAULT_ANALYSIS.to_owned(), default_analysis())),
-            (None, _) => None,
-        }
     }
 }

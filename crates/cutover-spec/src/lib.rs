@@ -28,10 +28,10 @@ mod validate;
 
 pub use application::{Application, Backup, Contract, ContractAfter, Database, Overlay, Requires};
 pub use changelog::changelog_between;
-pub use defaults::{DEFAULT_ANALYSIS, default_analysis};
+pub use defaults::default_analysis;
 pub use draft::{ReleaseDraft, ServiceParts, UnfinishedDraft};
 pub use parse::{Parsed, parse, parse_with_warnings};
-pub use reference::{InvalidReference, Reference, invalid_references, references, resolve};
+pub use reference::{Reference, references, resolve};
 pub use release::{Release, StoredFile};
 pub use schema::{json_schema, schema_at};
 pub use service::{
@@ -40,6 +40,6 @@ pub use service::{
 };
 pub use strategy::{
     BlueGreen, Canary, CanaryScale, CanaryStep, Count, CountText, InlineAnalysis, PauseStep, Recreate,
-    Rolling, SUGGESTED_SCALE_DOWN_DELAY, Strategy,
+    Rolling, Strategy,
 };
 pub use template::init_template;

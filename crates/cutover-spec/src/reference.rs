@@ -31,8 +31,7 @@ impl fmt::Display for Reference {
 
 impl Reference {
     /// Whether what it stands for may be a secret.
-    #[must_use]
-    pub const fn is_secret(&self) -> bool {
+    pub(crate) const fn is_secret(&self) -> bool {
         matches!(self, Self::Env(_) | Self::File(_))
     }
 }
@@ -40,13 +39,13 @@ impl Reference {
 /// A `${…}` that is no reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a reference: {cause}")]
-pub struct InvalidReference {
+pub(crate) struct InvalidReference {
     /// As written.
-    pub text: String,
+    pub(crate) text: String,
     /// What is wrong with it.
-    pub cause: String,
+    pub(crate) cause: String,
     /// What was probably meant.
-    pub meant: Option<String>,
+    pub(crate) meant: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +137,7 @@ fn reference(inner: &str) -> Result<Reference, InvalidReference> {
     }
 }
 
-/// The references within a text, in order. What is no valid reference is not among them: see [`invalid_references`].
+/// The references within a text, in order. What is no valid reference is not among them.
 #[must_use]
 pub fn references(text: &str) -> Vec<Reference> {
     tokens(text)
@@ -151,8 +150,7 @@ pub fn references(text: &str) -> Vec<Reference> {
 }
 
 /// Every `${…}` within a text that is no reference and not written `$${…}`.
-#[must_use]
-pub fn invalid_references(text: &str) -> Vec<InvalidReference> {
+pub(crate) fn invalid_references(text: &str) -> Vec<InvalidReference> {
     tokens(text)
         .into_iter()
         .filter_map(|token| match token {

@@ -37,10 +37,6 @@ impl Strategy {
     }
 }
 
-/// What `cutover init` writes for `scaleDownDelay`. Argo's default of 30s is the delay of a data plane that learns of
-/// a switch late; ours acknowledges it, so the delay is only how long an instant way back is worth its memory.
-pub const SUGGESTED_SCALE_DOWN_DELAY: Span = Span::from_hours(24);
-
 const fn yes() -> bool {
     true
 }

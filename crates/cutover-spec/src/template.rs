@@ -13,7 +13,7 @@ pub fn init_template(application: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SUGGESTED_SCALE_DOWN_DELAY, Strategy, default_analysis, parse_with_warnings};
+    use crate::{Strategy, default_analysis, parse_with_warnings};
 
     #[test]
     fn the_start_is_valid_and_says_the_defaults() {
@@ -23,12 +23,9 @@ mod tests {
             panic!("a canary")
         };
         assert_eq!(canary.steps, crate::Canary::default().effective_steps());
-        assert_eq!(canary.scale_down_delay, SUGGESTED_SCALE_DOWN_DELAY);
+        assert_eq!(canary.scale_down_delay, cutover_model::Span::from_hours(24));
         assert_eq!(parsed.application.analysis["standard"], default_analysis());
-        assert_eq!(
-            parsed.application.background_analysis().unwrap(),
-            ("standard".to_owned(), default_analysis())
-        );
+        assert_eq!(canary.analysis.as_ref().unwrap().template, "standard");
     }
 
     #[test]

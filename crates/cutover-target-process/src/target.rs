@@ -93,12 +93,6 @@ impl ProcessTarget {
         self.paths.logs()
     }
 
-    /// The folder of a revision's logs. Revisions of one version share it.
-    #[must_use]
-    pub fn revision_log_dir(&self, revision: &RevisionId) -> PathBuf {
-        self.paths.revision_logs(revision)
-    }
-
     /// The log of one instance; older parts have `.1` and so on behind.
     #[must_use]
     pub fn instance_log(&self, revision: &RevisionId, instance: &InstanceId) -> PathBuf {
