@@ -14,6 +14,10 @@ use crate::error::BackupError;
 /// Where the programs are; none: on the path.
 pub(crate) type Programs = Option<PathBuf>;
 
+/// What the programs get of this process's environment. Not the rest: it may hold secrets that are none of theirs, and
+/// settings (`PGSERVICE`, `PGHOSTADDR`, `PGOPTIONS`) that would lead them elsewhere than the URL says.
+const PASSED_ON: [&str; 5] = ["HOME", "LD_LIBRARY_PATH", "PATH", "PGCLUSTER", "TMPDIR"];
+
 /// Product and version, and the size in bytes.
 pub(crate) async fn about(url: &PostgresUrl) -> Result<(String, u64), BackupError> {
     let session = PgSession::connect(url, "cutover: backup").await?;
@@ -138,9 +142,14 @@ async fn run(
     let mut command = Command::new(program);
     command
         .args(arguments)
+        .env_clear()
+        .envs(
+            PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .env("LC_ALL", "C")
         .env("PGCONNECT_TIMEOUT", "10")
-        .env_remove("PGSERVICE")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     if let Some(password) = url.and_then(PostgresUrl::password) {

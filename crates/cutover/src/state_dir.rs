@@ -23,6 +23,14 @@ impl StateDir {
         application: &ApplicationName,
         environment: &EnvironmentName,
     ) -> Result<Self, Diagnostic> {
+        // Each environment has a folder beside these.
+        if ["backups", "key"].contains(&environment.as_str()) {
+            return Err(Diagnostic::error(
+                "state.unusable",
+                format!("an environment cannot be called `{environment}`: the state folder has something of that name"),
+            )
+            .help("cutover --env NAME status"));
+        }
         let root = match given {
             Some(root) => root.to_owned(),
             None => default_root()?.join("cutover").join(application.as_str()),
@@ -194,6 +202,10 @@ mod tests {
         let other = StateDir::new(Some(state.root()), &application, &staging).unwrap();
         assert_eq!(other.store(), state.store());
         assert_ne!(other.backups(), state.backups());
+        for taken in ["backups", "key"] {
+            let found = StateDir::new(Some(top.path()), &application, &taken.parse().unwrap());
+            assert_eq!(found.unwrap_err().code, "state.unusable");
+        }
         let deep = top.path().join("x".repeat(100));
         let deep = StateDir::new(Some(&deep), &application, &environment).unwrap();
         assert_eq!(deep.create().unwrap_err().code, "state.path-too-long");
