@@ -74,6 +74,27 @@ fn a_program_that_ends_at_once_is_not_waited_for() {
 }
 
 #[test]
+fn a_program_that_crashes_again_and_again_after_it_was_ready_is_not_promoted() {
+    let stage = deployed();
+    let program = stage.folder().join("fragile");
+    let text = format!(
+        "#!/bin/sh\n'{}' & shop=$!\nsleep 0.8\nkill -9 $shop\nexit 3\n",
+        cutover_e2e::shop().display()
+    );
+    std::fs::write(&program, text).expect("a file");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("a program");
+    stage.respecify(&Spec {
+        program: Some(program.display().to_string()),
+        strategy: "  canary:\n    steps:\n      - setWeight: 50\n      - pause: {duration: 60s}\n".to_owned(),
+        ..Spec::default()
+    });
+    let outcome = stage.run(&["upgrade", "1.1.0", "--yes"]).exits(3);
+    says(&outcome, "keeps crashing");
+    serves(&stage);
+}
+
+#[test]
 fn a_probe_that_never_passes_ends_at_the_progress_deadline() {
     let stage = deployed();
     stage.respecify(&Spec {
