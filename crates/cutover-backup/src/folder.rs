@@ -246,3 +246,34 @@ pub(crate) fn checksum(path: &Path) -> Result<(u64, String), BackupError> {
     let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((bytes, hex))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_there_stays_open_but_not_to_writers() {
+        let top = tempfile::tempdir().unwrap();
+        let mode = |bits| fs::set_permissions(top.path(), fs::Permissions::from_mode(bits)).unwrap();
+        let folder = BackupFolder::new(top.path().to_owned());
+        mode(0o755);
+        folder.prepare().unwrap();
+        assert_eq!(top.path().metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        mode(0o777);
+        assert!(matches!(folder.prepare(), Err(BackupError::Folder { .. })));
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_not_followed() {
+        let top = tempfile::tempdir().unwrap();
+        let other = top.path().join("other");
+        fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, top.path().join("main-1.sqlite.partial")).unwrap();
+        BackupFolder::new(top.path().to_owned())
+            .begin("main-1.sqlite")
+            .unwrap_err();
+        assert_eq!(fs::read(&other).unwrap(), b"precious");
+    }
+}
