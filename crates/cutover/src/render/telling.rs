@@ -180,11 +180,14 @@ impl Teller {
         self.acknowledged = None;
         self.waited.clear();
         let step = self.step(plan, id)?;
-        // What may take long is announced; everything else is told when it is done.
+        // What may take long, or wait for a lock, is announced; everything else is told when it is done.
         let long = matches!(step.action, Action::Backup { .. })
             || matches!(
                 (step.stage, &step.action),
-                (Stage::Backfill | Stage::Contract, Action::Migrate { .. })
+                (
+                    Stage::Expand | Stage::Backfill | Stage::Contract,
+                    Action::Migrate { .. }
+                )
             );
         let rank = if long || attempt > 1 {
             Rank::Major
