@@ -59,7 +59,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let now = world.clock.now();
         let lease = world.store.acquire(holder, now, world.lease, is_dead).await?;
-        let begun = Self::begin(&world, holder, &lease.fence, &id, &plan, by).await;
+        let begun = Self::begin(&world, &lease.fence, &id, &plan, by).await;
         let state = match begun {
             Ok(state) => state,
             Err(error) => {
@@ -85,13 +85,11 @@ impl Engine {
 
     async fn begin(
         world: &World,
-        holder: &Holder,
         fence: &Fence,
         id: &UpgradeId,
         plan: &Plan,
         by: &str,
     ) -> Result<State, EngineError> {
-        let _ = holder;
         let changes = Self::moved(world, plan).await?;
         if !changes.is_empty() {
             return Err(EngineError::Moved { changes });

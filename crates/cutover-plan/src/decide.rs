@@ -1,24 +1,22 @@
 //! What to do now. Pure and total: the engine has no choice left to make.
+//!
+//! Here is which step it is about and when to go back; `hold` has the desired states, `gate` what waits for time, evidence
+//! or a person.
+
+mod gate;
+mod hold;
 
 use cutover_model::{
-    Action, AnalysisTemplate, Command, Guard, InstanceState, MigrationPhase, Plan, RevisionId, Span, Stage,
-    Step, StepId, Timestamp, UpgradePhase, Verdict, WaitingOn,
+    Action, AnalysisTemplate, Command, Guard, MigrationPhase, Plan, RevisionId, Span, Stage, Step, StepId,
+    Timestamp, UpgradePhase, Verdict, WaitingOn,
 };
 
 use crate::reconcile::{Op, Reconciled, reconcile};
 use crate::state::{AnalysisNote, Doing, State};
 use crate::{Observation, unwind};
 
-/// How long the way back may wait for stable to become ready before a person is called. As long as a launch's default
-/// progress deadline: what cannot start in that time will not.
-const BACK_PATIENCE: Span = Span::from_mins(10);
-
 /// How often an undo is tried before a person is called; with the back-off below about ten minutes in all.
 const UNDO_ATTEMPTS: u32 = 24;
-
-/// A candidate that crashed this often is not waited for until its progress deadline, and not kept among the instances
-/// that serve: one that becomes ready in between would else be promoted.
-const CRASHES: u32 = 3;
 
 /// Why a step has failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +151,7 @@ pub fn decide(plan: &Plan, state: &State, seen: &Observation, now: Timestamp) ->
     }
 }
 
+/// What a decision is made from.
 struct At<'a> {
     plan: &'a Plan,
     state: &'a State,
@@ -370,7 +369,7 @@ impl At<'_> {
                 error,
                 code,
             } => self.failed(step, *since, *attempts, error, code),
-            Doing::Unknown { since, .. } => self.unknown(step, *since),
+            Doing::Unknown { .. } => self.unknown(step),
             Doing::Running {
                 since,
                 attempt,
@@ -471,8 +470,7 @@ impl At<'_> {
         }
     }
 
-    fn unknown(&self, step: &Step, since: Timestamp) -> Decision {
-        let _ = since;
+    fn unknown(&self, step: &Step) -> Decision {
         match self.state.answer {
             Some(Command::MarkDone) => Decision::Complete {
                 step: step.id,
@@ -533,257 +531,7 @@ impl At<'_> {
             },
         }
     }
-
-    fn hold(&self, step: &Step, since: Timestamp, deadline: Option<Timestamp>) -> Decision {
-        match self.reconciled() {
-            Reconciled::Reached => Decision::Complete {
-                step: step.id,
-                detail: step.title.clone(),
-            },
-            Reconciled::Do(ops) => Decision::Reconcile(ops),
-            Reconciled::Wait { what, until } => {
-                if self.state.is_back() {
-                    return self.hold_back(&what, since, until);
-                }
-                if let Some(failure) = self.crashing() {
-                    return Decision::Fail {
-                        step: step.id,
-                        failure,
-                    };
-                }
-                if deadline.is_some_and(|deadline| self.now >= deadline) {
-                    return self.overdue(step);
-                }
-                let until = until.or(deadline);
-                let then = if self.plan.settings.auto_rollback {
-                    "it goes back"
-                } else {
-                    "it pauses"
-                };
-                self.wait(&what, since, until, then)
-            }
-        }
-    }
-
-    fn hold_back(&self, what: &str, since: Timestamp, until: Option<Timestamp>) -> Decision {
-        let patience = BACK_PATIENCE.after(since);
-        if until.is_none() && self.now >= patience {
-            return Decision::Stick {
-                because: format!("the way back waits for {what}"),
-                code: "back.not-ready".to_owned(),
-                next: vec!["cutover logs".to_owned(), "cutover retry".to_owned()],
-            };
-        }
-        self.wait(what, since, until.or(Some(patience)), "a person is called")
-    }
-
-    /// A candidate that only crashes is not waited for.
-    fn crashing(&self) -> Option<Failure> {
-        self.crashed("does not start", |to| self.seen.ready(to) == 0)
-    }
-
-    /// A candidate that was ready and crashes again and again has failed, whatever the others of it do.
-    fn crashing_again(&self) -> Option<Decision> {
-        if self.state.is_back() {
-            return None;
-        }
-        let step = self.state.step(self.plan)?.id;
-        let failure = self.crashed("keeps crashing", |_| true)?;
-        Some(Decision::Fail { step, failure })
-    }
-
-    fn crashed(&self, what: &str, counts: impl Fn(&RevisionId) -> bool) -> Option<Failure> {
-        self.plan
-            .services
-            .iter()
-            .filter_map(|change| change.to.as_ref())
-            .filter(|to| self.plan.initial.replicas(to) == 0 && counts(to))
-            .find_map(|to| {
-                self.seen.of(to).find_map(|instance| match &instance.state {
-                    InstanceState::Crashed { reason } if instance.restarts >= CRASHES => Some(Failure {
-                        error: format!(
-                            "{} {} {what}: {} times, {reason}",
-                            to.service,
-                            to.version,
-                            instance.restarts + 1
-                        ),
-                        code: "launch.crashing".to_owned(),
-                    }),
-                    _ => None,
-                })
-            })
-    }
-
-    /// Between steps what was reached is kept true.
-    fn maintain_or(&self, wait: impl FnOnce() -> Decision) -> Decision {
-        match self.reconciled() {
-            Reconciled::Do(ops) => Decision::Reconcile(ops),
-            Reconciled::Reached | Reconciled::Wait { .. } => wait(),
-        }
-    }
-
-    fn answered_yes(&self) -> bool {
-        matches!(self.state.answer, Some(Command::Promote | Command::Approve))
-    }
-
-    fn pause(&self, step: &Step, since: Timestamp, duration: Option<Span>) -> Decision {
-        if self.answered_yes() {
-            return Decision::Complete {
-                step: step.id,
-                detail: "promoted by a person".to_owned(),
-            };
-        }
-        let until = duration.map(|span| span.after(since));
-        if until.is_some_and(|until| self.now >= until) {
-            return Decision::Complete {
-                step: step.id,
-                detail: format!("{} over", duration.unwrap_or_default()),
-            };
-        }
-        if let Some(failed) = self.crashing_again() {
-            return failed;
-        }
-        self.maintain_or(|| match until {
-            Some(_) => self.wait("the pause to end", since, until, "it goes on"),
-            None => self.wait("a person", since, None, "cutover promote, or cutover abort"),
-        })
-    }
-
-    fn approve(&self, step: &Step, since: Timestamp, question: &str) -> Decision {
-        if self.answered_yes() {
-            return Decision::Complete {
-                step: step.id,
-                detail: "approved".to_owned(),
-            };
-        }
-        self.maintain_or(|| {
-            self.wait(
-                &format!("approval: {question}"),
-                since,
-                None,
-                "cutover approve, or cutover abort",
-            )
-        })
-    }
-
-    fn soak(&self, step: &Step, since: Timestamp, duration: Span) -> Decision {
-        let soaked = Span::from_millis(self.state.soaked_ms);
-        if self.answered_yes() {
-            return Decision::Complete {
-                step: step.id,
-                detail: format!("{soaked}, ended by a person"),
-            };
-        }
-        if soaked >= duration {
-            return Decision::Complete {
-                step: step.id,
-                detail: format!("{duration} healthy"),
-            };
-        }
-        if let Some(failed) = self.crashing_again() {
-            return failed;
-        }
-        match self.reconciled() {
-            Reconciled::Do(ops) => Decision::Reconcile(ops),
-            Reconciled::Wait { what, until } => self.wait(
-                &format!("{what}; the soak stands still"),
-                since,
-                until,
-                "the soak goes on",
-            ),
-            Reconciled::Reached => {
-                let interval = tick_interval(duration);
-                let last = self.state.soaked_at.unwrap_or(since);
-                let passed = Span::between(last, self.now);
-                if last > self.now {
-                    // The clock was set back: counted from here on, with nothing gained.
-                    return Decision::Tick {
-                        step: step.id,
-                        healthy_ms: 0,
-                    };
-                }
-                let left = Span::from_millis(duration.as_millis() - soaked.as_millis());
-                if passed >= interval.min(left) {
-                    // Capped at twice the interval: a clock that jumps, or a controller that was away, did not see
-                    // the time in between (invariant: a soak counts observed healthy time).
-                    let healthy_ms = passed.as_millis().min(2 * interval.as_millis());
-                    return Decision::Tick {
-                        step: step.id,
-                        healthy_ms,
-                    };
-                }
-                let until = left.after(last);
-                self.wait("the soak to end", since, Some(until), "it goes on")
-            }
-        }
-    }
-
-    fn analyze(
-        &self,
-        step: &Step,
-        since: Timestamp,
-        name: &str,
-        template: &AnalysisTemplate,
-        candidate: &RevisionId,
-        stable: Option<&RevisionId>,
-    ) -> Decision {
-        let note = self.state.analyses.get(name);
-        let because = note.map(|note| note.because.clone()).unwrap_or_default();
-        match note.and_then(|note| note.verdict) {
-            Some(Verdict::Successful) => Decision::Complete {
-                step: step.id,
-                detail: because,
-            },
-            Some(Verdict::Failed) => Decision::Fail {
-                step: step.id,
-                failure: Failure {
-                    error: because,
-                    code: "analysis.failed".to_owned(),
-                },
-            },
-            Some(Verdict::Inconclusive | Verdict::Error) if self.answered_yes() => Decision::Complete {
-                step: step.id,
-                detail: format!("promoted by a person: {because}"),
-            },
-            Some(Verdict::Inconclusive | Verdict::Error) => self.maintain_or(|| {
-                self.wait(
-                    &format!("a person: {because}"),
-                    since,
-                    None,
-                    "cutover promote, or cutover abort",
-                )
-            }),
-            None => {
-                if let Some(failed) = self.crashing_again() {
-                    return failed;
-                }
-                let next = note.and_then(|note| note.next);
-                if note.is_none_or(|note| self.is_due(note)) {
-                    return Decision::Measure {
-                        name: name.to_owned(),
-                        template: template.clone(),
-                        candidate: candidate.clone(),
-                        stable: stable.cloned(),
-                        inline: true,
-                    };
-                }
-                let what = if because.is_empty() {
-                    "a first measurement".to_owned()
-                } else {
-                    because
-                };
-                self.maintain_or(|| self.wait(&what, since, next, "it is measured again"))
-            }
-        }
-    }
 }
-
-/// How often a soak's healthy time is journalled: a twentieth of it, between 0.2 s and 30 s, so that a day's soak is a
-/// few thousand records and a short one is still observed.
-fn tick_interval(duration: Span) -> Span {
-    Span::from_millis((duration.as_millis() / 20).clamp(200, 30_000))
-}
-
 fn is_contract(action: &Action) -> bool {
     matches!(action, Action::Migrate { migrations, .. }
         if migrations.iter().any(|one| one.phase == MigrationPhase::Contract))
