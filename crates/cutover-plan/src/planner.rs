@@ -319,7 +319,9 @@ fn version_problems(input: &PlanInput<'_>) -> Vec<Diagnostic> {
                     .help(format!("cutover rollback --to {target}")),
             );
         }
-        if input.goal == Goal::Rollback && target >= current {
+        // The same version with another configuration is a way back as well.
+        let another = input.current.is_some_and(|release| release.id != input.target.id);
+        if input.goal == Goal::Rollback && (target > current || (target == current && !another)) {
             problems.push(
                 Diagnostic::error("plan.not-older", format!("{target} is not older than {current}"))
                     .help(format!("cutover upgrade {target}")),
@@ -730,7 +732,10 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
                 format!("relaunch {from}, by `cutover upgrade {from}`")
             }
             Some(from) if *from < shape.target.version => format!("relaunch {from}, by `cutover rollback`"),
-            Some(_) => "start the former configuration again".to_owned(),
+            Some(_) if matches!(input.goal, Goal::Restart(_)) => {
+                "it is the same version and configuration".to_owned()
+            }
+            Some(from) => format!("the former configuration, by `cutover rollback --to {from}`"),
             None => "it is the first release".to_owned(),
         };
         shape.back(&by)

@@ -124,7 +124,10 @@ pub(crate) async fn rollback(
     let (stable, current) = must_be_deployed(ctx).await?;
     let succeeded = ctx.store.succeeded().await?;
     let found = match to {
-        Some(version) => succeeded.iter().find(|one| one.version == *version),
+        // Of the current version it is another configuration that is meant.
+        Some(version) => succeeded
+            .iter()
+            .find(|one| one.version == *version && one.release != stable.release),
         None => succeeded
             .iter()
             .filter(|one| one.version < stable.version)
@@ -133,6 +136,9 @@ pub(crate) async fn rollback(
     let Some(found) = found else {
         let known: Vec<String> = succeeded.iter().map(|one| one.version.to_string()).collect();
         let message = match to {
+            Some(version) if *version == stable.version => {
+                format!("{version} is what runs, and it has had no other configuration")
+            }
             Some(version) => format!("{version} has never succeeded in {}", ctx.environment),
             None => format!(
                 "no release before {} has succeeded in {}",

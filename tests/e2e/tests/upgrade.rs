@@ -126,3 +126,23 @@ async fn what_was_taken_down_is_started_again_by_the_same_version() {
     }
     let _report = traffic.end_without_a_loss().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_former_configuration_of_the_same_version_is_a_way_back() {
+    let stage = deployed(&Spec::default()).await;
+    stage.respecify(&Spec {
+        replicas: 3,
+        ..Spec::default()
+    });
+    let traffic = Traffic::start(stage.address(), RATE);
+    let stage = tokio::task::spawn_blocking(move || {
+        let _more = stage.run(&["upgrade", "1.0.0", "--yes"]).exits(0);
+        assert_eq!(stage.pids("/shop ").len(), 3);
+        let _back = stage.run(&["rollback", "--to", "1.0.0", "--yes"]).exits(0);
+        stage
+    })
+    .await
+    .expect("the commands");
+    let _report = traffic.end_without_a_loss().await;
+    assert_eq!(stage.pids("/shop ").len(), 2);
+}

@@ -110,6 +110,18 @@ fn a_rollback_relaunches_and_reopens() {
 }
 
 #[test]
+fn a_rollback_to_the_former_configuration() {
+    let shop = Shop::canary().running("1.0.0").config("the former one");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Rollback)));
+}
+
+#[test]
+fn a_rollback_to_what_runs_is_refused() {
+    let shop = Shop::canary().running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Rollback)));
+}
+
+#[test]
 fn a_rollback_past_a_contract_is_refused() {
     let shop = Shop::canary().running("1.1.0").contracted();
     insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Rollback)));
