@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The ports below where the kernel takes those of outgoing connections from, so that none of them is in the way.
 const FIRST: u32 = 20_000;
-const COUNT: u32 = 12_000;
+const COUNT: u32 = 8_000;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
+use cutover_testkit::PortBlock;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,26 +16,9 @@ use crate::{Outcome, Spec, binaries, processes};
 pub struct Stage {
     folder: TempDir,
     listen: u16,
-    ports: (u16, u16),
+    ports: PortBlock,
     shop: PathBuf,
     releases: PathBuf,
-}
-
-/// How many ports a stage's instances may use.
-const PORTS: u16 = 24;
-
-/// Blocks of ports, below the range that outgoing connections are given. Each process starts at a place of its own, so
-/// that test processes that run side by side do not meet; the supervisor skips a port that is taken all the same.
-fn next_block() -> (u16, u16) {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let blocks = (30_000 - 12_000) / PORTS;
-    let start = u16::try_from(std::process::id() % 65_521)
-        .unwrap_or(0)
-        .wrapping_mul(31)
-        % blocks;
-    let block = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % blocks;
-    let first = 12_000 + block * PORTS;
-    (first, first + PORTS - 1)
 }
 
 impl Stage {
@@ -53,7 +36,7 @@ impl Stage {
         let stage = Self {
             folder,
             listen,
-            ports: next_block(),
+            ports: PortBlock::reserve(),
             shop,
             releases,
         };
@@ -71,7 +54,7 @@ impl Stage {
             &self.releases.display().to_string(),
             &self.folder.path().display().to_string(),
             self.listen,
-            self.ports,
+            (self.ports.first(), self.ports.last()),
         );
         std::fs::write(self.folder.path().join("cutover.yaml"), text).expect("cutover.yaml");
     }

@@ -6,7 +6,7 @@ use cutover_model::Span;
 use cutover_ports::Target;
 use cutover_target_process::{SidecarSpec, SidecarStatus};
 
-use crate::world::{World, eventually, fence, free_range, get, kill, server_command};
+use crate::world::{World, eventually, fence, get, kill, server_command};
 
 fn sidecar(world: &World, listen: &[&str]) -> SidecarSpec {
     SidecarSpec {
@@ -20,7 +20,7 @@ fn sidecar(world: &World, listen: &[&str]) -> SidecarSpec {
 }
 
 fn address() -> String {
-    format!("127.0.0.1:{}", free_range(1).first)
+    format!("127.0.0.1:{}", cutover_testkit::free_port())
 }
 
 async fn status(world: &World) -> SidecarStatus {

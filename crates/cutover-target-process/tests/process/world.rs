@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use cutover_os::{PidFd, ProcessIdentity, Signal};
 use cutover_ports::{Clock, RevisionSpec, Target};
 use cutover_spec::{Health, PortRange, Probe, ProcessTarget as ProcessSpec, Target as TargetSpec};
 use cutover_target_process::{ProcessTarget, ProcessTargetOptions, SpawnSpec};
+use cutover_testkit::PortBlock;
 
 use crate::entry::{SERVE, SUPERVISE};
 
@@ -36,6 +36,7 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) target: ProcessTarget,
     pub(crate) ports: PortRange,
+    _block: PortBlock,
 }
 
 impl World {
@@ -47,10 +48,16 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("orders")).unwrap();
         let target = client(folder.path(), more);
+        let block = PortBlock::reserve();
+        let first = block.first();
         Self {
             target,
-            ports: free_range(8),
+            ports: PortRange {
+                first,
+                last: first + 7,
+            },
             folder,
+            _block: block,
         }
     }
 
@@ -221,23 +228,6 @@ pub(crate) fn fence(generation: u64) -> Fence {
     Fence {
         store: StoreId::new("store-1"),
         generation: Generation(generation),
-    }
-}
-
-/// So many ports in a row, below those of outgoing connections, free just now.
-pub(crate) fn free_range(count: u16) -> PortRange {
-    let mut seed = u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        ^ u64::try_from(Timestamp::now().as_nanosecond() & 0xFFFF_FFFF).unwrap();
-    loop {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let first = 10_000 + u16::try_from((seed >> 33) % 22_000).unwrap();
-        let last = first + count - 1;
-        let all_free = (first..=last)
-            .map(|port| TcpListener::bind(("0.0.0.0", port)))
-            .collect::<Result<Vec<_>, _>>();
-        if all_free.is_ok() {
-            return PortRange { first, last };
-        }
     }
 }
 

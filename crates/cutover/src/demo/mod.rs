@@ -248,8 +248,8 @@ fn text(account: &Account) -> String {
 /// A port for clients and a block for instances, below the range of outgoing connections. Others may take one before it
 /// is used: instances pass over it, and the proxy's start says so.
 fn free_ports() -> (u16, (u16, u16)) {
-    const FIRST: u16 = 21_000;
-    const LAST: u16 = 31_000;
+    const FIRST: u16 = 28_000;
+    const LAST: u16 = 32_700;
     let blocks = (LAST - FIRST) / (PORTS + 1);
     let start = u16::try_from(std::process::id() % u32::from(blocks)).unwrap_or(0);
     let block = (0..blocks)

@@ -40,6 +40,7 @@ impl Ran {
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
     listen: u16,
+    ports: cutover_testkit::PortBlock,
 }
 
 /// Gates are asked, and the old revision is kept long enough to go back to it.
@@ -55,6 +56,7 @@ impl Stage {
         let stage = Self {
             folder,
             listen: cutover_testkit::free_port(),
+            ports: cutover_testkit::PortBlock::reserve(),
         };
         stage.write(strategy, "");
         stage
@@ -69,9 +71,7 @@ impl Stage {
         let folder = self.path().display();
         let releases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop/releases");
         let (releases, program) = (releases.display(), env!("CARGO_BIN_EXE_cutover"));
-        // Spread over the ports below those of outgoing connections; one that is taken is passed over.
-        let first = 10_000 + self.listen % 10_000;
-        let (last, listen) = (first + 30, self.listen);
+        let (first, last, listen) = (self.ports.first(), self.ports.last(), self.listen);
         let service = |name: &str, router: &str| {
             format!(
                 "  {name}:\n    target: {{process: {{command: [\"{program}\", demo-shop], ports: {first}-{last}, stopGrace: 2s}}}}\n    \
