@@ -61,12 +61,14 @@ async fn stable_serves_for_a_dead_candidate_and_the_candidate_is_charged() {
 #[tokio::test]
 async fn an_instance_that_is_restarted_at_once_loses_nothing_that_was_not_sent() {
     let mut first = Instance::start("first");
-    let rig = Rig::start();
+    // As long as the new one may take to start on a busy machine.
+    let rig = Rig::start_with(|options| options.limits.connect_patience = Duration::from_secs(15));
     rig.route(&[(STABLE, 10_000, &[first.addr])]).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     assert_eq!(visitor.get("/").await.unwrap().body, "first");
     first.kill();
-    let (read, write) = tokio::join!(async { visitor.get("/").await.unwrap() }, async {
+    // The new instance lives until both are answered.
+    let (read, (write, second)) = tokio::join!(async { visitor.get("/").await.unwrap() }, async {
         let mut other = Visitor::connect(rig.addr).await.unwrap();
         let asked = other.post("/echo", "kept");
         let restarted = async {
@@ -77,10 +79,10 @@ async fn an_instance_that_is_restarted_at_once_loses_nothing_that_was_not_sent()
             Instance::start_at("second", first.addr)
         };
         let (answer, second) = tokio::join!(asked, restarted);
-        assert_eq!(second.writes.load(SeqCst), 1);
-        answer.unwrap()
+        (answer.unwrap(), second)
     });
     assert_eq!((read.status, write.body.as_str()), (200, "kept"));
+    assert_eq!(second.writes.load(SeqCst), 1);
     rig.stop().await;
 }
 
