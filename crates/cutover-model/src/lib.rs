@@ -20,6 +20,7 @@ mod phase;
 mod plan;
 mod report;
 mod routes;
+pub mod routing;
 mod span;
 mod version;
 mod waiting;
@@ -44,6 +45,7 @@ pub use phase::{MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, U
 pub use plan::{Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack};
 pub use report::{Note, PlanReport};
 pub use routes::{Endpoint, RouteTable, RoutedRevision, ServiceRoute};
+pub use routing::RoutePolicy;
 pub use span::{InvalidSpan, Span};
 pub use version::{Channel, InvalidVersion, Version};
 pub use waiting::WaitingOn;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration, PlanId,
-    PlanReport, ReleaseId, RevisionId, ServiceName, Slot, Span, Stage, StepId, StrategyKind, UpgradeKind,
-    Version,
+    PlanReport, ReleaseId, RevisionId, RoutePolicy, ServiceName, Slot, Span, Stage, StepId, StrategyKind,
+    UpgradeKind, Version,
 };
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.
@@ -222,6 +222,9 @@ pub struct ServiceChange {
     pub replicas: u32,
     /// Where its clients connect; none for a worker.
     pub listen: Option<String>,
+    /// How its requests are routed.
+    #[serde(default, skip_serializing_if = "RoutePolicy::is_default")]
+    pub policy: RoutePolicy,
     /// The blue-green slot of `to`.
     pub slot: Option<Slot>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InstanceId, RevisionId, ServiceName, Track, Weight};
+use crate::{InstanceId, RevisionId, RoutePolicy, ServiceName, Track, Weight};
 
 /// One address that takes requests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct ServiceRoute {
     pub service: ServiceName,
     /// `host:port` where its clients connect.
     pub listen: String,
+    /// How its requests are routed.
+    #[serde(default, skip_serializing_if = "RoutePolicy::is_default")]
+    pub policy: RoutePolicy,
     /// Its revisions, sorted by id. When no weight is above none, the service is out: 503 with Retry-After.
     pub revisions: Vec<RoutedRevision>,
 }

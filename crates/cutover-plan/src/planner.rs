@@ -183,6 +183,11 @@ fn changes(input: &PlanInput<'_>) -> Vec<ServiceChange> {
             to,
             replicas: service.replicas,
             listen: service.router.as_ref().map(|router| router.listen().to_owned()),
+            policy: service
+                .router
+                .as_ref()
+                .map(|router| router.policy().clone())
+                .unwrap_or_default(),
             slot: blue_green.then_some(slot),
         });
     }
@@ -202,6 +207,7 @@ fn changes(input: &PlanInput<'_>) -> Vec<ServiceChange> {
                 to: None,
                 replicas: 0,
                 listen: listen.map(|router| router.listen().to_owned()),
+                policy: listen.map(|router| router.policy().clone()).unwrap_or_default(),
                 slot: None,
             });
         }

@@ -55,6 +55,7 @@ pub fn wanted_table(
         routes.push(ServiceRoute {
             service: change.service.clone(),
             listen: listen.clone(),
+            policy: change.policy.clone(),
             revisions,
         });
     }

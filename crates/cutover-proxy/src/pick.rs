@@ -97,6 +97,7 @@ mod tests {
             services: vec![ServiceRoute {
                 service: "api".parse().unwrap(),
                 listen: "127.0.0.1:80".to_owned(),
+                policy: cutover_model::RoutePolicy::default(),
                 revisions: revisions.collect(),
             }],
         };

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use cutover_model::{Fence, InstanceId, RouteTable, Track, Weight};
+use cutover_model::{Fence, InstanceId, RoutePolicy, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
 use crate::registry::{Registry, Routed};
@@ -28,6 +28,8 @@ pub(crate) struct Route {
     /// `(upper bound, index)`: a number below the bound of the first that has one means that revision.
     pub(crate) split: Vec<(u32, usize)>,
     pub(crate) stable: Option<usize>,
+    #[expect(dead_code, reason = "what follows reads it")]
+    pub(crate) policy: RoutePolicy,
 }
 
 /// One revision as this table routes it. A request holds it for its life.
@@ -144,6 +146,7 @@ impl ResolvedTable {
                     .position(|revision| revision.track == Track::Stable),
                 revisions,
                 split,
+                policy: route.policy.clone(),
             });
         }
         let snapshot = Snapshot {

@@ -120,6 +120,7 @@ impl Estate {
                 table.services.push(ServiceRoute {
                     service: service.clone(),
                     listen: router.listen().to_owned(),
+                    policy: router.policy().clone(),
                     revisions: vec![routed(world, id)],
                 });
             }

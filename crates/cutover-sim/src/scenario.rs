@@ -129,6 +129,7 @@ impl Shape {
                     router: routed.then(|| {
                         Router::Proxy(ProxyRouter {
                             listen: format!("127.0.0.1:{}", 8_080 + place),
+                            routing: cutover_model::RoutePolicy::default(),
                         })
                     }),
                 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::{DatabaseName, ServiceName, Smoke, Span};
+use cutover_model::{DatabaseName, RoutePolicy, ServiceName, Smoke, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -258,6 +258,14 @@ impl Router {
             Self::Proxy(proxy) => &proxy.listen,
         }
     }
+
+    /// How its requests are routed.
+    #[must_use]
+    pub const fn policy(&self) -> &RoutePolicy {
+        match self {
+            Self::Proxy(proxy) => &proxy.routing,
+        }
+    }
 }
 
 /// The embedded proxy.
@@ -266,4 +274,7 @@ impl Router {
 pub struct ProxyRouter {
     /// Where clients connect, `127.0.0.1:8080`.
     pub listen: String,
+    /// How requests are routed; default: by weight, at random.
+    #[serde(default, skip_serializing_if = "RoutePolicy::is_default")]
+    pub routing: RoutePolicy,
 }

@@ -121,6 +121,7 @@ pub(crate) fn table(listen: SocketAddr, shares: &[Share<'_>]) -> RouteTable {
         services: vec![ServiceRoute {
             service: "api".parse().unwrap(),
             listen: listen.to_string(),
+            policy: cutover_model::RoutePolicy::default(),
             revisions: revisions.collect(),
         }],
     }

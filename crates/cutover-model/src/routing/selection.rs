@@ -1,0 +1,121 @@
+//! Which revision a request is for, and which of its instances.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Span, Track};
+
+/// How weights are turned into choices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SplitMode {
+    /// Each request is drawn for itself: what the sequential test of an analysis needs.
+    #[default]
+    Random,
+    /// Smooth weighted round robin: exact even for a handful of requests, but not random, so that analyses compare
+    /// shares only.
+    Smooth,
+}
+
+/// How an instance is chosen within a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Balance {
+    /// The rule; default leastRequest.
+    pub by: BalanceBy,
+    /// An instance that has just become ready gets its share of requests over this time, rising evenly from a tenth;
+    /// default 0s, at once.
+    pub slow_start: Span,
+}
+
+/// The rule by which an instance is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum BalanceBy {
+    /// The one of two random instances with fewer open requests.
+    #[default]
+    LeastRequest,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// Requests that go to one side whatever the weights are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RouteRule {
+    /// What a request must be; all of it.
+    #[serde(rename = "match")]
+    pub when: RequestMatch,
+    /// Where it goes. A side that takes no requests just now is passed over, and the weights decide.
+    pub to: Track,
+}
+
+/// What a request must be. All that is named must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RequestMatch {
+    /// Fields of its head by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, TextMatch>,
+    /// Cookies by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cookies: BTreeMap<String, TextMatch>,
+    /// Its path, without the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<TextMatch>,
+    /// Its host, without the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<TextMatch>,
+    /// Networks that its client must be in one of, `10.0.0.0/8`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<String>,
+}
+
+/// What a text must be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum TextMatch {
+    /// This.
+    Exact(String),
+    /// Something that begins so.
+    Prefix(String),
+    /// Something that this regular expression matches as a whole.
+    Regex(String),
+}
+
+/// Keeps a client with the revision it was first given.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Sticky {
+    /// By a signed cookie that names the revision. A weight that changes moves only as many clients as it must.
+    #[serde(rename_all = "camelCase")]
+    Cookie {
+        /// Its name; default `cutover-session`.
+        #[serde(default = "cookie_name")]
+        name: String,
+        /// How long the client keeps it; default 86400s. Each answer begins it anew.
+        #[serde(default = "cookie_age")]
+        max_age: Span,
+    },
+    /// By the client's address, forgotten when nothing was heard from it for a while.
+    #[serde(rename_all = "camelCase")]
+    Source {
+        /// For how long; default 10800s.
+        #[serde(default = "source_age")]
+        timeout: Span,
+    },
+}
+
+fn cookie_name() -> String {
+    "cutover-session".to_owned()
+}
+
+const fn cookie_age() -> Span {
+    Span::from_secs(86_400)
+}
+
+const fn source_age() -> Span {
+    Span::from_secs(10_800)
+}
