@@ -1,5 +1,7 @@
 //! How surprising a count is.
 
+use crate::gamma::ln_gamma;
+
 /// The chance that at least `x` of `n` independent trials with chance `p` succeed: an exact binomial tail. Counts at or
 /// below the expected one are not surprising and answer 1. Where it is hopelessly small it answers 0.
 pub(crate) fn at_least(x: u64, n: u64, p: f64) -> f64 {
@@ -24,19 +26,8 @@ pub(crate) fn at_least(x: u64, n: u64, p: f64) -> f64 {
 }
 
 fn ln_choose(n: u64, k: u64) -> f64 {
+    let ln_factorial = |n: u64| ln_gamma(n as f64 + 1.0);
     ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)
-}
-
-/// ln n!, by the product below 16 and by Stirling's series above (there its error is under 1e-12).
-fn ln_factorial(n: u64) -> f64 {
-    if n < 16 {
-        return (1..=n).map(|k| k as f64).product::<f64>().ln();
-    }
-    let z = n as f64 + 1.0;
-    let (r, r2) = (1.0 / z, 1.0 / (z * z));
-    (z - 0.5) * z.ln() - z
-        + 0.5 * std::f64::consts::TAU.ln()
-        + r * (1.0 / 12.0 - r2 * (1.0 / 360.0 - r2 * (1.0 / 1260.0 - r2 / 1680.0)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One metric on one measurement.
 
-use cutover_model::{Grouped, Metric, Span};
+use cutover_model::{Metric, Span};
 
 use crate::Counters;
 use crate::binomial::at_least;
@@ -274,19 +274,14 @@ fn errors_of(counters: &Counters) -> String {
     )
 }
 
-/// The evidence as people say it. By Ville's inequality the chance of ever seeing evidence E of equal versions is at most
-/// 1/E; above a million that is not worth a digit.
+/// The evidence as people say it.
 fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
     let (candidate, stable) = evidence.failures();
     let counts = format!("the candidate failed {candidate} times, stable {stable} times");
     if evidence.is_worse(alpha) {
-        let one_in = evidence.log_e().exp().clamp(1.0, 1e6);
-        // Rounded down to one digit: a bound, not a measurement.
-        let magnitude = 10f64.powf(one_in.log10().floor());
-        let rounded = (one_in / magnitude).floor() * magnitude;
         format!(
             "{counts}; the chance of that, were they equally good, is below 1 in {}",
-            Grouped(rounded as u64)
+            words::one_in(evidence.log_e())
         )
     } else {
         format!("{counts}, as equally good versions may")

@@ -6,17 +6,29 @@
 
 mod assessment;
 mod binomial;
+mod bounds;
 mod counters;
+mod figures;
+mod gamma;
 mod histogram;
 mod judge;
+mod mann_whitney;
 mod measure;
+mod recording;
+mod replay;
 mod sample;
 mod sequential;
+mod series;
 mod state;
+mod strata;
 mod words;
 
 pub use assessment::{Assessment, LOOK, Mode, Reading};
 pub use counters::Counters;
+pub use figures::{FigureBounds, Figures, judge_figures};
 pub use histogram::Histogram;
 pub use measure::{measure, terminate};
+pub use recording::{Judgement, RecordedEvent, RecordedWeight, Recording, Side, UnfitRecording};
+pub use replay::judge;
+pub use series::{Classification, Comparison, Direction, EffectSize, NanStrategy, Series, classify};
 pub use state::AnalysisState;

@@ -12,6 +12,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::strata::log_mean;
+
 /// How many times as often the candidate fails: the alternatives that are bet on, with equal stakes.
 const GRID: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0];
 
@@ -52,9 +54,7 @@ impl Evidence {
 
     /// ln E: the logarithm of the mean wealth.
     pub(crate) fn log_e(&self) -> f64 {
-        let top = self.log_wealth.iter().copied().fold(f64::MIN, f64::max);
-        let sum: f64 = self.log_wealth.iter().map(|w| (w - top).exp()).sum();
-        top + (sum / GRID.len() as f64).ln()
+        log_mean(&self.log_wealth)
     }
 
     /// Whether the candidate is worse, at a chance of at most `alpha` to say so ever of one that is not.

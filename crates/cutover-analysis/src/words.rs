@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use cutover_model::Grouped;
+
 /// A share from 0 to 1 in per cent, with as many digits as say something: `0.1 %`, `12 %`, `0.04 %`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -42,6 +44,14 @@ pub(crate) fn count(n: u64, one: &str) -> String {
     } else {
         format!("{n} {one}s")
     }
+}
+
+/// How rare evidence is: by Ville's inequality the chance of ever seeing evidence E of equal versions is at most 1/E.
+/// Rounded down to one digit, for it is a bound and not a measurement; above a million it is not worth a digit.
+pub(crate) fn one_in(log_evidence: f64) -> Grouped {
+    let one_in = log_evidence.exp().clamp(1.0, 1e6);
+    let magnitude = 10f64.powf(one_in.log10().floor());
+    Grouped(((one_in / magnitude).floor() * magnitude) as u64)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Version};
+use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
 
 use crate::render::{Colour, Output};
 
@@ -132,6 +132,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Backup,
     },
+    /// Judge recorded requests, or what a running service says of itself, without an upgrade
+    Analyze(Analyze),
     /// The embedded proxy
     Proxy {
         #[command(subcommand)]
@@ -165,6 +167,33 @@ pub(crate) struct Init {
 pub(crate) struct Check {
     /// Also look at the programs and migrations of this version
     pub(crate) version: Option<Version>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Analyze {
+    #[command(flatten)]
+    pub(crate) source: AnalyzeSource,
+    /// The service fails above so many errors in per cent
+    #[arg(long, value_name = "PERCENT", requires = "url")]
+    pub(crate) max_error_rate: Option<f64>,
+    /// The service fails above this mean answer time in milliseconds
+    #[arg(long, value_name = "MS", requires = "url")]
+    pub(crate) max_avg_ms: Option<f64>,
+    /// Judge what happens within this time, instead of all since the service's start
+    #[arg(long, value_name = "TIME", default_value = "0s", requires = "url")]
+    pub(crate) window: Span,
+}
+
+/// What is judged.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AnalyzeSource {
+    /// A file with recorded requests, or with two series (`-` for standard input)
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) input: Option<PathBuf>,
+    /// Where the service tells its figures as JSON
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 /// Which services move.

@@ -265,3 +265,84 @@ fn no_secret_reaches_the_store_or_what_is_said() {
         }
     }
 }
+
+#[test]
+fn a_recording_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("recorded.json"), text).unwrap();
+    write(
+        r#"{"events":[
+            {"at_ms":1,"revision":"candidate","ok":false},{"at_ms":2,"revision":"candidate","ok":false},
+            {"at_ms":3,"revision":"stable","ok":true},{"at_ms":4,"revision":"candidate","ok":false}],
+            "weights":[{"at_ms":0,"candidate":0.05}]}"#,
+    );
+    let analyze = ["analyze", "--input", "recorded.json", "--output", "json"];
+    let ran = cutover(folder.path(), &analyze);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["verdict"], "Failed");
+    assert_eq!(found["at_ms"], 4.0);
+    assert_eq!(found["candidate_requests"], 3);
+    assert!((found["log_evidence"].as_f64().unwrap() - 7.5076).abs() < 1e-3);
+
+    write(r#"{"method":"mannWhitney","experiment":[1,null],"control":[1]}"#);
+    let ran = cutover(folder.path(), &analyze);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (&found["classification"], &found["criticalFailure"]),
+        (&"Pass".into(), &false.into())
+    );
+
+    write(r#"{"events":[{"at_ms":1,"revision":"canary","ok":true}]}"#);
+    let ran = cutover(folder.path(), &analyze[..3]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("analyze.input") && ran.stderr.contains("canary"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_running_service_is_judged_by_what_it_says() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            while head
+                .next()
+                .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+            {}
+            let body = r#"{"total_requests":200,"total_errors":12,"avg_response_time_ms":41.5,"more":[]}"#;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let judged = |bounds: &[&str]| {
+        let mut arguments = vec!["analyze", "--url", &url];
+        arguments.extend(bounds);
+        cutover(folder.path(), &arguments)
+    };
+    let good = judged(&["--max-error-rate", "10", "--max-avg-ms", "500"]);
+    assert_eq!(good.code, 0, "{}", good.stderr);
+    assert!(
+        good.stdout.starts_with("Successful: errors 6.0 %"),
+        "{}",
+        good.stdout
+    );
+    let bad = judged(&["--max-error-rate", "5"]);
+    assert_eq!(bad.code, 1, "{}", bad.stdout);
+    assert!(bad.stdout.contains("more than 5.0 %"), "{}", bad.stdout);
+    // The counters stand still: in this window nobody was answered.
+    let silent = judged(&["--max-error-rate", "5", "--window", "10ms"]);
+    assert_eq!(silent.code, 4, "{}", silent.stdout);
+    assert_eq!(judged(&[]).code, 2);
+}

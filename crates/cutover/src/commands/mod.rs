@@ -1,5 +1,6 @@
 //! One file per command. Each reads what it needs, asks the crates below, and hands what came of it to the renderers.
 
+mod analyze;
 mod backup;
 mod check;
 mod down;
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
             printer.data(&String::from_utf8_lossy(&text));
             Ok(ExitCode::Done)
         }
+        Command::Analyze(analyze) => analyze::run(printer, &analyze).await,
         Command::Demo(demo) => demo::run(printer, globals.color, &demo).await,
         Command::DemoShop => demo::shop().await,
         Command::Supervise(supervise) => supervise::run(&globals, printer, supervise.state_dir).await,
@@ -78,6 +80,7 @@ async fn in_context(command: Command, ctx: &Context) -> Outcome {
         Command::Proxy { command } => proxy::run(ctx, machine, command).await,
         Command::Init(_)
         | Command::Schema(_)
+        | Command::Analyze(_)
         | Command::Completion(_)
         | Command::Demo(_)
         | Command::DemoShop

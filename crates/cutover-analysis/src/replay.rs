@@ -1,0 +1,246 @@
+//! A recording to its judgement: the sequential test as it would have run, request by request.
+
+use std::collections::BTreeMap;
+
+use cutover_model::Verdict;
+
+use crate::bounds::rate_bounds;
+use crate::recording::{Judgement, RecordedEvent, Recording, Side};
+use crate::strata::{Strata, log_mean};
+use crate::words;
+
+/// How sure the bounds must be before a candidate is called good: wrong in one of twenty releases at most.
+const DOUBT: f64 = 0.05;
+
+/// Judges what was recorded.
+///
+/// Each failure is bet on with the candidate's share at the assignment of its request, or of its session's first one;
+/// of a session only the first failure counts, for it was the session that was drawn. Where the candidate had no share,
+/// nothing was drawn, and nothing is learned. The candidate has failed as soon as the evidence reaches 1/α. It is
+/// good if all of it is over and the difference to stable is certainly below the margin.
+#[must_use]
+pub fn judge(recording: &Recording) -> Judgement {
+    let mut replay = Replay::new(recording);
+    let mut order: Vec<&RecordedEvent> = recording.events.iter().collect();
+    order.sort_by(|a, b| a.over_ms().total_cmp(&b.over_ms()));
+    let limit = -recording.alpha.ln();
+    for event in &order {
+        if !replay.take(event) {
+            continue;
+        }
+        let log_evidence = replay.log_evidence();
+        if log_evidence >= limit {
+            return replay.judgement(
+                Verdict::Failed,
+                Some(event.over_ms()),
+                replay.failed(log_evidence),
+            );
+        }
+    }
+    let (verdict, reason) = replay.at_the_end();
+    replay.judgement(verdict, order.last().map(|event| event.over_ms()), reason)
+}
+
+/// Requests or sessions, and how many of them failed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    units: u64,
+    failed: u64,
+    slow: u64,
+}
+
+/// A session: what it was drawn with, and what it counted for already.
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    share: f64,
+    seen: bool,
+    failed: bool,
+    slow: bool,
+}
+
+struct Replay<'a> {
+    recording: &'a Recording,
+    /// Sorted by time.
+    weights: Vec<(f64, f64)>,
+    sessions: BTreeMap<&'a str, Session>,
+    errors: Strata,
+    slow: Option<Strata>,
+    candidate: Tally,
+    stable: Tally,
+    candidate_requests: u64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(recording: &'a Recording) -> Self {
+        let mut weights: Vec<(f64, f64)> = recording
+            .weights
+            .iter()
+            .map(|weight| (weight.at_ms, weight.candidate))
+            .collect();
+        weights.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let strata = recording.strata.len();
+        let mut replay = Self {
+            recording,
+            weights,
+            sessions: BTreeMap::new(),
+            errors: Strata::new(strata),
+            slow: recording.latency_threshold_ms.map(|_| Strata::new(strata)),
+            candidate: Tally::default(),
+            stable: Tally::default(),
+            candidate_requests: 0,
+        };
+        let mut assigned: Vec<&RecordedEvent> = recording.events.iter().collect();
+        assigned.sort_by(|a, b| a.at_ms.total_cmp(&b.at_ms));
+        for event in assigned {
+            if let Some(session) = &event.session {
+                let share = replay.share(event);
+                replay.sessions.entry(session).or_insert(Session {
+                    share,
+                    seen: false,
+                    failed: false,
+                    slow: false,
+                });
+            }
+        }
+        replay
+    }
+
+    fn share(&self, event: &RecordedEvent) -> f64 {
+        event.candidate_weight.unwrap_or_else(|| {
+            let later = self.weights.partition_point(|(at, _)| *at <= event.at_ms);
+            later.checked_sub(1).map_or(0.0, |index| self.weights[index].1)
+        })
+    }
+
+    /// Takes in one request; whether it changed the evidence.
+    fn take(&mut self, event: &'a RecordedEvent) -> bool {
+        let of_candidate = event.revision == Side::Candidate;
+        self.candidate_requests += u64::from(of_candidate);
+        let failed = !event.ok;
+        let slow = match (self.recording.latency_threshold_ms, event.latency_ms) {
+            (Some(threshold), Some(took)) => took > threshold,
+            _ => false,
+        };
+        let mut session = Session {
+            share: self.share(event),
+            seen: false,
+            failed: false,
+            slow: false,
+        };
+        if let Some(name) = &event.session
+            && let Some(known) = self.sessions.get_mut(name.as_str())
+        {
+            session = *known;
+            known.seen = true;
+            known.failed |= failed;
+            known.slow |= slow;
+        }
+        let (failed, slow) = (failed && !session.failed, slow && !session.slow);
+        let tally = if of_candidate {
+            &mut self.candidate
+        } else {
+            &mut self.stable
+        };
+        tally.units += u64::from(!session.seen);
+        tally.failed += u64::from(failed);
+        tally.slow += u64::from(slow);
+        let route = event
+            .route
+            .as_ref()
+            .and_then(|route| self.recording.strata.iter().position(|known| known == route));
+        if failed {
+            self.errors.add(of_candidate, route, session.share);
+        }
+        if slow && let Some(strata) = &mut self.slow {
+            strata.add(of_candidate, route, session.share);
+        }
+        failed || slow
+    }
+
+    fn log_evidence(&self) -> f64 {
+        let errors = self.errors.log_e();
+        self.slow
+            .as_ref()
+            .map_or(errors, |slow| log_mean(&[errors, slow.log_e()]))
+    }
+
+    fn counts(&self) -> String {
+        let (candidate, stable) = self.errors.failures();
+        let mut text = format!("the candidate failed {candidate} times, stable {stable} times");
+        if let Some(slow) = &self.slow {
+            let (candidate, stable) = slow.failures();
+            text.push_str(&format!("; it was slow {candidate} times, stable {stable} times"));
+        }
+        text
+    }
+
+    fn failed(&self, log_evidence: f64) -> String {
+        format!(
+            "{}; the chance of that, were they equally good, is below 1 in {}",
+            self.counts(),
+            words::one_in(log_evidence)
+        )
+    }
+
+    /// All is over and the evidence against the candidate was never enough: is there enough for it?
+    fn at_the_end(&self) -> (Verdict, String) {
+        let counts = self.counts();
+        if self.candidate.units == 0 || self.stable.units == 0 {
+            let side = if self.candidate.units == 0 {
+                "the candidate"
+            } else {
+                "stable"
+            };
+            return (
+                Verdict::Inconclusive,
+                format!("there is no request of {side} to judge by"),
+            );
+        }
+        let margin = self.recording.margin;
+        // Two rates, each with two ends of which one matters; with slow answers twice as many.
+        let kinds = if self.slow.is_some() { 2.0 } else { 1.0 };
+        let worst = |failed: fn(&Tally) -> u64| {
+            let (_, upper) = rate_bounds(
+                failed(&self.candidate),
+                self.candidate.units,
+                DOUBT / (2.0 * kinds),
+            );
+            let (lower, _) = rate_bounds(failed(&self.stable), self.stable.units, DOUBT / (2.0 * kinds));
+            upper - lower
+        };
+        let mut difference = worst(|tally| tally.failed);
+        if self.slow.is_some() {
+            difference = difference.max(worst(|tally| tally.slow));
+        }
+        let shown = words::percent(difference.max(0.0));
+        if difference < margin {
+            (
+                Verdict::Successful,
+                format!(
+                    "{counts}, as equally good versions may; on {} it is at most {shown} worse, {} allowed",
+                    words::count(self.candidate.units, "request"),
+                    words::percent(margin)
+                ),
+            )
+        } else {
+            (
+                Verdict::Inconclusive,
+                format!(
+                    "{counts}, as equally good versions may; but on {} it may still be {shown} worse, {} allowed",
+                    words::count(self.candidate.units, "request"),
+                    words::percent(margin)
+                ),
+            )
+        }
+    }
+
+    fn judgement(&self, verdict: Verdict, at_ms: Option<f64>, reason: String) -> Judgement {
+        Judgement {
+            verdict,
+            at_ms,
+            candidate_requests: self.candidate_requests,
+            log_evidence: self.log_evidence(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A series of points of the candidate (the experiment) against one of stable (the control), as Kayenta classifies them.
+//!
+//! Its words, parameters and defaults; but points that are missing are never a perfect score: `Nodata` is a
+//! classification of its own, and a failure where data must be there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mann_whitney::{Shift, shift};
+
+/// Two series and how they are compared.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Series {
+    /// Always `mannWhitney`.
+    pub method: String,
+    /// The candidate's points, one an interval; null where there is none.
+    pub experiment: Vec<Option<f64>>,
+    /// Stable's.
+    pub control: Vec<Option<f64>>,
+    /// The part of the estimated shift that the confidence interval must be away from none; 0 to 1, default 0.25.
+    #[serde(default = "tolerance")]
+    pub tolerance: f64,
+    /// Of that interval; between 0 and 1, default 0.98.
+    #[serde(default = "confidence")]
+    pub confidence: f64,
+    /// Which change is a bad one; default either.
+    #[serde(default)]
+    pub direction: Direction,
+    /// How the size of the change is measured; default meanRatio.
+    #[serde(default)]
+    pub effect_size_measure: EffectSize,
+    /// An increase counts from this effect size on; default 1 for meanRatio, 0.5 for cles.
+    #[serde(default)]
+    pub allowed_increase: Option<f64>,
+    /// A decrease counts from this effect size down; the same defaults.
+    #[serde(default)]
+    pub allowed_decrease: Option<f64>,
+    /// An increase is critical from this effect size on; default none is.
+    #[serde(default)]
+    pub critical_increase: Option<f64>,
+    /// A decrease is critical from this effect size down; default none is.
+    #[serde(default)]
+    pub critical_decrease: Option<f64>,
+    /// Whether any classification but Pass is critical.
+    #[serde(default)]
+    pub critical: bool,
+    /// Whether missing data are a failure.
+    #[serde(default)]
+    pub must_have_data: bool,
+    /// What a missing point counts as; default remove.
+    #[serde(default)]
+    pub nan_strategy: NanStrategy,
+}
+
+const fn tolerance() -> f64 {
+    0.25
+}
+
+const fn confidence() -> f64 {
+    0.98
+}
+
+/// Which change is a bad one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// More is worse: errors, answer times.
+    Increase,
+    /// Less is worse: requests served.
+    Decrease,
+    /// Any change.
+    #[default]
+    Either,
+}
+
+/// How the size of a change is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EffectSize {
+    /// The candidate's mean over stable's: 1 is no change.
+    #[default]
+    MeanRatio,
+    /// The common language effect size: the chance that a point of the candidate is above one of stable; 0.5 is no
+    /// change.
+    Cles,
+}
+
+/// What a missing point counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NanStrategy {
+    /// It is left out.
+    #[default]
+    Remove,
+    /// It is 0: for counts of what did not happen.
+    Replace,
+}
+
+/// Kayenta's words for one metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Classification {
+    /// No change that matters.
+    Pass,
+    /// The candidate's are higher.
+    High,
+    /// The candidate's are lower.
+    Low,
+    /// There is nothing to compare.
+    Nodata,
+}
+
+/// What the comparison says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    /// The word.
+    pub classification: Classification,
+    /// Whether the release fails whatever the other metrics say.
+    pub critical_failure: bool,
+    /// In one sentence with numbers.
+    pub reason: String,
+}
+
+impl Series {
+    /// What is wrong with the parameters, and which one; none when they can be used.
+    #[must_use]
+    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.method != "mannWhitney" {
+            return Some(("method", "must be mannWhitney"));
+        }
+        if !(self.confidence > 0.0 && self.confidence < 1.0) {
+            return Some(("confidence", "must be between 0 and 1"));
+        }
+        if !(0.0..=1.0).contains(&self.tolerance) {
+            return Some(("tolerance", "must be from 0 to 1"));
+        }
+        let sizes = [
+            ("allowedIncrease", self.allowed_increase),
+            ("allowedDecrease", self.allowed_decrease),
+            ("criticalIncrease", self.critical_increase),
+            ("criticalDecrease", self.critical_decrease),
+        ];
+        sizes
+            .into_iter()
+            .find(|(_, size)| size.is_some_and(|size| size < 0.0))
+            .map(|(name, _)| (name, "must not be negative"))
+    }
+
+    fn points(&self, of: &[Option<f64>]) -> Vec<f64> {
+        let finite = of.iter().map(|point| point.filter(|value| value.is_finite()));
+        match self.nan_strategy {
+            NanStrategy::Remove => finite.flatten().collect(),
+            NanStrategy::Replace => finite.map(Option::unwrap_or_default).collect(),
+        }
+    }
+
+    fn effect_size(&self, experiment: &[f64], control: &[f64]) -> f64 {
+        match self.effect_size_measure {
+            EffectSize::MeanRatio => {
+                let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+                let (above, below) = (mean(experiment), mean(control));
+                // Something out of nothing is more than any ratio.
+                if above == below { 1.0 } else { above / below }
+            }
+            EffectSize::Cles => {
+                let pairs = experiment.len() as f64 * control.len() as f64;
+                let above: f64 = experiment
+                    .iter()
+                    .map(|e| control.iter().map(|c| higher(*e, *c)).sum::<f64>())
+                    .sum();
+                above / pairs
+            }
+        }
+    }
+}
+
+/// 1 when it is above, ½ when it is the same.
+fn higher(one: f64, other: f64) -> f64 {
+    match one.total_cmp(&other) {
+        std::cmp::Ordering::Greater => 1.0,
+        std::cmp::Ordering::Equal => 0.5,
+        std::cmp::Ordering::Less => 0.0,
+    }
+}
+
+/// Classifies the candidate's series against stable's.
+///
+/// High (or Low) when the confidence interval of the shift lies above (below) none by more than `tolerance` times the
+/// estimated shift, the direction counts, and the effect size reaches what is allowed.
+#[must_use]
+pub fn classify(series: &Series) -> Comparison {
+    let (experiment, control) = (series.points(&series.experiment), series.points(&series.control));
+    if experiment.is_empty() || control.is_empty() {
+        let side = if experiment.is_empty() {
+            "the candidate"
+        } else {
+            "stable"
+        };
+        return Comparison {
+            classification: Classification::Nodata,
+            critical_failure: series.must_have_data && series.critical,
+            reason: format!(
+                "there are no points of {side}{}",
+                if series.must_have_data {
+                    ", and there must be"
+                } else {
+                    ""
+                }
+            ),
+        };
+    }
+    let sorted = |values: &[f64]| {
+        let mut values = values.to_vec();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    if sorted(&experiment) == sorted(&control) {
+        return pass("both have the same points".to_owned());
+    }
+    if experiment
+        .iter()
+        .chain(&control)
+        .all(|value| *value == experiment[0])
+    {
+        return pass("all points are the same".to_owned());
+    }
+    let found = shift(&experiment, &control, series.confidence);
+    let size = series.effect_size(&experiment, &control);
+    let bound = series.tolerance * found.estimate.abs();
+    let none = match series.effect_size_measure {
+        EffectSize::MeanRatio => 1.0,
+        EffectSize::Cles => 0.5,
+    };
+    let words = words_of(series, &found, size);
+    let up = series.direction != Direction::Decrease && found.lower > bound;
+    let down = series.direction != Direction::Increase && found.upper < -bound;
+    let (word, reaches, is_critical) = if up {
+        (
+            Classification::High,
+            size >= series.allowed_increase.unwrap_or(none),
+            series.critical_increase.is_some_and(|critical| size >= critical),
+        )
+    } else if down {
+        (
+            Classification::Low,
+            size <= series.allowed_decrease.unwrap_or(none),
+            series.critical_decrease.is_some_and(|critical| size <= critical),
+        )
+    } else {
+        return pass(words);
+    };
+    if !reaches && !is_critical {
+        return pass(format!("{words}: within what is allowed"));
+    }
+    Comparison {
+        classification: word,
+        critical_failure: series.critical || is_critical,
+        reason: words,
+    }
+}
+
+fn words_of(series: &Series, found: &Shift, size: f64) -> String {
+    let effect = match series.effect_size_measure {
+        EffectSize::MeanRatio => format!("{size:.2} times stable's mean"),
+        EffectSize::Cles => format!("above a point of stable's with a chance of {:.0} %", size * 100.0),
+    };
+    format!(
+        "the candidate's are {effect}; shifted by {}, with {} % confidence by {} to {}",
+        number(found.estimate),
+        number(series.confidence * 100.0),
+        number(found.lower),
+        number(found.upper)
+    )
+}
+
+/// Four significant digits.
+fn number(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let digits = 3 - value.abs().log10().floor() as i32;
+    let places = usize::try_from(digits.clamp(0, 9)).unwrap_or(0);
+    let text = format!("{value:.places$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+fn pass(reason: String) -> Comparison {
+    Comparison {
+        classification: Classification::Pass,
+        critical_failure: false,
+        reason,
+    }
+}
