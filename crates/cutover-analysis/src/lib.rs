@@ -7,6 +7,7 @@
 mod assessment;
 mod binomial;
 mod bounds;
+mod condition;
 mod counters;
 mod figures;
 mod gamma;
@@ -24,6 +25,7 @@ mod strata;
 mod words;
 
 pub use assessment::{Assessment, LOOK, Mode, Reading};
+pub use condition::{Condition, InvalidCondition, Unanswered};
 pub use counters::Counters;
 pub use figures::{FigureBounds, Figures, judge_figures};
 pub use histogram::Histogram;

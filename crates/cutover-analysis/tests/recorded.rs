@@ -185,7 +185,10 @@ fn what_is_no_share_is_refused_with_its_place() {
     serde_json::from_value::<Recording>(json!({"events": [], "wieghts": []})).unwrap_err();
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a literal reads better without a borrow")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a literal reads better without a borrow"
+)]
 fn series(change: Value) -> Series {
     let mut series = json!({
         "method": "mannWhitney",
