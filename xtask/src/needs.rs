@@ -16,7 +16,7 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         program: "initdb",
         package: "postgresql",
@@ -46,6 +46,11 @@ const NEEDS: [Need; 6] = [
         program: "pg_restore",
         package: "postgresql-client",
         why: "verifies and restores them",
+    },
+    Need {
+        program: "prometheus",
+        package: "prometheus",
+        why: "is asked for metrics",
     },
 ];
 
@@ -110,7 +115,7 @@ fn explain(missing: &[&Need], packages: &[&str]) -> String {
     text.push_str(&format!("  sudo {}", debian::command_line(packages)));
     if !debian::is_debian() {
         text.push_str(
-            "\n  (this is not a Debian: install PostgreSQL, server and client, and put its programs in PATH)",
+            "\n  (this is not a Debian: install PostgreSQL, server and client, and Prometheus, and put their programs in PATH)",
         );
     }
     text
@@ -135,12 +140,14 @@ mod tests {
         let missing = missing(&[]);
         assert_eq!(missing.len(), NEEDS.len());
         let packages = packages(&missing);
-        assert_eq!(packages, ["postgresql", "postgresql-client"]);
+        assert_eq!(packages, ["postgresql", "postgresql-client", "prometheus"]);
 
         let text = explain(&missing, &packages);
         assert!(text.contains("pg_restore"), "{text}");
         assert!(
-            text.contains("apt-get install -y --no-install-recommends postgresql postgresql-client"),
+            text.contains(
+                "apt-get install -y --no-install-recommends postgresql postgresql-client prometheus"
+            ),
             "{text}"
         );
     }
@@ -155,6 +162,6 @@ mod tests {
         let missing = missing(std::slice::from_ref(&folder));
         fs::remove_dir_all(&folder).unwrap();
 
-        assert_eq!(packages(&missing), ["postgresql-client"]);
+        assert_eq!(packages(&missing), ["postgresql-client", "prometheus"]);
     }
 }

@@ -1,6 +1,7 @@
 //! What goes into an analysis, and what comes out.
 
 use cutover_model::{Span, Timestamp, Verdict};
+use serde_json::Value;
 
 use crate::Counters;
 
@@ -13,6 +14,8 @@ pub struct Reading {
     pub stable: Option<Counters>,
     /// The candidate's share of the requests by the split that is in force, 0 to 1.
     pub candidate_share: f64,
+    /// What providers answered, or why not: for each query of the template in order, when [`crate::queries_due`] says so.
+    pub answers: Vec<Result<Value, String>>,
 }
 
 /// How long an analysis goes on.

@@ -1,9 +1,14 @@
 //! One metric on one measurement.
 
+use std::cell::Cell;
+
 use cutover_model::{Metric, Span};
+
+use serde_json::Value;
 
 use crate::Counters;
 use crate::binomial::at_least;
+use crate::query;
 use crate::sample::Sample;
 use crate::sequential::Evidence;
 use crate::words;
@@ -60,6 +65,8 @@ pub(crate) struct Evidences<'a> {
     pub(crate) min_requests: u64,
     /// Whether no more requests are waited for: what was counted decides.
     pub(crate) last_call: bool,
+    /// What providers answered to the queries that are not judged yet, in the template's order.
+    pub(crate) answers: Cell<&'a [Result<Value, String>]>,
 }
 
 enum Baseline<'a> {
@@ -95,6 +102,11 @@ impl Evidences<'_> {
                 max_ratio,
             } => self.latency(*quantile, *max, *max_ratio),
             Metric::Sequential { alpha } => self.sequential(*alpha),
+            Metric::Query {
+                success_condition,
+                failure_condition,
+                ..
+            } => self.query(success_condition.as_deref(), failure_condition.as_deref()),
         }
     }
 
@@ -206,6 +218,14 @@ impl Evidences<'_> {
         self.missing(self.requests).unwrap_or_else(|| successful(words))
     }
 
+    fn query(&self, success: Option<&str>, failure: Option<&str>) -> Finding {
+        let Some((Ok(result), rest)) = self.answers.get().split_first() else {
+            return no_data(0, "the query was not asked");
+        };
+        self.answers.set(rest);
+        query::judge(result, success, failure)
+    }
+
     fn missing(&self, requests: u64) -> Option<Finding> {
         (requests < self.min_requests).then(|| {
             no_data(
@@ -238,7 +258,7 @@ pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence) -> Op
                 format!("{}, stable {rate}: more than {ratio} times", errors_of(candidate))
             })
         }
-        Metric::Latency { .. } => None,
+        Metric::Latency { .. } | Metric::Query { .. } => None,
         Metric::Sequential { alpha } => evidence
             .is_worse(*alpha)
             .then(|| evidence_words(evidence, *alpha)),
@@ -288,28 +308,28 @@ fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
     }
 }
 
-const fn failed(words: String) -> Finding {
+pub(crate) const fn failed(words: String) -> Finding {
     Finding {
         outcome: Outcome::Failed,
         words,
     }
 }
 
-const fn successful(words: String) -> Finding {
+pub(crate) const fn successful(words: String) -> Finding {
     Finding {
         outcome: Outcome::Successful,
         words,
     }
 }
 
-const fn inconclusive(words: String) -> Finding {
+pub(crate) const fn inconclusive(words: String) -> Finding {
     Finding {
         outcome: Outcome::Inconclusive,
         words,
     }
 }
 
-fn no_data(needed: u64, words: &str) -> Finding {
+pub(crate) fn no_data(needed: u64, words: &str) -> Finding {
     Finding {
         outcome: Outcome::NoData { needed },
         words: words.to_owned(),

@@ -15,7 +15,9 @@
 //! error rate so far over its bound that chance cannot explain it. The latter spends a failure only when it decides:
 //! when `failureLimit` is used up, or when the candidate fails hard (then whatever the limit).
 
-use cutover_model::{AnalysisTemplate, Metric, Span, Timestamp, Verdict};
+use std::cell::Cell;
+
+use cutover_model::{AnalysisTemplate, Metric, Provider, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
 use crate::judge::{Evidences, Finding, Outcome, early};
@@ -44,8 +46,6 @@ pub fn measure(
     let assessment = match reading {
         Err(why) => analysis.provider_error(&mut state, &why),
         Ok(reading) => {
-            state.errors_in_row = 0;
-            state.error_at = None;
             let warm_at = template.initial_delay.after(started);
             if now < warm_at {
                 let left = Span::between(now, warm_at);
@@ -53,6 +53,8 @@ pub fn measure(
             } else if let Some(window_at) = state.window_at {
                 analysis.reading(&mut state, &reading, window_at)
             } else {
+                state.errors_in_row = 0;
+                state.error_at = None;
                 state.open_window(&reading, now, analysis.needs_times());
                 state.advance_share(reading.candidate_share);
                 analysis.go_on(&state, analysis.progress(&state), None)
@@ -83,6 +85,29 @@ pub fn terminate(state: &AnalysisState, why: &str) -> Assessment {
     }
 }
 
+/// The queries to ask before the next [`measure()`] at this moment: all of the template's when a measurement ends, none in
+/// between.
+#[must_use]
+pub fn queries_due<'a>(
+    template: &'a AnalysisTemplate,
+    state: &AnalysisState,
+    now: Timestamp,
+) -> Vec<&'a Provider> {
+    let analysis = Analysis {
+        template,
+        mode: Mode::Inline,
+        now,
+    };
+    let ends = state
+        .window_at
+        .is_some_and(|at| Span::between(at, now) >= analysis.interval());
+    let queries = template.metrics.iter().filter_map(|metric| match metric {
+        Metric::Query { provider, .. } => Some(provider),
+        _ => None,
+    });
+    queries.filter(|_| ends).collect()
+}
+
 struct Analysis<'a> {
     template: &'a AnalysisTemplate,
     mode: Mode,
@@ -101,7 +126,7 @@ impl Analysis<'_> {
         }
         let limit = self.template.consecutive_error_limit;
         let because = format!(
-            "the counters could not be read, {} in a row ({limit} tolerated): {why}",
+            "there was nothing to measure by, {} in a row ({limit} tolerated): {why}",
             words::count(u64::from(state.errors_in_row), "time")
         );
         if state.errors_in_row > limit {
@@ -127,6 +152,12 @@ impl Analysis<'_> {
             return self.end(state, Verdict::Failed, because, hard);
         }
         let age = Span::between(window_at, self.now);
+        let unanswered = reading.answers.iter().find_map(|answer| answer.as_ref().err());
+        if let Some(why) = unanswered {
+            return self.provider_error(state, why);
+        }
+        state.errors_in_row = 0;
+        state.error_at = None;
         let assessment = if age < self.interval() {
             self.go_on(state, self.progress(state), None)
         } else {
@@ -138,6 +169,7 @@ impl Analysis<'_> {
                 sequential: &state.evidence,
                 min_requests: self.template.min_requests,
                 last_call: age >= self.patience(),
+                answers: Cell::new(&reading.answers),
             };
             let metrics = &self.template.metrics;
             let findings = metrics.iter().map(|metric| evidence.judge(metric));
@@ -170,9 +202,10 @@ impl Analysis<'_> {
         let mut outcome = finding.outcome;
         if let Outcome::NoData { needed } = outcome {
             if age < self.patience() {
-                let because = format!("waiting for requests: {}", finding.words);
+                let what = if needed > 0 { "requests" } else { "data" };
+                let because = format!("waiting for {what}: {}", finding.words);
                 return Assessment {
-                    needed: Some(needed),
+                    needed: (needed > 0).then_some(needed),
                     ..self.go_on(state, because, None)
                 };
             }

@@ -41,6 +41,7 @@ impl World {
                 candidate: counters(500),
                 stable: Some(counters(5_000)),
                 candidate_share: 0.1,
+                answers: Vec::new(),
             },
         }
     }
@@ -307,8 +308,76 @@ fn provider_errors_are_apart_from_failures() {
     assert_eq!(said.verdict, Some(Verdict::Error));
     assert_eq!(
         said.because,
-        "the counters could not be read, 5 times in a row (4 tolerated): connection refused"
+        "there was nothing to measure by, 5 times in a row (4 tolerated): connection refused"
     );
+}
+
+fn query() -> Metric {
+    Metric::Query {
+        provider: cutover_model::Provider::Web {
+            url: "http://127.0.0.1/".to_owned(),
+            headers: std::collections::BTreeMap::new(),
+            timeout: Span::from_secs(1),
+        },
+        success_condition: Some("result < 1".to_owned()),
+        failure_condition: None,
+    }
+}
+
+impl World {
+    /// Answers the queries that are due after so long, then reads.
+    fn answered(&mut self, span: Span, answer: Result<f64, &str>) -> Assessment {
+        let now = span.after(self.now);
+        let due = cutover_analysis::queries_due(&self.template, &self.state, now).len();
+        let answer = answer
+            .map(|value| serde_json::json!(value))
+            .map_err(str::to_owned);
+        self.reading.answers = vec![answer; due];
+        let said = self.after(span);
+        self.reading.answers.clear();
+        said
+    }
+}
+
+#[test]
+fn a_query_is_asked_once_a_measurement_and_judged_beside_the_counters() {
+    let mut world = World::new(Mode::Inline, vec![query(), max(5.0)]);
+    world.template.count = 2;
+    world.begin();
+    let interval = world.template.interval;
+    let soon = LOOK.after(world.now);
+    assert!(cutover_analysis::queries_due(&world.template, &world.state, soon).is_empty());
+    let said = world
+        .candidate(40, 0, 1_000)
+        .stable(400, 0, 1_000)
+        .answered(interval, Ok(0.5));
+    assert_eq!((said.verdict, said.measured), (None, true), "{}", said.because);
+    let said = world
+        .candidate(40, 0, 1_000)
+        .stable(400, 0, 1_000)
+        .answered(interval, Ok(1.5));
+    assert_eq!(said.verdict, Some(Verdict::Failed));
+    assert_eq!(
+        said.because,
+        "the result is 1.5, and it should be that result < 1"
+    );
+}
+
+#[test]
+fn a_provider_that_dies_is_an_error_and_never_a_failure() {
+    let mut world = World::new(Mode::Background, vec![query()]);
+    world.begin();
+    let interval = world.template.interval;
+    let said = world.answered(interval, Err("connection refused"));
+    assert_eq!((said.verdict, said.measured), (None, true), "{}", said.because);
+    // It comes back: it goes on, and what was before is forgotten.
+    assert_eq!(world.answered(Span::from_secs(10), Ok(0.5)).verdict, None);
+    for _ in 0..4 {
+        let wait = interval.max(Span::from_secs(10));
+        assert_eq!(world.answered(wait, Err("connection refused")).verdict, None);
+    }
+    let said = world.answered(Span::from_secs(10), Err("connection refused"));
+    assert_eq!(said.verdict, Some(Verdict::Error), "{}", said.because);
 }
 
 #[test]
@@ -645,6 +714,7 @@ proptest! {
                 candidate: counters(requests, errors),
                 stable: known.then(|| counters(more, stable_errors)),
                 candidate_share: share,
+                answers: Vec::new(),
             };
             let said = world.after(Span::from_millis(millis));
             prop_assert!(said.errors <= said.requests);

@@ -1,6 +1,6 @@
 //! Measurements: counters in, an assessment into the journal.
 
-use cutover_analysis::{AnalysisState, Mode, Reading, measure};
+use cutover_analysis::{AnalysisState, Mode, Reading, measure, queries_due};
 use cutover_model::{AnalysisTemplate, Event, RevisionId};
 use cutover_plan::AnalysisNote;
 
@@ -22,10 +22,16 @@ impl Engine {
         let state: AnalysisState = note
             .and_then(|note| serde_json::from_str(&note.state).ok())
             .unwrap_or_default();
-        let reading = self.reading(candidate, stable).await;
+        let now = self.world.clock.now();
+        let mut reading = self.reading(candidate, stable).await;
+        if let Ok(reading) = &mut reading {
+            for provider in queries_due(template, &state, now) {
+                let answer = self.world.queries.ask(&provider.about(candidate, stable)).await;
+                reading.answers.push(answer.map_err(|error| error.to_string()));
+            }
+        }
         let mode = if inline { Mode::Inline } else { Mode::Background };
         let first = note.is_none();
-        let now = self.world.clock.now();
         let (state, seen) = measure(template, mode, state, reading, now);
         let state = serde_json::to_string(&state).unwrap_or_default();
         if first || seen.measured || seen.verdict.is_some() {
@@ -68,6 +74,7 @@ impl Engine {
             candidate: metrics.counters(candidate).await.map_err(said)?,
             stable,
             candidate_share: f64::from(weight.parts()) / 10_000.0,
+            answers: Vec::new(),
         })
     }
 }

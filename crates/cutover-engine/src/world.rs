@@ -5,7 +5,8 @@ use std::sync::Arc;
 use cutover_model::{Plan, Record, Span};
 use cutover_plan::State;
 use cutover_ports::{
-    Backups, Checks, Clock, Databases, MetricSource, Revisions, Router, SmokeTester, Store, Target,
+    Backups, Checks, Clock, Databases, MetricSource, QuerySource, Revisions, Router, SmokeTester, Store,
+    Target,
 };
 
 /// The ports of one application in one environment.
@@ -23,6 +24,8 @@ pub struct World {
     pub backups: Arc<dyn Backups>,
     /// Counters.
     pub metrics: Arc<dyn MetricSource>,
+    /// What others measure.
+    pub queries: Arc<dyn QuerySource>,
     /// Smoke tests.
     pub smoke: Arc<dyn SmokeTester>,
     /// What revisions are made of.

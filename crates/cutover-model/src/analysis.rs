@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Span;
+use crate::{Provider, Span};
 
 /// Metrics measured at an interval into a verdict. Names and defaults are Argo Rollouts', except where noted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct AnalysisTemplate {
     pub metrics: Vec<Metric>,
 }
 
-/// One thing that is measured on the proxy's own counters, and the bound it must keep.
+/// One thing that is measured, on the proxy's own counters or by somebody else, and the bound it must keep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Metric {
@@ -71,6 +71,19 @@ pub enum Metric {
         #[serde(default = "defaults::alpha")]
         alpha: f64,
     },
+    /// What a provider answers, held against conditions over `result`. With both, what neither holds for is
+    /// inconclusive.
+    #[serde(rename_all = "camelCase")]
+    Query {
+        /// Who is asked, once at the end of each measurement.
+        provider: Provider,
+        /// The measurement is good when this holds, `result[0] >= 0.95`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        success_condition: Option<String>,
+        /// The measurement has failed when this holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure_condition: Option<String>,
+    },
 }
 
 impl Metric {
@@ -81,6 +94,7 @@ impl Metric {
             Self::ErrorRate { .. } => "errorRate",
             Self::Latency { .. } => "latency",
             Self::Sequential { .. } => "sequential",
+            Self::Query { .. } => "query",
         }
     }
 
@@ -91,6 +105,11 @@ impl Metric {
             Self::ErrorRate { max, max_ratio } => max.is_some() || max_ratio.is_some(),
             Self::Latency { max, max_ratio, .. } => max.is_some() || max_ratio.is_some(),
             Self::Sequential { .. } => true,
+            Self::Query {
+                success_condition,
+                failure_condition,
+                ..
+            } => success_condition.is_some() || failure_condition.is_some(),
         }
     }
 }

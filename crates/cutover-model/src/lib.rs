@@ -18,6 +18,7 @@ mod names;
 mod password;
 mod phase;
 mod plan;
+mod query;
 mod report;
 mod routes;
 pub mod routing;
@@ -43,6 +44,7 @@ pub use names::{ApplicationName, DatabaseName, EnvironmentName, InvalidName, Ser
 pub use password::{cover_passwords, cover_passwords_in_place, passwords};
 pub use phase::{MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict};
 pub use plan::{Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack};
+pub use query::Provider;
 pub use report::{Note, PlanReport};
 pub use routes::{Endpoint, RouteTable, RoutedRevision, ServiceRoute};
 pub use routing::RoutePolicy;

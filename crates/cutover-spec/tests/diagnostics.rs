@@ -334,3 +334,32 @@ fn everything_wrong_is_said_at_once() {
     let all = said_of(&text);
     insta::assert_snapshot!("misshapen", all);
 }
+
+#[test]
+fn a_query_says_where_and_what_for() {
+    let with = |query: &str| {
+        format!(
+            "apiVersion: cutover/v1\napplication: shop\nservices:\n  api:\n    target: {{process: {{command: [./api], ports: 20000-20999}}}}\n    \
+             router: {{proxy: {{listen: \"127.0.0.1:8080\"}}}}\nanalysis:\n  errors:\n    metrics:\n      - query: {query}\n"
+        )
+    };
+    let codes = |query: &str| -> Vec<String> {
+        match cutover_spec::parse("cutover.yaml", &with(query)) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.into_iter().map(|one| one.code).collect(),
+        }
+    };
+    let provider = "provider: {web: {url: \"http://127.0.0.1/\"}}";
+    assert!(codes(&format!("{{{provider}, successCondition: \"result < 1\"}}")).is_empty());
+    assert_eq!(codes(&format!("{{{provider}}}")), ["spec.no-condition"]);
+    assert_eq!(
+        codes(&format!("{{{provider}, failureCondition: \"rate > 1\"}}")),
+        ["spec.condition"]
+    );
+    assert_eq!(
+        codes(
+            "{provider: {prometheus: {address: 127.0.0.1, query: up}}, successCondition: \"result[0] == 1\"}"
+        ),
+        ["spec.invalid-value"]
+    );
+}

@@ -6,10 +6,12 @@ mod policy;
 mod port;
 mod port_block;
 mod postgres;
+mod prometheus;
 mod wait;
 
 pub use policy::require_or_skip;
 pub use port::free_port;
 pub use port_block::PortBlock;
 pub use postgres::{PostgresServer, TestkitError, postgres_database};
+pub use prometheus::PrometheusServer;
 pub use wait::wait_for;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub fn require_or_skip(what: &str) -> Option<PathBuf> {
     let (found, package) = match what {
         "postgres" => (postgres_programs(), "postgresql"),
+        "prometheus" => (in_path("prometheus"), "prometheus"),
         _ => panic!("`{what}` is not known to the testkit"),
     };
     if found.is_none() {
@@ -25,6 +26,11 @@ pub fn require_or_skip(what: &str) -> Option<PathBuf> {
         }
     }
     found
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).find(|folder| folder.join(program).is_file())
 }
 
 /// The newest installed one, from where Debian puts them, else from the path.

@@ -65,7 +65,7 @@ const ADAPTED: &[&str] = &["axum", "hyper", "nix", "reqwest", "rusqlite", "tokio
 /// The floors (the same table is drawn in ARCHITECTURE.md).
 pub(crate) const PLACES: &[Place] = &[
     pure("cutover-model", &[]),
-    pure("cutover-spec", &["cutover-model"]),
+    pure("cutover-spec", &["cutover-analysis", "cutover-model"]),
     pure("cutover-analysis", &["cutover-model"]),
     pure("cutover-sql", &["cutover-model"]),
     pure(
@@ -79,6 +79,7 @@ pub(crate) const PLACES: &[Place] = &[
     adapter("cutover-store"),
     adapter("cutover-migrate"),
     adapter("cutover-backup"),
+    adapter("cutover-metrics"),
     adapter("cutover-target-process"),
     adapter("cutover-proxy"),
     // The demo starts the example application out of the one binary that was built.

@@ -2,11 +2,12 @@
 
 use cutover_analysis::Counters;
 use cutover_model::{
-    DatabaseName, Diagnostic, Fence, Plan, RevisionId, Slot, Smoke, Span, Timestamp, Track, UpgradeId,
+    DatabaseName, Diagnostic, Fence, Plan, Provider, RevisionId, Slot, Smoke, Span, Timestamp, Track,
+    UpgradeId,
 };
 use cutover_ports::{
-    BackupReport, Backups, Check, Checks, Clock, MetricSource, PortError, RevisionSpec, Revisions,
-    SmokeFailure, SmokeTester,
+    BackupReport, Backups, Check, Checks, Clock, MetricSource, PortError, QuerySource, RevisionSpec,
+    Revisions, SmokeFailure, SmokeTester,
 };
 
 use crate::fault::Op;
@@ -48,6 +49,21 @@ impl MetricSource for Sim {
     async fn counters(&self, revision: &RevisionId) -> Result<Counters, PortError> {
         self.look(Op::Count, |world| {
             world.traffic.counters.get(revision).cloned().unwrap_or_default()
+        })
+        .await
+    }
+}
+
+#[async_trait::async_trait]
+impl QuerySource for Sim {
+    /// Somebody else's view of the same traffic: the failed share of everything that was counted.
+    async fn ask(&self, _provider: &Provider) -> Result<serde_json::Value, PortError> {
+        self.look(Op::Count, |world| {
+            let counters = world.traffic.counters.values();
+            let (errors, requests) = counters.fold((0, 0), |(errors, requests), one| {
+                (errors + one.errors, requests + one.requests)
+            });
+            serde_json::json!(errors as f64 / requests.max(1) as f64)
         })
         .await
     }

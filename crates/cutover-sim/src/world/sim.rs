@@ -40,6 +40,7 @@ impl Sim {
             databases: self.clone(),
             backups: self.clone(),
             metrics: self.clone(),
+            queries: self.clone(),
             smoke: self.clone(),
             revisions: self.clone(),
             checks: self.clone(),

@@ -1,6 +1,7 @@
 //! Analysis templates: something is measured, and it can fail.
 
-use cutover_model::{AnalysisTemplate, Metric, Span};
+use cutover_analysis::Condition;
+use cutover_model::{AnalysisTemplate, Metric, Provider, Span};
 
 use crate::Application;
 use crate::findings::Findings;
@@ -60,6 +61,7 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             )
             .label(match metric {
                 Metric::Latency { .. } => "add `max: 300ms` or `maxRatio: 1.5`",
+                Metric::Query { .. } => "add `successCondition: result[0] >= 0.95`",
                 Metric::ErrorRate { .. } | Metric::Sequential { .. } => {
                     "add `max: 5` (per cent) or `maxRatio: 2`"
                 }
@@ -93,6 +95,45 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
         Metric::Sequential { alpha } => {
             within(&format!("{at}.alpha"), *alpha, 0.0, 0.5, false, findings);
         }
+        Metric::Query {
+            provider,
+            success_condition,
+            failure_condition,
+        } => {
+            address(&format!("{at}.provider.{}", provider.name()), provider, findings);
+            for (key, text) in [
+                ("successCondition", success_condition),
+                ("failureCondition", failure_condition),
+            ] {
+                condition(&format!("{at}.{key}"), text.as_deref(), findings);
+            }
+        }
+    }
+}
+
+fn address(at: &str, provider: &Provider, findings: &mut Findings<'_>) {
+    let key = match provider {
+        Provider::Prometheus { .. } => "address",
+        Provider::Web { .. } => "url",
+    };
+    let address = provider.address();
+    let host = address.strip_prefix("http://").unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.{key}"),
+                "this is no address that can be asked over HTTP",
+            )
+            .label("such as http://127.0.0.1:9090");
+    }
+}
+
+fn condition(at: &str, text: Option<&str>, findings: &mut Findings<'_>) {
+    if let Some(Err(error)) = text.map(str::parse::<Condition>) {
+        findings
+            .error("spec.condition", at, format!("this is no condition: {error}"))
+            .label("such as `result[0] < 0.05 && len(result) > 0`");
     }
 }
 

@@ -226,6 +226,18 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
                 max,
                 max_ratio,
             } => either(&quantile(*q), max.map(|max| max.to_string()), *max_ratio),
+            Metric::Query {
+                provider,
+                success_condition,
+                failure_condition,
+            } => match (failure_condition, success_condition) {
+                (Some(failure), _) => format!("{}: {failure}", provider.name()),
+                (None, success) => format!(
+                    "{}: not {}",
+                    provider.name(),
+                    success.as_deref().unwrap_or("good")
+                ),
+            },
             Metric::Sequential { alpha } => {
                 format!(
                     "more failures than stable (false alarm below 1 in {})",

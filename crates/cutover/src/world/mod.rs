@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use cutover_backup::DatabaseBackups;
 use cutover_engine::World;
+use cutover_metrics::HttpQueries;
 use cutover_migrate::{LockPolicy, MigrateDatabases, from_files};
 use cutover_model::{DatabaseName, Span};
 use cutover_ports::Store;
@@ -50,6 +51,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         databases,
         backups,
         metrics: Arc::new(machine.proxy.clone()),
+        queries: Arc::new(queries(ctx, releases)?),
         smoke: Arc::new(HttpSmoke::new()?),
         revisions: Arc::new(revisions),
         checks: Arc::new(checks),
@@ -57,6 +59,16 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         lease: LEASE,
         poll: POLL,
     })
+}
+
+/// Metrics providers; what their fields refer to is looked up when they are asked.
+fn queries(ctx: &Context, releases: &[&Release]) -> Result<HttpQueries, Failure> {
+    let folder = ctx.folder().to_owned();
+    let application = releases.first().map(|release| release.application.clone());
+    Ok(HttpQueries::new(Box::new(move |text| match &application {
+        Some(application) => Lookup::new(&folder, application).resolve(text),
+        None => Ok(text.to_owned()),
+    }))?)
 }
 
 #[cfg(not(debug_assertions))]

@@ -1,0 +1,117 @@
+//! An ephemeral Prometheus server.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::{TestkitError, free_port, require_or_skip};
+
+/// A server that scrapes nothing, on a port of its own: expressions such as `vector(0.25)` need no data.
+///
+/// As with PostgreSQL, a small shell stops it and removes its folder when the test's process ends, in whatever way.
+#[derive(Debug)]
+pub struct PrometheusServer {
+    keeper: Child,
+    port: u16,
+}
+
+/// Waits for the end of its input or of the server, whichever comes first; then nothing of the server is left.
+const KEEPER: &str = r#"
+"$1/prometheus" --config.file="$2/prometheus.yml" --storage.tsdb.path="$2/data" --web.listen-address="127.0.0.1:$3" \
+  </dev/null &
+server=$!
+read -r _
+kill -KILL $server 2>/dev/null
+wait $server
+rm -rf "$2"
+"#;
+
+impl PrometheusServer {
+    /// Starts a server; none when Prometheus is not installed.
+    ///
+    /// # Errors
+    /// When it never answers.
+    pub fn start() -> Result<Option<Self>, TestkitError> {
+        let Some(programs) = require_or_skip("prometheus") else {
+            return Ok(None);
+        };
+        let mut last = String::new();
+        for _ in 0..5 {
+            match Self::try_start(&programs)? {
+                Ok(server) => return Ok(Some(server)),
+                Err(said) => last = said,
+            }
+        }
+        Err(TestkitError::Silent(last))
+    }
+
+    fn try_start(programs: &Path) -> Result<Result<Self, String>, TestkitError> {
+        let folder = tempfile::Builder::new()
+            .prefix("cutover-prometheus-")
+            .tempdir()?
+            .keep();
+        std::fs::write(folder.join("prometheus.yml"), "scrape_configs: []\n")?;
+        let port = free_port();
+        let log = std::fs::File::create(folder.join("log"))?;
+        let keeper = Command::new("/bin/sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(programs)
+            .arg(&folder)
+            .arg(port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .map_err(|source| TestkitError::Run {
+                program: "/bin/sh".into(),
+                source,
+            })?;
+        let mut server = Self { keeper, port };
+        // Half a second as a rule; a busy machine may need much longer.
+        for _ in 0..1_200 {
+            if is_ready(port) {
+                return Ok(Ok(server));
+            }
+            if !matches!(server.keeper.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        Ok(Err(format!("nothing ready on port {port}")))
+    }
+
+    /// Its address, `http://127.0.0.1:…`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        // The keeper kills the server when its input ends.
+        drop(self.keeper.stdin.take());
+        let _ended = self.keeper.wait();
+    }
+}
+
+impl Drop for PrometheusServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn is_ready(port: u16) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
+}
