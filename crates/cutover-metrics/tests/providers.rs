@@ -34,7 +34,7 @@ fn prometheus(address: &str, query: &str) -> Provider {
 
 #[tokio::test]
 async fn prometheus_is_asked_and_its_death_is_an_error_of_its_own() {
-    let Some(mut server) = PrometheusServer::start().unwrap() else {
+    let Some(mut server) = PrometheusServer::start().await.unwrap() else {
         return;
     };
     let (queries, address) = (queries(), server.address());

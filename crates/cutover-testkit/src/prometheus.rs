@@ -1,11 +1,12 @@
 //! An ephemeral Prometheus server.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::{TestkitError, free_port, require_or_skip};
 
@@ -34,13 +35,13 @@ impl PrometheusServer {
     ///
     /// # Errors
     /// When it never answers.
-    pub fn start() -> Result<Option<Self>, TestkitError> {
+    pub async fn start() -> Result<Option<Self>, TestkitError> {
         let Some(programs) = require_or_skip("prometheus") else {
             return Ok(None);
         };
         let mut last = String::new();
         for _ in 0..5 {
-            match Self::try_start(&programs)? {
+            match Self::try_start(&programs).await? {
                 Ok(server) => return Ok(Some(server)),
                 Err(said) => last = said,
             }
@@ -48,7 +49,7 @@ impl PrometheusServer {
         Err(TestkitError::Silent(last))
     }
 
-    fn try_start(programs: &Path) -> Result<Result<Self, String>, TestkitError> {
+    async fn try_start(programs: &Path) -> Result<Result<Self, String>, TestkitError> {
         let folder = tempfile::Builder::new()
             .prefix("cutover-prometheus-")
             .tempdir()?
@@ -73,13 +74,13 @@ impl PrometheusServer {
         let mut server = Self { keeper, port };
         // Half a second as a rule; a busy machine may need much longer.
         for _ in 0..1_200 {
-            if is_ready(port) {
+            if is_ready(port).await.unwrap_or(false) {
                 return Ok(Ok(server));
             }
             if !matches!(server.keeper.try_wait(), Ok(None)) {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(25));
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         Ok(Err(format!("nothing ready on port {port}")))
     }
@@ -104,14 +105,10 @@ impl Drop for PrometheusServer {
     }
 }
 
-fn is_ready(port: u16) -> bool {
-    let asked = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    asked().is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
+async fn is_ready(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.starts_with("HTTP/1.0 200"))
 }
