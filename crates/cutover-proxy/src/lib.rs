@@ -20,6 +20,7 @@ mod fd_door;
 mod fields;
 mod forward;
 mod histogram;
+mod metrics_door;
 mod options;
 mod pick;
 mod pool;
@@ -43,7 +44,7 @@ mod worker;
 pub use client::{Client, ClientError};
 pub use options::{Limits, ProxyOptions};
 pub use router::ProxyRouter;
-pub use run::{ProxyError, RunningProxy, run, start};
+pub use run::{ProxyError, RunningProxy, run, run_announced, start};
 pub use saved::LoadError;
 pub use wire::{
     DrainStatus, InstanceInFlight, InstanceStats, ListenerView, PublishReceipt, PublishRequest, Refusal,

@@ -4,7 +4,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a proxy runs. Routes are not options: they come over the admin socket, and from disk after a restart.
+use cutover_model::RouteTable;
+
+/// How a proxy runs. Under a controller routes are not options: they come over the admin socket, and from disk after a
+/// restart.
 #[derive(Debug)]
 pub struct ProxyOptions {
     /// The `app` label of the metrics.
@@ -18,6 +21,10 @@ pub struct ProxyOptions {
     /// Sockets to accept from, besides those inherited by environment. A table that names an address for which
     /// there is none makes the proxy bind it itself.
     pub listeners: Vec<TcpListener>,
+    /// Serve by this from the start, in place of the kept table: for a proxy that no controller looks after.
+    pub table: Option<RouteTable>,
+    /// Answers `GET /metrics` and `GET /ready` here to whoever connects; nowhere if not given.
+    pub metrics: Option<TcpListener>,
     /// Seed of the weighted choice; from the system if not given.
     pub seed: Option<u64>,
     /// Time-outs and sizes.
@@ -33,6 +40,8 @@ impl ProxyOptions {
             admin_socket,
             workers: None,
             listeners: Vec::new(),
+            table: None,
+            metrics: None,
             seed: None,
             limits: Limits::default(),
         }
@@ -48,6 +57,8 @@ pub struct Limits {
     pub max_head_bytes: usize,
     /// Fields in a head: 128. More is answered 431.
     pub max_fields: usize,
+    /// Bytes of a request's target: 16 KiB, twice what RFC 9112 §3 asks for at least. More is answered 414.
+    pub max_target_bytes: usize,
     /// One attempt to connect to an instance: 2 s.
     pub connect_timeout: Duration,
     /// How long requests of which nothing was sent wait for a revision all of whose instances refuse connections,
@@ -72,6 +83,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(60),
             max_head_bytes: 64 * 1024,
             max_fields: 128,
+            max_target_bytes: 16 * 1024,
             connect_timeout: Duration::from_secs(2),
             connect_patience: Duration::from_secs(1),
             answer_timeout: Duration::from_secs(60),

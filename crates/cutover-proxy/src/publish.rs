@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_model::Fence;
+use cutover_model::{Fence, RouteTable};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -67,6 +67,12 @@ impl Publisher {
         self.shared.snapshot.store(Arc::new(snapshot));
         self.shared.registry().settle(&settled);
         self.take_up(&mut sockets, bound)
+    }
+
+    /// Serves by a table that was given at the start. Nobody is its writer, and it is not kept: the next start brings
+    /// its own.
+    pub(crate) async fn begin_with(&self, table: RouteTable) -> Result<(), Refusal> {
+        self.restore(SavedTable::new(1, None, table)).await
     }
 
     pub(crate) async fn publish(&self, request: PublishRequest) -> Result<PublishReceipt, Refusal> {
@@ -196,7 +202,7 @@ impl Publisher {
     }
 }
 
-async fn resolve(table: cutover_model::RouteTable) -> Result<ResolvedTable, Refusal> {
+async fn resolve(table: RouteTable) -> Result<ResolvedTable, Refusal> {
     let resolved = tokio::task::spawn_blocking(move || ResolvedTable::new(table)).await;
     resolved.unwrap_or_else(|error| {
         Err(Refusal::InvalidTable {

@@ -7,16 +7,18 @@ use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
+use cutover_model::RouteTable;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use thiserror::Error;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::admin;
 use crate::fd_door;
+use crate::metrics_door;
 use crate::options::ProxyOptions;
 use crate::publish::Publisher;
 use crate::recheck;
@@ -53,8 +55,8 @@ pub enum ProxyError {
         /// What the system said.
         source: io::Error,
     },
-    /// The kept table cannot be served any more.
-    #[error("cannot serve by the kept table")]
+    /// The kept table cannot be served any more, or the given one cannot be.
+    #[error("cannot serve by the table")]
     Restore(#[source] Refusal),
 }
 
@@ -88,7 +90,15 @@ impl RunningProxy {
 ///
 /// # Errors
 /// If it cannot start.
-pub fn run(mut options: ProxyOptions) -> Result<(), ProxyError> {
+pub fn run(options: ProxyOptions) -> Result<(), ProxyError> {
+    run_announced(options, || {})
+}
+
+/// The same; `serving` is called once it serves.
+///
+/// # Errors
+/// If it cannot start.
+pub fn run_announced(mut options: ProxyOptions, serving: impl FnOnce()) -> Result<(), ProxyError> {
     let inherited = cutover_os::take_inherited()?;
     options
         .listeners
@@ -108,6 +118,7 @@ pub fn run(mut options: ProxyOptions) -> Result<(), ProxyError> {
         )
     };
     let proxy = start(options)?;
+    serving();
     runtime.block_on(async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -160,7 +171,9 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
             door,
             ejected,
             listeners: options.listeners,
+            metrics: options.metrics,
             saved,
+            table: options.table,
         };
         spawn("proxy-admin".to_owned(), move || manager.run(&ready, stopped))?
     };
@@ -206,7 +219,9 @@ struct Manager {
     door: std::os::unix::net::UnixListener,
     ejected: mpsc::UnboundedReceiver<Arc<EndpointState>>,
     listeners: Vec<std::net::TcpListener>,
+    metrics: Option<std::net::TcpListener>,
     saved: Option<SavedTable>,
+    table: Option<RouteTable>,
 }
 
 impl Manager {
@@ -226,9 +241,10 @@ impl Manager {
             let prepared = self.prepare().await;
             match prepared {
                 Err(error) => drop(ready.send(Err(error))),
-                Ok((admin, door, serving)) => {
+                Ok((admin, door, metrics, serving)) => {
                     drop(ready.send(Ok(())));
                     tokio::select! {
+                        () = metrics_door::run(metrics, Arc::clone(&serving.shared)) => {}
                         () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
                         () = fd_door::run(door, serving.publisher) => {}
                         () = recheck::run(serving.shared, serving.ejected) => {}
@@ -239,25 +255,33 @@ impl Manager {
         });
     }
 
-    async fn prepare(self) -> Result<(UnixListener, UnixListener, Serving), ProxyError> {
+    async fn prepare(self) -> Result<(UnixListener, UnixListener, Option<TcpListener>, Serving), ProxyError> {
         let failed = |source: io::Error| ProxyError::Start {
             what: "the admin socket",
             source,
         };
         let admin = UnixListener::from_std(self.admin).map_err(failed)?;
         let door = UnixListener::from_std(self.door).map_err(failed)?;
+        let metrics = metrics_door::prepare(self.metrics).map_err(|source| ProxyError::Start {
+            what: "the metrics",
+            source,
+        })?;
         for listener in self.listeners {
             self.publisher
                 .add_listener(listener)
                 .await
                 .map_err(ProxyError::Restore)?;
         }
-        if let Some(saved) = self.saved {
-            self.publisher.restore(saved).await.map_err(ProxyError::Restore)?;
+        match (self.table, self.saved) {
+            (Some(table), _) => self.publisher.begin_with(table).await,
+            (None, Some(saved)) => self.publisher.restore(saved).await,
+            (None, None) => Ok(()),
         }
+        .map_err(ProxyError::Restore)?;
         Ok((
             admin,
             door,
+            metrics,
             Serving {
                 shared: self.shared,
                 publisher: self.publisher,

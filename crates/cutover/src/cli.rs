@@ -1,5 +1,6 @@
 //! The command line: words, options and their help. Nothing is decided here.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -412,7 +413,7 @@ pub(crate) enum Backup {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proxy {
-    /// Run the proxy in this process; the supervisor does that
+    /// Run the proxy in this process, without a file or a controller
     Run(ProxyRun),
     /// Show what it serves and what it counted
     Status {
@@ -422,17 +423,57 @@ pub(crate) enum Proxy {
     },
 }
 
+/// Without `--listen` it is what the supervisor starts: the table comes over the admin socket and from the folder.
 #[derive(Debug, Args)]
 pub(crate) struct ProxyRun {
-    /// Where its last table is kept, and its admin socket is
+    /// Where clients connect
+    #[arg(
+        long,
+        value_name = "ADDR",
+        required_unless_present = "state_dir",
+        requires = "upstreams"
+    )]
+    pub(crate) listen: Option<SocketAddr>,
+    /// An instance, host:port; again for more of them.
+    ///
+    /// Without weights all are instances of one version. With weights each is a version of its own: the first is stable, 1.0.0, the
+    /// next 2.0.0 and so on, and `=1` beside `=3` gets a quarter of the requests. Answers say which version it was in
+    /// `X-Backend-Version`.
+    #[arg(long = "upstream", value_name = "ADDR[=WEIGHT]", requires = "listen")]
+    pub(crate) upstreams: Vec<String>,
+    /// Also answer `GET /metrics` (Prometheus) and `GET /ready` here
+    #[arg(long, value_name = "ADDR", requires = "listen")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// For its table and its admin socket [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
+    pub(crate) state_dir: Option<PathBuf>,
     /// The `app` label of its metrics
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", default_value = "proxy")]
     pub(crate) application: String,
     /// Threads [default: one per core]
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+    /// For a request's head to arrive, and between two requests
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) header_timeout: Span,
+    /// Bytes of a request's head; more is answered 431
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024, value_parser = clap::value_parser!(u32).range(8192..=1_048_576))]
+    pub(crate) max_header_bytes: u32,
+    /// Fields of a request's head; more is answered 431
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) max_headers: u16,
+    /// Bytes of a request's target; more is answered 414
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024, value_parser = clap::value_parser!(u32).range(1..=65_534))]
+    pub(crate) max_target_bytes: u32,
+    /// To connect to an instance
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) connect_timeout: Span,
+    /// For the head of an answer
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) answer_timeout: Span,
+    /// For open requests to finish after SIGTERM or SIGINT
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) drain_timeout: Span,
 }
 
 #[derive(Debug, Args)]

@@ -54,7 +54,7 @@ fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
         command: Proxy::Run(run),
     } = &cli.command
     {
-        return commands::serve_proxy(run);
+        return commands::serve_proxy(run, printer);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
@@ -81,11 +81,10 @@ fn usage(error: &clap::Error) -> ProcessExit {
 /// log, and nothing but what is asked for by RUST_LOG where a person looks.
 fn log(command: &Command) {
     let background = match command {
-        Command::Supervise(_)
-        | Command::DemoShop
-        | Command::Proxy {
-            command: Proxy::Run(_),
-        } => true,
+        Command::Supervise(_) | Command::DemoShop => true,
+        Command::Proxy {
+            command: Proxy::Run(run),
+        } => run.listen.is_none(),
         Command::Resume(resume) => resume.in_background,
         _ => false,
     };

@@ -10,6 +10,7 @@ mod logs;
 mod migrate;
 mod plan;
 mod proxy;
+mod proxy_run;
 mod request;
 mod schema;
 mod status;
@@ -18,7 +19,7 @@ mod upgrade;
 mod watch;
 
 pub(crate) use history::list as history;
-pub(crate) use proxy::serve as serve_proxy;
+pub(crate) use proxy_run::serve as serve_proxy;
 pub(crate) use status::run as status;
 
 use clap::CommandFactory as _;

@@ -1,57 +1,22 @@
-//! `cutover proxy`: the data plane, run and looked at.
+//! `cutover proxy`: the data plane, looked at.
 
-use cutover_model::{Diagnostic, ExitCode};
-use cutover_proxy::{ProxyError, ProxyOptions, Stats};
+use cutover_model::ExitCode;
+use cutover_proxy::Stats;
 
-use crate::cli::{Proxy, ProxyRun};
+use crate::cli::Proxy;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::state_dir::admin_socket;
 use crate::world::Machine;
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Outcome {
     match command {
         Proxy::Run(_) => Err(Failure::new(
             "usage.proxy-run",
-            "the proxy is run by the supervisor, from the plan's routes",
+            "the proxy makes its own threads and is run before anything else is",
             "cutover proxy status",
         )),
         Proxy::Status { metrics } => status(ctx, machine, metrics).await,
     }
-}
-
-/// Runs the proxy on threads of its own until it is asked to stop. Must be called from outside of a runtime.
-pub(crate) fn serve(run: &ProxyRun) -> Outcome {
-    let unusable = |error: std::io::Error| {
-        Failure::new(
-            "state.unusable",
-            format!("{}: {error}", run.state_dir.display()),
-            "cutover status",
-        )
-    };
-    cutover_os::close_folder(&run.state_dir).map_err(unusable)?;
-    let admin = admin_socket(&run.state_dir);
-    let mut options = ProxyOptions::new(run.application.clone(), run.state_dir.clone(), admin);
-    options.workers = run.workers;
-    cutover_proxy::run(options).map_err(|error| Failure::from(diagnostic(&error)))?;
-    Ok(ExitCode::Done)
-}
-
-fn diagnostic(error: &ProxyError) -> Diagnostic {
-    let code = match error {
-        ProxyError::Inherited(_) => "proxy.inherited-sockets",
-        ProxyError::Kept(_) => "proxy.kept-table",
-        ProxyError::AdminSocket { .. } => "proxy.admin-socket",
-        ProxyError::Start { .. } => "proxy.start",
-        ProxyError::Restore(_) => "proxy.restore",
-    };
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    Diagnostic::error(code, message).help("cutover proxy status")
 }
 
 async fn status(ctx: &Context, machine: &Machine, metrics: bool) -> Outcome {
