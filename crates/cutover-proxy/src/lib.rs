@@ -12,18 +12,25 @@
 
 mod admin;
 mod answer_body;
+mod arrival;
+mod certificate_watch;
+mod certificates;
 mod client;
 mod client_io;
 mod connection;
+mod door;
 mod exchange;
 mod fd_door;
 mod fields;
 mod forward;
+mod forwarded;
 mod histogram;
+mod http2;
 mod options;
 mod pick;
 mod pool;
 mod prometheus;
+mod proxy_protocol;
 mod publish;
 mod recheck;
 mod registry;
@@ -36,10 +43,13 @@ mod shared;
 mod snapshot;
 mod state;
 mod stats;
+mod tls;
+mod trace_context;
 mod wall_clock;
 mod wire;
 mod worker;
 
+pub use certificates::{CertificateError, check_certificates};
 pub use client::{Client, ClientError};
 pub use options::{Limits, ProxyOptions};
 pub use router::ProxyRouter;
@@ -47,5 +57,5 @@ pub use run::{ProxyError, RunningProxy, run, start};
 pub use saved::LoadError;
 pub use wire::{
     DrainStatus, InstanceInFlight, InstanceStats, ListenerView, PublishReceipt, PublishRequest, Refusal,
-    RevisionStats, RouteStats, Stats, TableView,
+    RevisionStats, RouteStats, Stats, TableView, TlsStats,
 };

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::admin;
+use crate::certificate_watch;
 use crate::fd_door;
 use crate::options::ProxyOptions;
 use crate::publish::Publisher;
@@ -231,6 +232,7 @@ impl Manager {
                     tokio::select! {
                         () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
                         () = fd_door::run(door, serving.publisher) => {}
+                        () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
                         () = recheck::run(serving.shared, serving.ejected) => {}
                         _ = stopped => {}
                     }
