@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// Shared by the connection, its requests and its answers.
 #[derive(Debug, Default)]
@@ -47,46 +50,80 @@ impl ConnectionState {
     }
 }
 
+/// What carries a client's bytes: the socket itself, or TLS over it.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The socket beneath.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Transport for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// Whether the kernel holds no byte from the other side, nor its end.
+pub(crate) fn nothing_arrived(socket: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    let peeked = SockRef::from(socket).peek(&mut byte);
+    matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// A client's socket. When it may close and the kernel holds no byte from the client either, hyper is told that the
 /// client has ended the connection: so an idle one closes in order, and a request that has arrived is still served.
 #[derive(Debug)]
-pub(crate) struct ClientIo {
-    inner: TokioIo<TcpStream>,
+pub(crate) struct ClientIo<S> {
+    inner: TokioIo<S>,
+    /// What was read before it was known what is spoken.
+    first: Bytes,
     state: Arc<ConnectionState>,
 }
 
-impl ClientIo {
-    pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Self {
+impl<S: Transport> ClientIo<S> {
+    pub(crate) fn new(stream: S, first: Bytes, state: Arc<ConnectionState>) -> Self {
         Self {
             inner: TokioIo::new(stream),
+            first,
             state,
         }
     }
-
-    fn nothing_arrived(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        let peeked = SockRef::from(self.inner.inner()).peek(&mut byte);
-        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
 }
 
-impl Read for ClientIo {
+impl<S: Transport> Read for ClientIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.first.has_remaining() {
+            let length = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first[..length]);
+            self.first.advance(length);
+            if self.first.is_empty() {
+                self.first = Bytes::new();
+            }
+            self.state.half_read.store(true, Relaxed);
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         match &polled {
             Poll::Ready(_) => self.state.half_read.store(true, Relaxed),
-            Poll::Pending if self.state.may_close() && self.nothing_arrived() => return Poll::Ready(Ok(())),
+            Poll::Pending if self.state.may_close() && nothing_arrived(self.inner.inner().socket()) => {
+                return Poll::Ready(Ok(()));
+            }
             Poll::Pending => {}
         }
         polled
     }
 }
 
-impl Write for ClientIo {
+impl<S: Transport> Write for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }

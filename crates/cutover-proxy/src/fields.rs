@@ -5,10 +5,14 @@ use hyper::header::{
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
+use crate::forwarded::Origin;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// What a client that takes trailers says (RFC 9110 §10.1.4).
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_BACKEND_VERSION: HeaderName = HeaderName::from_static("x-backend-version");
@@ -43,23 +47,35 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes a client's fields an instance's. `client` is the client's address; what a client claims about itself in
-/// forwarding fields is not passed on.
-pub(crate) fn to_instance(headers: &mut HeaderMap, client: &HeaderValue, fallback_host: &HeaderValue) {
+/// Makes a client's fields an instance's. What a client claims about itself in forwarding fields is not passed on.
+/// Whether it takes trailers is.
+pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin, fallback_host: &HeaderValue) {
+    let trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
+    if trailers {
+        headers.insert(TE, TRAILERS);
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     // The proxy has answered 100 itself as soon as the body is wanted.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(FORWARDED);
     if !headers.contains_key(HOST) {
         headers.insert(HOST, fallback_host.clone());
     }
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    headers.insert(X_FORWARDED_FOR, client.clone());
-    headers.insert(X_REAL_IP, client.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_FOR, client.address.clone());
+    headers.insert(X_REAL_IP, client.address.clone());
+    headers.insert(X_FORWARDED_PROTO, client.proto.clone());
+    headers.insert(FORWARDED, client.forwarded.clone());
+}
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().any(|value| {
+        let mut codings = value.as_bytes().split(|byte| *byte == b',');
+        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
 }
 
 /// Makes an instance's fields a client's.
@@ -130,12 +146,20 @@ mod tests {
         ]);
         to_instance(
             &mut headers,
-            &HeaderValue::from_static("1.2.3.4"),
+            &Origin::new("1.2.3.4".parse().unwrap(), true),
             &HeaderValue::from_static("z"),
         );
         assert_eq!(headers["x-forwarded-for"], "1.2.3.4");
         assert_eq!(headers["x-forwarded-host"], "a");
-        assert!(!headers.contains_key("forwarded") && !headers.contains_key("expect"));
+        assert_eq!(
+            (
+                headers["x-forwarded-proto"].as_bytes(),
+                headers["x-real-ip"].as_bytes()
+            ),
+            (&b"https"[..], &b"1.2.3.4"[..])
+        );
+        assert_eq!(headers["forwarded"], "for=1.2.3.4;proto=https");
+        assert!(!headers.contains_key("expect"));
     }
 
     #[test]

@@ -23,12 +23,14 @@ use crate::answer_body::AnswerBody;
 use crate::connection::Client;
 use crate::exchange::Exchange;
 use crate::fields;
+use crate::http2;
 use crate::pick;
 use crate::pool::{self, Lease};
 use crate::request;
 use crate::request_body::{BodyWatch, RequestBody};
 use crate::snapshot::Revision;
 use crate::state::EndpointState;
+use crate::trace_context;
 use crate::worker::Worker;
 
 /// How often a request that was sent and lost may be sent again.
@@ -69,7 +71,11 @@ pub(crate) async fn handle(
     mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     client.state.begin();
-    let checked = request::check(&mut request);
+    let checked = if client.http2 {
+        http2::check(&mut request, &worker.shared.limits).and_then(|()| request::check(&mut request))
+    } else {
+        request::check(&mut request)
+    };
     let assigned = worker.with_snapshot(|snapshot| {
         let route = snapshot.route(client.listen)?;
         route.state.requests.fetch_add(1, Relaxed);
@@ -83,7 +89,7 @@ pub(crate) async fn handle(
         }
         picked
     });
-    let draining = Rc::clone(&worker);
+    let (draining, over) = (Rc::clone(&worker), Rc::clone(&client));
     let mut response = match (checked, assigned) {
         (Err(status), _) => refuse(&client, status, "the request is not one that can be served\n"),
         (Ok(()), None) => {
@@ -100,11 +106,17 @@ pub(crate) async fn handle(
         (Ok(()), Some(revision)) => Forwarding::run(worker, client, revision, request).await,
     };
     if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        close_after(&over, &mut response);
     }
     Ok(response)
+}
+
+/// Nothing more is served on the connection. HTTP/2 says so by frames, not by a field.
+fn close_after(client: &Client, response: &mut Response<AnswerBody>) {
+    if !client.http2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
 }
 
 fn plain(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
@@ -127,9 +139,7 @@ fn plain(client: &Client, status: StatusCode, text: &'static str) -> Response<An
 fn refuse(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
     let mut response = plain(client, status, text);
     if status.is_client_error() {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        close_after(client, &mut response);
     }
     response
 }
@@ -151,9 +161,10 @@ impl Forwarding {
         parts.version = Version::HTTP_11;
         fields::to_instance(
             &mut parts.headers,
-            &client.address,
+            &client.origin,
             &HeaderValue::from_static("localhost"),
         );
+        trace_context::ensure(&mut parts.headers, &mut *worker.random.borrow_mut());
         if let Some(protocol) = protocol {
             fields::ask_upgrade(&mut parts.headers, protocol);
         }
@@ -334,9 +345,7 @@ impl Forwarding {
         let mut response = plain(&self.client, status, text);
         // The rest of a body that is still coming cannot be told from the next request.
         if self.watch.is_some_and(|watch| !watch.complete.get()) {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            close_after(&self.client, &mut response);
         }
         response
     }

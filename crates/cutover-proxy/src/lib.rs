@@ -12,19 +12,26 @@
 
 mod admin;
 mod answer_body;
+mod arrival;
+mod certificate_watch;
+mod certificates;
 mod client;
 mod client_io;
 mod connection;
+mod door;
 mod exchange;
 mod fd_door;
 mod fields;
 mod forward;
+mod forwarded;
 mod histogram;
+mod http2;
 mod metrics_door;
 mod options;
 mod pick;
 mod pool;
 mod prometheus;
+mod proxy_protocol;
 mod publish;
 mod recheck;
 mod registry;
@@ -37,10 +44,13 @@ mod shared;
 mod snapshot;
 mod state;
 mod stats;
+mod tls;
+mod trace_context;
 mod wall_clock;
 mod wire;
 mod worker;
 
+pub use certificates::{CertificateError, check_certificates};
 pub use client::{Client, ClientError};
 pub use options::{Limits, ProxyOptions};
 pub use router::ProxyRouter;
@@ -48,5 +58,5 @@ pub use run::{ProxyError, RunningProxy, run, run_announced, start};
 pub use saved::LoadError;
 pub use wire::{
     DrainStatus, InstanceInFlight, InstanceStats, ListenerView, PublishReceipt, PublishRequest, Refusal,
-    RevisionStats, RouteStats, Stats, TableView,
+    RevisionStats, RouteStats, Stats, TableView, TlsStats,
 };

@@ -51,6 +51,10 @@ impl ProxyOptions {
 /// Time-outs and sizes, each with the default that [`Limits::default`] gives.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// For a TLS handshake, and for a PROXY header: 10 s.
+    pub handshake_timeout: Duration,
+    /// Between two looks at the files of certificates: 1 s.
+    pub certificate_check: Duration,
     /// From the last answer (or the connect) until the next request's head is complete: 60 s.
     pub head_timeout: Duration,
     /// Size of a request's head in bytes, request line included: 64 KiB. More is answered 431.
@@ -80,6 +84,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            handshake_timeout: Duration::from_secs(10),
+            certificate_check: Duration::from_secs(1),
             head_timeout: Duration::from_secs(60),
             max_head_bytes: 64 * 1024,
             max_fields: 128,

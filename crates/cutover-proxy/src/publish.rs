@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::saved::SavedTable;
 use crate::shared::Shared;
 use crate::snapshot::ResolvedTable;
+use crate::tls::UseOfBroken;
 use crate::wall_clock;
 use crate::wire::{ListenerView, PublishReceipt, PublishRequest, Refusal};
 use crate::worker::Control;
@@ -60,7 +61,7 @@ impl Publisher {
 
     /// Comes back with a kept table, without asking whose it is: it was accepted before.
     pub(crate) async fn restore(&self, saved: SavedTable) -> Result<(), Refusal> {
-        let resolved = resolve(saved.table).await?;
+        let resolved = self.resolve(saved.table, UseOfBroken::Await).await?;
         let mut sockets = self.sockets.lock().await;
         let bound = Self::bind_missing(&sockets, resolved.listens())?;
         let (snapshot, settled) = resolved.compile(saved.serial, saved.fence, &mut self.shared.registry());
@@ -86,7 +87,7 @@ impl Publisher {
                 current: current.serial,
             });
         }
-        let resolved = resolve(request.table).await?;
+        let resolved = self.resolve(request.table, UseOfBroken::Refuse).await?;
         let bound = Self::bind_missing(&sockets, resolved.listens())?;
         let serial = current.serial + 1;
         let saved = SavedTable::new(serial, Some(request.fence.clone()), resolved.table().clone());
@@ -104,6 +105,17 @@ impl Publisher {
             serial,
             acknowledged_at_ms: wall_clock::now_ms(),
             took_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        })
+    }
+
+    async fn resolve(&self, table: RouteTable, broken: UseOfBroken) -> Result<ResolvedTable, Refusal> {
+        let current = self.shared.snapshot.load_full();
+        let resolve = move || ResolvedTable::new(table)?.with_doors(&current, broken);
+        let resolved = tokio::task::spawn_blocking(resolve).await;
+        resolved.unwrap_or_else(|error| {
+            Err(Refusal::InvalidTable {
+                what: error.to_string(),
+            })
         })
     }
 
@@ -200,15 +212,6 @@ impl Publisher {
         let in_time = timeout(CONFIRM_WITHIN, all).await;
         in_time.unwrap_or(Err(Refusal::NotAcknowledged { serial }))
     }
-}
-
-async fn resolve(table: RouteTable) -> Result<ResolvedTable, Refusal> {
-    let resolved = tokio::task::spawn_blocking(move || ResolvedTable::new(table)).await;
-    resolved.unwrap_or_else(|error| {
-        Err(Refusal::InvalidTable {
-            what: error.to_string(),
-        })
-    })
 }
 
 /// Generations only grow, and a proxy obeys one store.

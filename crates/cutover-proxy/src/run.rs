@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::admin;
+use crate::certificate_watch;
 use crate::fd_door;
 use crate::metrics_door;
 use crate::options::ProxyOptions;
@@ -247,6 +248,7 @@ impl Manager {
                         () = metrics_door::run(metrics, Arc::clone(&serving.shared)) => {}
                         () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
                         () = fd_door::run(door, serving.publisher) => {}
+                        () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
                         () = recheck::run(serving.shared, serving.ejected) => {}
                         _ = stopped => {}
                     }

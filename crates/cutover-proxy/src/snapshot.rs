@@ -6,8 +6,10 @@ use std::sync::Arc;
 use cutover_model::{Fence, InstanceId, RoutePolicy, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
+use crate::door::Door;
 use crate::registry::{Registry, Routed};
 use crate::state::{EndpointState, RevisionState, RouteState};
+use crate::tls::UseOfBroken;
 use crate::wire::Refusal;
 
 /// What every request looks at. Never changed, only replaced.
@@ -28,6 +30,8 @@ pub(crate) struct Route {
     /// `(upper bound, index)`: a number below the bound of the first that has one means that revision.
     pub(crate) split: Vec<(u32, usize)>,
     pub(crate) stable: Option<usize>,
+    /// What is wanted of a connection before its first request.
+    pub(crate) door: Option<Arc<Door>>,
     #[expect(dead_code, reason = "what follows reads it")]
     pub(crate) policy: RoutePolicy,
 }
@@ -46,6 +50,8 @@ pub(crate) struct Revision {
 pub(crate) struct ResolvedTable {
     table: RouteTable,
     listens: Vec<SocketAddr>,
+    /// By service.
+    doors: Vec<Option<Arc<Door>>>,
     /// By service, by revision.
     endpoints: Vec<Vec<Vec<(InstanceId, SocketAddr)>>>,
 }
@@ -89,10 +95,19 @@ impl ResolvedTable {
             endpoints.push(of_route);
         }
         Ok(Self {
+            doors: vec![None; listens.len()],
             table,
             listens,
             endpoints,
         })
+    }
+
+    /// Reads the certificates, which may block, and takes over those that `current` serves by.
+    pub(crate) fn with_doors(mut self, current: &Snapshot, broken: UseOfBroken) -> Result<Self, Refusal> {
+        let services = self.table.services.iter();
+        let doors = services.map(|route| Door::new(&route.policy, current, broken));
+        self.doors = doors.collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     pub(crate) fn listens(&self) -> &[SocketAddr] {
@@ -113,8 +128,8 @@ impl ResolvedTable {
     ) -> (Snapshot, Vec<Routed>) {
         let mut routes = Vec::new();
         let mut settled = Vec::new();
-        for ((route, listen), endpoints) in self.table.services.iter().zip(&self.listens).zip(&self.endpoints)
-        {
+        let services = self.table.services.iter().zip(self.doors);
+        for (((route, door), listen), endpoints) in services.zip(&self.listens).zip(&self.endpoints) {
             let mut revisions = Vec::new();
             let mut split = Vec::new();
             let mut bound = 0;
@@ -140,6 +155,7 @@ impl ResolvedTable {
             }
             routes.push(Route {
                 listen: *listen,
+                door,
                 state: registry.route(&route.service),
                 stable: revisions
                     .iter()

@@ -3,18 +3,20 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use cutover_analysis::Histogram;
-use cutover_model::RevisionId;
+use cutover_model::{RevisionId, ServiceName};
 
 use crate::histogram::BUCKETS;
 use crate::registry::KnownRevision;
 use crate::shared::Shared;
-use crate::wire::{DrainStatus, InstanceInFlight, InstanceStats, RevisionStats, RouteStats, Stats};
+use crate::snapshot::Snapshot;
+use crate::wire::{DrainStatus, InstanceInFlight, InstanceStats, RevisionStats, RouteStats, Stats, TlsStats};
 
 pub(crate) fn collect(shared: &Shared) -> Stats {
     let registry = shared.registry();
+    let snapshot = shared.snapshot.load();
     Stats {
         epoch: shared.epoch,
-        serial: shared.snapshot.load().serial,
+        serial: snapshot.serial,
         uptime_ms: shared.now_ms(),
         workers: shared.controls.len(),
         connections: shared.connections.load(Relaxed),
@@ -27,6 +29,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
                 requests: route.requests.load(Relaxed),
                 rejected: route.rejected.load(Relaxed),
                 unavailable: route.unavailable.load(Relaxed),
+                tls: tls(&snapshot, &route.service),
             })
             .collect(),
         revisions: registry
@@ -35,6 +38,18 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
             .map(|known| revision(known, shared))
             .collect(),
     }
+}
+
+fn tls(snapshot: &Snapshot, service: &ServiceName) -> Option<TlsStats> {
+    let route = snapshot
+        .routes
+        .iter()
+        .find(|route| route.state.service == *service)?;
+    let tls = route.door.as_ref()?.tls.as_ref()?;
+    Some(TlsStats {
+        loads: tls.loads(),
+        problem: tls.problem().map(|problem| problem.to_string()),
+    })
 }
 
 fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {

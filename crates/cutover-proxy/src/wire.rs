@@ -173,6 +173,19 @@ pub struct RouteStats {
     pub rejected: u64,
     /// Answered 503 because no revision has a share.
     pub unavailable: u64,
+    /// Its TLS, if it has any.
+    #[serde(default)]
+    pub tls: Option<TlsStats>,
+}
+
+/// The certificates of one route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsStats {
+    /// How often they were loaded: one more each time that changed files are served.
+    pub loads: u64,
+    /// Why the files as they are now are not served, but those that were loaded last.
+    pub problem: Option<String>,
 }
 
 /// What one revision did.

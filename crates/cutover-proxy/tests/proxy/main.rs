@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which end by a panic")]
 
+mod announced;
 mod counting;
 mod draining;
+mod frames;
+mod http2;
 mod hygiene;
 mod instance;
 mod process;
@@ -13,5 +16,6 @@ mod retrying;
 mod rig;
 mod splitting;
 mod switching;
+mod tls;
 mod visitor;
 mod websocket;

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use cutover_model::{
-    Endpoint, Fence, Generation, InstanceId, RevisionId, RouteTable, RoutedRevision, ServiceRoute, StoreId,
-    Track, Weight,
+    Endpoint, Fence, Generation, InstanceId, RevisionId, RoutePolicy, RouteTable, RoutedRevision,
+    ServiceRoute, StoreId, Track, Weight,
 };
 use cutover_proxy::{Client, ProxyOptions, PublishReceipt, PublishRequest, RevisionStats, RunningProxy};
 use tempfile::TempDir;
@@ -56,6 +56,13 @@ impl Rig {
 
     pub(crate) async fn route(&self, shares: &[Share<'_>]) -> PublishReceipt {
         publish(&self.client, table(self.addr, shares)).await
+    }
+
+    /// The same with a policy.
+    pub(crate) async fn route_by(&self, policy: RoutePolicy, shares: &[Share<'_>]) -> PublishReceipt {
+        let mut table = table(self.addr, shares);
+        table.services[0].policy = policy;
+        publish(&self.client, table).await
     }
 
     pub(crate) async fn revision(&self, id: &str) -> RevisionStats {

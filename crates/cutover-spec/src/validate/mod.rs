@@ -7,6 +7,7 @@ mod databases;
 mod dependencies;
 mod environment;
 mod health;
+mod protocols;
 mod services;
 mod strategy;
 
@@ -70,6 +71,7 @@ fn all(application: &Application, findings: &mut Findings<'_>) {
     }
     dependencies::check(application, findings);
     addresses::check(application, findings);
+    protocols::check(application, findings);
     analysis::check(application, findings);
     strategy::check(application, findings);
 }

@@ -6,7 +6,7 @@ use cutover_spec::Target;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::planning;
-use crate::release::{Key, build, program};
+use crate::release::{Key, build, certificates, program};
 
 pub(super) async fn run(ctx: &Context, version: Option<&Version>) -> Outcome {
     let application = ctx.application()?;
@@ -31,6 +31,9 @@ pub(super) async fn run(ctx: &Context, version: Option<&Version>) -> Outcome {
             Err(found) => wrong.extend(found),
         }
     } else {
+        if let Err(found) = certificates::settle(&mut application.clone(), ctx.folder()) {
+            wrong.extend(found);
+        }
         for (name, service) in &application.services {
             let Target::Process(target) = &service.target;
             let whole = target

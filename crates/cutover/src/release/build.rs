@@ -9,6 +9,7 @@ use cutover_model::{DatabaseName, Diagnostic, ServiceName, Version};
 use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts, StoredFile, Target};
 
 use super::artifact::artifact;
+use super::certificates;
 use super::key::Key;
 use crate::lookup::Lookup;
 
@@ -72,11 +73,14 @@ pub(crate) fn build(
             None
         }
     };
+    let mut moving = application.clone();
+    moving.services.retain(|name, _| moves(name));
+    if let Err(found) = certificates::settle(&mut moving, folder) {
+        wrong.extend(found);
+    }
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let mut moving = application.clone();
-    moving.services.retain(|name, _| moves(name));
     let draft = ReleaseDraft {
         application: &moving,
         version,

@@ -4,6 +4,7 @@
 
 mod artifact;
 mod build;
+pub(crate) mod certificates;
 mod key;
 mod restart;
 
