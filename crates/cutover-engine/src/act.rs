@@ -27,6 +27,8 @@ impl Engine {
             | Action::Analyze { .. }
             | Action::Pause { .. }
             | Action::Approve { .. }
+            | Action::Window { .. }
+            | Action::Call { .. }
             | Action::Soak { .. } => return Ok(Tick::Moved),
         };
         self.settle(id, result).await

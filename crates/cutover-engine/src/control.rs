@@ -89,10 +89,16 @@ fn refusal(plan: &cutover_model::Plan, state: &State, command: Command) -> Optio
         Command::Resume if state.paused.is_none() && !matches!(state.doing, Doing::Failed { .. }) => {
             no("upgrade.not-paused", format!("it is not paused: {}", state.phase))
         }
-        Command::Retry if state.stuck.is_none() && !matches!(state.doing, Doing::Failed { .. }) => no(
-            "upgrade.not-stuck",
-            format!("nothing has failed: {}", state.phase),
-        ),
+        Command::Retry
+            if state.stuck.is_none()
+                && !matches!(state.doing, Doing::Failed { .. })
+                && !(tells(plan, state) && matches!(state.doing, Doing::Unknown { .. })) =>
+        {
+            no(
+                "upgrade.not-stuck",
+                format!("nothing has failed: {}", state.phase),
+            )
+        }
         Command::Approve if state.phase != UpgradePhase::WaitingForGate => {
             no("upgrade.no-gate", format!("no gate waits: {}", state.phase))
         }
@@ -111,11 +117,22 @@ fn refusal(plan: &cutover_model::Plan, state: &State, command: Command) -> Optio
     }
 }
 
+/// Whether the step calls another system: it may be called again.
+fn tells(plan: &cutover_model::Plan, state: &State) -> bool {
+    let step = state.step(plan);
+    step.is_some_and(|step| matches!(step.action, Action::Call { .. }))
+}
+
 fn promotable(plan: &cutover_model::Plan, state: &State) -> bool {
     let waits = state.step(plan).is_some_and(|step| {
         matches!(
             step.action,
-            Action::Pause { .. } | Action::Approve { .. } | Action::Soak { .. } | Action::Analyze { .. }
+            Action::Pause { .. }
+                | Action::Approve { .. }
+                | Action::Window { .. }
+                | Action::Call { .. }
+                | Action::Soak { .. }
+                | Action::Analyze { .. }
         )
     });
     waits && matches!(state.doing, Doing::Running { .. })

@@ -246,8 +246,7 @@ impl Engine {
     pub async fn tick(&mut self) -> Result<Tick, EngineError> {
         let now = self.world.clock.now();
         if now >= self.renew_at {
-            self.world.store.renew(&self.fence, now, self.world.lease).await?;
-            self.renew_at = renewal(now, &self.world);
+            self.renew().await?;
         }
         self.read().await?;
         if self.state.phase.is_final() {
@@ -273,6 +272,14 @@ impl Engine {
             Err(EngineError::Store(StoreError::Conflict { .. })) => Ok(Tick::Moved),
             other => other,
         }
+    }
+
+    /// Holds the lease for its whole length from now on.
+    pub(crate) async fn renew(&mut self) -> Result<(), EngineError> {
+        let now = self.world.clock.now();
+        self.world.store.renew(&self.fence, now, self.world.lease).await?;
+        self.renew_at = renewal(now, &self.world);
+        Ok(())
     }
 
     /// What others have written.
@@ -436,6 +443,11 @@ impl Engine {
                 self.append(&[Event::Finished { phase, summary }]).await?;
                 return Ok(Tick::Over(phase));
             }
+            Decision::Doubt { step, error } => {
+                let outcome = Outcome::Unknown { error };
+                self.append(&[Event::Outcome { step, outcome }]).await?;
+            }
+            Decision::Call { step } => return self.call(step).await,
             Decision::Perform { step } => return self.perform(step, seen).await,
             Decision::Observe { step } => return self.observe_act(step).await,
             Decision::Reconcile(ops) => return self.reconcile(ops).await,

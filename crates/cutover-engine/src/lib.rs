@@ -4,6 +4,7 @@
 //! an intent before it acts, an outcome after it has read back, and starts again from the journal alone.
 
 mod act;
+mod call;
 mod claim;
 mod control;
 mod engine;

@@ -1,6 +1,6 @@
 //! Reading back after a crash or a time-out: did the act happen?
 
-use cutover_model::{Action, Event, Outcome, StepId, WaitingOn};
+use cutover_model::{Action, Diagnostic, Event, Outcome, StepId, WaitingOn};
 use cutover_plan::Doing;
 use cutover_ports::PortError;
 
@@ -79,6 +79,14 @@ impl Engine {
                 }
                 Ok(Seen::Not)
             }
+            // Nobody can look into another system: a person says what became of it.
+            Action::Call { hook } => Err(PortError::unknown(
+                Diagnostic::error(
+                    "gate.unobservable",
+                    format!("whether {} was reached cannot be seen from here", hook.name),
+                )
+                .help("cutover mark-done, or cutover mark-not-done"),
+            )),
             // These look for themselves what is there already: an existing backup is verified, not made again; tests
             // and checks change nothing; a reopened backfill is open; a promotion is one transaction with its outcome.
             Action::Backup { .. }
@@ -90,6 +98,7 @@ impl Engine {
             | Action::Analyze { .. }
             | Action::Pause { .. }
             | Action::Approve { .. }
+            | Action::Window { .. }
             | Action::Soak { .. } => Ok(Seen::Not),
         }
     }

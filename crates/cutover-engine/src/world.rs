@@ -6,7 +6,7 @@ use cutover_model::{Plan, Record, Span};
 use cutover_plan::State;
 use cutover_ports::{
     Backups, Checks, Clock, Databases, MetricSource, QuerySource, Revisions, Router, SmokeTester, Store,
-    Target,
+    Target, Webhooks,
 };
 
 /// The ports of one application in one environment.
@@ -32,6 +32,8 @@ pub struct World {
     pub revisions: Arc<dyn Revisions>,
     /// Checks that only the edge can make.
     pub checks: Arc<dyn Checks>,
+    /// Other systems that are asked or told.
+    pub webhooks: Arc<dyn Webhooks>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How long a lease is held without being renewed; a third of it passes between renewals.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, InstanceId, PlanId, RevisionId, Step, StepId, Timestamp, UpgradeKind, UpgradePhase, Verdict,
-    Version, WaitingOn,
+    Generation, HookAnswer, InstanceId, PlanId, RevisionId, Step, StepId, Timestamp, UpgradeKind,
+    UpgradePhase, Verdict, Version, WaitingOn,
 };
 
 /// The engine's own version, recorded so that a newer engine knows what it continues.
@@ -207,6 +207,18 @@ pub enum Event {
         next: Option<Timestamp>,
         /// What the analysis needs to go on after a restart, as JSON of `cutover-analysis`.
         state: String,
+    },
+    /// Another system was asked or told.
+    #[serde(rename_all = "camelCase")]
+    Called {
+        /// The step.
+        step: StepId,
+        /// What it answered.
+        answer: HookAnswer,
+        /// How often it was called for this step so far.
+        tries: u32,
+        /// When it is called again; none when it is not.
+        next: Option<Timestamp>,
     },
     /// Observed healthy time of a soak.
     #[serde(rename_all = "camelCase")]

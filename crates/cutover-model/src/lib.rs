@@ -11,6 +11,7 @@ mod diagnostic;
 mod digest;
 mod event;
 mod exit;
+mod gate;
 mod ids;
 mod instance;
 mod migration;
@@ -34,6 +35,10 @@ pub use diagnostic::{Diagnostic, Location, Severity};
 pub use digest::Digest;
 pub use event::{Command, ENGINE_VERSION, Event, Outcome, Progress, Record};
 pub use exit::ExitCode;
+pub use gate::{
+    Day, Freeze, HookAnswer, HookOutcome, HookPoint, InvalidDay, InvalidHours, OpenHours, Opening, Outside,
+    UnknownZone, Webhook, Window, ZoneName,
+};
 pub use ids::{
     Fence, Generation, InstanceId, InvalidRevisionId, PlanId, ReleaseId, RevisionId, StepId, StoreId,
     UpgradeId,

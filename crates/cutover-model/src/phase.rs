@@ -104,6 +104,8 @@ words! {
         Launch => "launch",
         /// Smoke tests against the candidate alone.
         Smoke => "smoke",
+        /// A window in time, or another system that is asked or told.
+        Gate => "gate",
         /// Analysis that holds the next step.
         Analysis => "analysis",
         /// A person's approval.

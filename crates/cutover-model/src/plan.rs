@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration, PlanId,
     PlanReport, ReleaseId, RevisionId, RoutePolicy, ServiceName, Slot, Span, Stage, StepId, StrategyKind,
-    UpgradeKind, Version,
+    UpgradeKind, Version, Webhook, Window,
 };
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.
-pub const PLAN_FORMAT: u32 = 1;
+///
+/// 2 has gates by window and webhook.
+pub const PLAN_FORMAT: u32 = 2;
 
 /// What "go back" means from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -152,6 +154,20 @@ pub enum Action {
         /// What is asked.
         question: String,
     },
+    /// Gate: the window is open.
+    #[serde(rename_all = "camelCase")]
+    Window {
+        /// Which.
+        window: Window,
+        /// Whether the step fails outside of it, instead of waiting.
+        refuse: bool,
+    },
+    /// Gate or act, by its point: another system is asked until it says yes, or told once.
+    #[serde(rename_all = "camelCase")]
+    Call {
+        /// Who, and when.
+        hook: Webhook,
+    },
     /// Gate: so much *observed healthy* time, counted in journalled ticks.
     #[serde(rename_all = "camelCase")]
     Soak {
@@ -274,6 +290,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Analyses in the background.
     pub guards: Vec<Guard>,
+    /// Who is told at the end of a way back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_on_abort: Vec<Webhook>,
     /// Contract migrations that stay pending after it.
     pub pending_contracts: Vec<Migration>,
     /// Choices that hold throughout.

@@ -1,13 +1,14 @@
 //! What to do now. Pure and total: the engine has no choice left to make.
 //!
 //! Here is which step it is about and when to go back; `hold` has the desired states, `gate` what waits for time, evidence
-//! or a person.
+//! or a person, `outside` what others open.
 
 mod gate;
 mod hold;
+mod outside;
 
 use cutover_model::{
-    Action, AnalysisTemplate, Command, Guard, MigrationPhase, Plan, RevisionId, Span, Stage, Step, StepId,
+    Action, AnalysisTemplate, Command, Guard, MigrationPhase, Plan, RevisionId, Span, Step, StepId,
     Timestamp, UpgradePhase, Verdict, WaitingOn,
 };
 
@@ -61,6 +62,18 @@ pub enum Decision {
         stable: Option<RevisionId>,
         /// Whether it must come to a verdict (an inline analysis), or goes on until it fails (a guard).
         inline: bool,
+    },
+    /// Call a webhook and journal what it answered.
+    Call {
+        /// The step.
+        step: StepId,
+    },
+    /// Journal that nobody knows whether an act happened, and that nobody can find out.
+    Doubt {
+        /// The step.
+        step: StepId,
+        /// What was seen last.
+        error: String,
     },
     /// Journal observed healthy time.
     Tick {
@@ -215,11 +228,8 @@ impl At<'_> {
 
     /// Whether no step that changes anything has begun.
     fn untouched(&self) -> bool {
-        self.plan
-            .steps
-            .iter()
-            .take(self.state.begun)
-            .all(|step| matches!(step.stage, Stage::Preflight | Stage::Backup))
+        let mut begun = self.plan.steps.iter().take(self.state.begun);
+        !begun.any(crate::unwind::touches)
     }
 
     fn active_guards(&self) -> impl Iterator<Item = &Guard> {
@@ -379,7 +389,12 @@ impl At<'_> {
                     self.running(step, *since)
                 } else if is_act(&step.action) {
                     // Another controller's intent: it may have acted before it died.
-                    Decision::Observe { step: step.id }
+                    match &step.action {
+                        Action::Call { hook } if hook.at.only_hears() => {
+                            outside::doubt(step, hook, "its answer got lost")
+                        }
+                        _ => Decision::Observe { step: step.id },
+                    }
                 } else {
                     // Holds and gates are looked at anew anyway.
                     Decision::Begin {
@@ -471,6 +486,17 @@ impl At<'_> {
     }
 
     fn unknown(&self, step: &Step) -> Decision {
+        if let Action::Call { hook } = &step.action {
+            if hook.at.only_hears() {
+                return outside::doubt(step, hook, "its answer got lost");
+            }
+            if self.answered_yes() {
+                return Decision::Complete {
+                    step: step.id,
+                    detail: "done, as a person said".to_owned(),
+                };
+            }
+        }
         match self.state.answer {
             Some(Command::MarkDone) => Decision::Complete {
                 step: step.id,
@@ -494,6 +520,8 @@ impl At<'_> {
             Action::Pause { duration } => self.pause(step, since, *duration),
             Action::Approve { question } => self.approve(step, since, question),
             Action::Soak { duration } => self.soak(step, since, *duration),
+            Action::Window { window, refuse } => self.window(step, since, window, *refuse),
+            Action::Call { hook } => self.call(step, since, hook),
             Action::Analyze {
                 name,
                 template,
@@ -545,10 +573,13 @@ const fn is_act(action: &Action) -> bool {
         | Action::Reopen { .. }
         | Action::Smoke { .. }
         | Action::Promote => true,
+        // What may be sent again is, with the same key: nothing has to be found out first.
+        Action::Call { hook } => hook.once,
         Action::Hold { .. }
         | Action::Analyze { .. }
         | Action::Pause { .. }
         | Action::Approve { .. }
+        | Action::Window { .. }
         | Action::Soak { .. } => false,
     }
 }

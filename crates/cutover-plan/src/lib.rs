@@ -6,6 +6,7 @@
 
 mod compat;
 mod decide;
+mod gates;
 mod input;
 mod observation;
 mod planner;
@@ -26,6 +27,6 @@ pub use planner::{basis, plan};
 pub use reconcile::{Op, Reconciled, reconcile};
 pub use replicas::{Split, canary_replicas, rolling_batches, split};
 pub use routes::wanted_table;
-pub use state::{AnalysisNote, Back, Course, Doing, State, StepTime, Stuck};
+pub use state::{AnalysisNote, Back, CallNote, Course, Doing, State, StepTime, Stuck};
 pub use transition::{IllegalTransition, next, start};
 pub use unwind::unwind;

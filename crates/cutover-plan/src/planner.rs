@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, Instance, Migration,
-    MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, RevisionId, ServiceChange,
-    ServiceName, Settings, Slot, Span, Stage, StepId, StrategyKind, Track, Undo, UpgradeKind, Version,
-    WayBack, Weight,
+    Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, HookPoint, Instance,
+    Migration, MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, RevisionId,
+    ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StrategyKind, Track, Undo, UpgradeKind,
+    Version, WayBack, Weight,
 };
 use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
@@ -49,6 +49,7 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         }));
     }
     let mut shape = Shape::new(target, from.clone(), initial.clone(), &changes);
+    shape.gated = input.goal != Goal::Rollback;
     let last = Shape::last(&changes);
     if is_missing(input, &initial) {
         // What is recorded does not run (it was taken down): the last hold is one even if it wants nothing new.
@@ -94,6 +95,7 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         services: changes,
         steps: shape.steps,
         guards: shape.guards,
+        told_on_abort: told_on_abort(input),
         pending_contracts: work.pending,
         settings: Settings {
             auto_rollback: target.application.auto_rollback_on_failure,
@@ -133,6 +135,15 @@ pub fn basis(
     running.dedup();
     facts.extend(running);
     facts
+}
+
+/// Who is told when an upgrade goes back. A rollback that goes back has told nobody.
+fn told_on_abort(input: &PlanInput<'_>) -> Vec<cutover_model::Webhook> {
+    let gates = &input.target.application.gates;
+    if input.goal == Goal::Rollback {
+        return Vec::new();
+    }
+    gates.hooks_at(HookPoint::Rollback).cloned().collect()
 }
 
 /// The state of the recorded release: its revisions with all their traffic.
@@ -503,6 +514,7 @@ fn write(
         Undo::Nothing("it only looks".to_owned()),
         untouched.clone(),
     );
+    shape.gates_before_all(&untouched);
     backups(shape, input, work, &untouched);
     for (database, migrations) in &work.reopened {
         schema_step(shape, database, MigrationPhase::Backfill, migrations);
@@ -718,6 +730,10 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
                 back,
             );
         }
+        if input.goal != Goal::Contract {
+            let back = shape.back("the contract has not begun; relaunch the old version");
+            shape.window_before_shift(&back);
+        }
         for (database, migrations) in &work.contract {
             let reason = no_way_back(migrations);
             let undo = Undo::Impossible(reason.clone());
@@ -725,6 +741,9 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
         }
     }
     if input.goal == Goal::Contract {
+        if let Some(way_back) = shape.steps.last().map(|step| step.way_back.clone()) {
+            shape.call(HookPoint::PostRollout, &way_back);
+        }
         return;
     }
     let contracted = !work.contract.is_empty();
@@ -746,6 +765,12 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
         };
         shape.back(&by)
     };
+    let heard = if shape.gated {
+        HookPoint::PostRollout
+    } else {
+        HookPoint::Rollback
+    };
+    shape.call(heard, &way_back);
     let moved = changes.iter().filter(|change| change.from != change.to).count();
     let title = if moved == 0 {
         format!("{} recorded; nothing that runs has changed", shape.target.version)

@@ -48,6 +48,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) about_ms: u64,
     /// Whether there is a moment with nobody to serve.
     pub(crate) downtime: bool,
+    /// Whether it is held up by windows and webhooks: an upgrade is, a rollback is not.
+    pub(crate) gated: bool,
 }
 
 impl<'a> Shape<'a> {
@@ -82,6 +84,7 @@ impl<'a> Shape<'a> {
             now,
             about_ms: 0,
             downtime: false,
+            gated: true,
         }
     }
 

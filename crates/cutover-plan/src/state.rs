@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Command, Desired, Generation, InstanceId, Plan, Step, StepId, Timestamp, UpgradePhase, Verdict,
-    WaitingOn, WayBack,
+    Command, Desired, Generation, HookAnswer, InstanceId, Plan, Step, StepId, Timestamp, UpgradePhase,
+    Verdict, WaitingOn, WayBack,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,20 @@ pub struct AnalysisNote {
     pub state: String,
 }
 
+/// What is known of the webhook that the current step calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallNote {
+    /// When it was called last.
+    pub at: Timestamp,
+    /// What it answered.
+    pub answer: HookAnswer,
+    /// How often it was called.
+    pub tries: u32,
+    /// When it is called again; none when it is not.
+    pub next: Option<Timestamp>,
+}
+
 /// Why a person is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,6 +169,12 @@ pub struct State {
     pub abort_requested: Option<String>,
     /// What a person said to the current step: go on, yes, done, not done.
     pub answer: Option<Command>,
+    /// Who said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
+    /// What the current step's webhook answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<CallNote>,
     /// Deadlines of drains that have begun.
     pub drains: BTreeMap<InstanceId, Timestamp>,
     /// Observed healthy time of the current soak, in milliseconds.

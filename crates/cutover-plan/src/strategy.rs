@@ -128,16 +128,18 @@ fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
         let back = shape.back("remove the candidate");
         shape.hold(Stage::Launch, title, full, back);
     }
+    let back = shape.back("remove the candidate");
+    shape.hooks_before_shift(true, true, &back);
     if !how.auto_promotion_enabled {
         let question = format!("switch to {}?", shape.names());
-        let back = shape.back("remove the candidate");
         shape.push(
             Stage::Approve,
             question.clone(),
             Action::Approve { question },
-            back,
+            back.clone(),
         );
     }
+    shape.window_before_shift(&back);
     all(shape);
     inline(shape, how.post_promotion_analysis.as_ref(), "post-promotion");
 }
@@ -182,12 +184,12 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
             CanaryStep::SetCanaryScale(wanted) => {
                 scale = Some(wanted.replicas);
                 let title = format!("{}, {}", shape.names(), instances(wanted.replicas));
-                share(shape, Stage::Launch, title, weight, scale);
+                share(shape, Stage::Launch, title, (weight, weight), scale);
             }
             CanaryStep::SetWeight(percent) => {
-                weight = *percent;
                 let title = format!("{percent} % to {}", shape.names());
-                share(shape, Stage::Shift, title, weight, scale);
+                share(shape, Stage::Shift, title, (weight, *percent), scale);
+                weight = *percent;
             }
             CanaryStep::Pause(pause) => {
                 let title = pause
@@ -211,6 +213,10 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
             CanaryStep::Analysis(which) => inline(shape, Some(which), "canary"),
         }
     }
+    if weight < 100 {
+        let back = before_shift(shape, weight == 0);
+        shape.gates_before_shift(weight == 0, true, &back);
+    }
     all(shape);
 }
 
@@ -230,7 +236,19 @@ impl Size {
     }
 }
 
-fn share(shape: &mut Shape<'_>, stage: Stage, title: String, percent: u8, scale: Option<u32>) {
+/// What going back means while the next shift waits.
+fn before_shift(shape: &Shape<'_>, first: bool) -> cutover_model::WayBack {
+    shape.back(if first { "remove the candidate" } else { SHIFT_BACK })
+}
+
+/// From one share of the requests to another.
+fn share(
+    shape: &mut Shape<'_>,
+    stage: Stage,
+    title: String,
+    (before, percent): (u8, u8),
+    scale: Option<u32>,
+) {
     let state = shape.state(|mover| {
         let split = if mover.routed {
             // With a scale of its own the candidate keeps it until there is more traffic than that.
@@ -251,6 +269,10 @@ fn share(shape: &mut Shape<'_>, stage: Stage, title: String, percent: u8, scale:
             out: false,
         }
     });
+    if percent > before && state != shape.now {
+        let back = before_shift(shape, before == 0);
+        shape.gates_before_shift(before == 0, percent >= 100, &back);
+    }
     let back = shape.back(SHIFT_BACK);
     shape.hold(stage, title, state, back);
 }
@@ -321,6 +343,8 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
     // Service by service in dependency order; within one, batch by batch.
     let movers = shape.movers.clone();
     let mut done: Vec<Option<Split>> = vec![None; movers.len()];
+    let mut left: usize = plans.iter().flatten().filter(|batch| batch.candidate > 0).count();
+    let mut first = true;
     for (place, mover) in movers.iter().enumerate() {
         for batch in &plans[place] {
             if batch.candidate == 0 {
@@ -357,6 +381,16 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
                 batch.candidate.min(mover.after),
                 batch.stable
             );
+            left -= 1;
+            if state != shape.now {
+                let back = if first {
+                    shape.back("remove the candidate")
+                } else {
+                    shape.back(RESTART_OLD)
+                };
+                shape.gates_before_shift(first, left == 0, &back);
+                first = false;
+            }
             let back = shape.back(RESTART_OLD);
             shape.hold(Stage::Shift, title, state, back);
         }
@@ -373,6 +407,9 @@ fn recreate(shape: &mut Shape<'_>) {
         weight: Weight::NONE,
         out: true,
     });
+    // Once the old version is stopped nobody serves: everybody is asked before.
+    let untouched = shape.back("the old version still serves");
+    shape.gates_before_shift(true, true, &untouched);
     let back = shape.back("start the old version again");
     let from = shape
         .from

@@ -1,11 +1,11 @@
 //! The state machine: one total function from a state and an event to the next state or a refusal.
 
 use cutover_model::{
-    Action, Command, Event, Migration, MigrationPhase, Outcome, Plan, Progress, Record, Stage, StepId,
-    UpgradeKind, UpgradePhase, Verdict, Version,
+    Action, Command, Event, HookOutcome, Migration, MigrationPhase, Outcome, Plan, Progress, Record, Stage,
+    StepId, UpgradeKind, UpgradePhase, Verdict, Version,
 };
 
-use crate::state::{AnalysisNote, Back, Course, Doing, State, StepTime, Stuck};
+use crate::state::{AnalysisNote, Back, CallNote, Course, Doing, State, StepTime, Stuck};
 
 /// An event that cannot follow a state: a damaged journal, or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,8 @@ pub fn start(plan: &Plan, record: &Record) -> Result<State, IllegalTransition> {
         paused: None,
         abort_requested: None,
         answer: None,
+        answered_by: None,
+        called: None,
         drains: std::collections::BTreeMap::new(),
         soaked_ms: 0,
         soaked_at: None,
@@ -83,7 +85,7 @@ pub fn next(plan: &Plan, state: &State, record: &Record) -> Result<State, Illega
     match &record.event {
         Event::Created { .. } => return Err(refuse()),
         // A person may always ask; of an upgrade that has ended nothing comes of it.
-        Event::Requested { command, why, .. } => then.request(plan, *command, why.as_deref(), record),
+        Event::Requested { command, why, by } => then.request(plan, *command, (by, why.as_deref()), record),
         _ if state.phase.is_final() => return Err(refuse()),
         Event::Controlled { generation, .. } if *generation > state.generation => {
             then.generation = *generation;
@@ -132,6 +134,19 @@ pub fn next(plan: &Plan, state: &State, record: &Record) -> Result<State, Illega
                 },
             );
         }
+        Event::Called {
+            step,
+            answer,
+            tries,
+            next,
+        } if state.is_doing(plan, *step) => {
+            then.called = Some(CallNote {
+                at: record.at,
+                answer: answer.clone(),
+                tries: *tries,
+                next: *next,
+            });
+        }
         Event::SoakTick {
             step,
             healthy_ms,
@@ -158,6 +173,8 @@ pub fn next(plan: &Plan, state: &State, record: &Record) -> Result<State, Illega
             then.paused = None;
             then.abort_requested = None;
             then.answer = None;
+            then.answered_by = None;
+            then.called = None;
             then.waiting = None;
             then.stuck = None;
             if let Some(time) = then.times.last_mut()
@@ -186,6 +203,7 @@ pub fn next(plan: &Plan, state: &State, record: &Record) -> Result<State, Illega
         | Event::Outcome { .. }
         | Event::Progress { .. }
         | Event::SoakTick { .. }
+        | Event::Called { .. }
         | Event::AbortStarted { .. }
         | Event::Finished { .. } => return Err(refuse()),
     }
@@ -242,6 +260,8 @@ impl State {
         self.waiting = None;
         if first {
             self.answer = None;
+            self.answered_by = None;
+            self.called = None;
             self.soaked_ms = 0;
             self.soaked_at = None;
             self.times.push(StepTime {
@@ -285,6 +305,8 @@ impl State {
                 self.cursor += 1;
                 self.doing = Doing::Idle { attempts: 0 };
                 self.answer = None;
+                self.answered_by = None;
+                self.called = None;
                 if let Some(time) = self.times.last_mut() {
                     time.ended = Some(record.at);
                     time.detail.clone_from(detail);
@@ -312,7 +334,7 @@ impl State {
         }
     }
 
-    fn request(&mut self, plan: &Plan, command: Command, why: Option<&str>, record: &Record) {
+    fn request(&mut self, plan: &Plan, command: Command, (by, why): (&str, Option<&str>), record: &Record) {
         if self.phase.is_final() {
             return;
         }
@@ -335,7 +357,13 @@ impl State {
                 self.stuck = None;
                 self.waiting = None;
                 self.forget_verdicts();
-                if let Doing::Failed { .. } = self.doing {
+                let told = matches!(
+                    self.step(plan).map(|step| &step.action),
+                    Some(Action::Call { .. })
+                );
+                if matches!(self.doing, Doing::Failed { .. })
+                    || (told && matches!(self.doing, Doing::Unknown { .. }))
+                {
                     self.doing = Doing::Idle { attempts: 0 };
                 }
             }
@@ -345,6 +373,7 @@ impl State {
             Command::Promote | Command::Approve | Command::MarkDone | Command::MarkNotDone => {
                 if self.step(plan).is_some() {
                     self.answer = Some(command);
+                    self.answered_by = Some(by.to_owned());
                     self.waiting = None;
                 }
             }
@@ -385,13 +414,26 @@ impl State {
                 step.action,
                 Action::Approve { .. } | Action::Pause { duration: None }
             ) || matches!(self.doing, Doing::Unknown { .. })
-                || self.gave_no_answer(&step.action));
+                || self.gave_no_answer(&step.action)
+                || self.is_held_up(&step.action));
         if asks {
             UpgradePhase::WaitingForGate
         } else if step.stage == Stage::Soak {
             UpgradePhase::Soaking
         } else {
             UpgradePhase::Running
+        }
+    }
+
+    /// Whether a gate that others open was found closed.
+    fn is_held_up(&self, action: &Action) -> bool {
+        match action {
+            Action::Window { .. } => self.waiting.is_some(),
+            Action::Call { hook } if hook.at.asks() => self
+                .called
+                .as_ref()
+                .is_some_and(|note| matches!(note.answer.outcome, HookOutcome::NotYet | HookOutcome::Lost)),
+            _ => false,
         }
     }
 
@@ -430,6 +472,7 @@ const fn word(event: &Event) -> &'static str {
         Event::Waiting { .. } => "waiting",
         Event::Measured { .. } => "a measurement",
         Event::SoakTick { .. } => "a soak tick",
+        Event::Called { .. } => "a call",
         Event::Requested { .. } => "a request",
         Event::AbortStarted { .. } => "an abort",
         Event::GotStuck { .. } => "being stuck",

@@ -5,7 +5,8 @@ use cutover_model::{Action, Plan, Stage, Step, StepId, Undo, WayBack};
 use crate::{Course, State};
 
 /// The steps that bring everything back to the state before, from the undo of each step that has begun, last first.
-/// Equal states in a row are one step: for most strategies the whole way back is one hold of the initial state.
+/// Equal states in a row are one step: for most strategies the whole way back is one hold of the initial state. Who wanted
+/// to be told of it is told at the end.
 ///
 /// Empty when nothing was changed (invariant I4), and when it is on the way back already.
 #[must_use]
@@ -35,6 +36,14 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
             Undo::Nothing(_) | Undo::Impossible(_) => {}
         }
     }
+    let mut begun = plan.steps.iter().take(state.begun);
+    let told: Vec<(String, Action)> = if begun.any(touches) {
+        let told = plan.told_on_abort.iter().cloned();
+        told.map(|hook| (crate::gates::hook_title(&hook), Action::Call { hook }))
+            .collect()
+    } else {
+        Vec::new()
+    };
     let way_back = WayBack::To {
         version: plan.from.clone(),
         by: "this is the way back".to_owned(),
@@ -42,6 +51,7 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
     actions
         .into_iter()
         .chain(reopened)
+        .chain(told)
         .zip(1..)
         .map(|((title, action), id)| Step {
             id: StepId(id),
@@ -53,6 +63,22 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
             way_back: way_back.clone(),
         })
         .collect()
+}
+
+/// Whether a step changes anything, here or (by a webhook that is told) elsewhere.
+pub(crate) fn touches(step: &Step) -> bool {
+    match &step.action {
+        Action::Migrate { .. } | Action::Reopen { .. } | Action::Hold { .. } | Action::Promote => true,
+        Action::Call { hook } => !hook.at.asks(),
+        Action::Preflight
+        | Action::Backup { .. }
+        | Action::Smoke { .. }
+        | Action::Analyze { .. }
+        | Action::Pause { .. }
+        | Action::Approve { .. }
+        | Action::Window { .. }
+        | Action::Soak { .. } => false,
+    }
 }
 
 fn back_title(plan: &Plan) -> String {

@@ -14,6 +14,7 @@ mod router;
 mod smoke;
 mod store;
 mod target;
+mod webhook;
 
 pub use checks::{Check, Checks};
 pub use clock::Clock;
@@ -25,3 +26,4 @@ pub use router::{InFlight, RouteAck, Router, RouterState};
 pub use smoke::{SmokeFailure, SmokeTester};
 pub use store::{Append, Holder, Lease, LeaseError, Promotion, Stable, Store, StoreError, UpgradeHead};
 pub use target::{RevisionSpec, Revisions, Target};
+pub use webhook::{HookBody, HookCall, Webhooks};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cutover_engine::{Engine, EngineError, Tick, load};
-use cutover_model::{Command, Plan, Span, UpgradeId, UpgradePhase};
+use cutover_model::{Action, Command, Plan, Span, UpgradeId, UpgradePhase};
 use cutover_plan::{Doing, State};
 use futures::FutureExt;
 
@@ -306,12 +306,16 @@ impl<'a> Driver<'a> {
                 world.advance(step.max(50) + jitter);
             }
         }
-        self.help(state);
+        let told = matches!(
+            state.step(engine.plan()).map(|step| &step.action),
+            Some(Action::Call { .. })
+        );
+        self.help(state, told);
         Turned::Goes(engine)
     }
 
     /// Where an upgrade waits for a person, one comes sooner or later.
-    fn help(&self, state: &State) {
+    fn help(&self, state: &State, told: bool) {
         let (soon, refuse) = {
             let mut world = self.sim.lock();
             let refuse = world.random.chance(self.persons.refuse);
@@ -337,6 +341,8 @@ impl<'a> Driver<'a> {
         } else if state.phase == UpgradePhase::WaitingForGate {
             match (refuse, &state.doing) {
                 (true, _) => Command::Abort,
+                // What another system was told cannot be read back.
+                (false, Doing::Unknown { .. }) if told && state.waiting.is_some() => Command::Retry,
                 (false, Doing::Unknown { .. }) => return,
                 (false, _) => Command::Promote,
             }
@@ -359,6 +365,9 @@ impl<'a> Driver<'a> {
                 let mut own = engine.state().clone();
                 own.analyses.clear();
                 state.analyses.clear();
+                // Nor is an answer that is the same again.
+                own.called = None;
+                state.called = None;
                 if own != state {
                     world.violate(Invariant::Fold, format!("memory {own:?} and journal {state:?}"));
                 }

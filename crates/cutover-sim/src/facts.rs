@@ -82,6 +82,7 @@ impl Facts {
             | Event::Outcome { .. }
             | Event::Waiting { .. }
             | Event::Measured { .. }
+            | Event::Called { .. }
             | Event::SoakTick { .. }
             | Event::Requested { .. } => {}
         }
@@ -99,6 +100,8 @@ impl Facts {
                 self.held = true;
             }
             Some(Action::Reopen { .. } | Action::Promote) => self.touched = true,
+            // What another system was told may have changed something there.
+            Some(Action::Call { hook }) if !hook.at.asks() => self.touched = true,
             _ => {}
         }
     }

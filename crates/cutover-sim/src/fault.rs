@@ -23,6 +23,7 @@ pub(crate) enum Op {
     Backup,
     Ask,
     Count,
+    Call,
 }
 
 impl Op {

@@ -8,8 +8,8 @@ use crate::driver::{Driver, Persons};
 use crate::estate::{Estate, Wish};
 use crate::fault::Rates;
 use crate::random::Random;
-use crate::scenario::Shape;
-use crate::world::{Current, Quality, Sim, World};
+use crate::scenario::{Shape, gates};
+use crate::world::{Current, Manners, Quality, Sim, World};
 use crate::{Mutant, Summary, Violation};
 
 /// What a run is made of beside its seed.
@@ -41,6 +41,14 @@ pub fn tell(seed: u64, options: Options) -> (Vec<String>, Result<Summary, Violat
     );
     let sim = Sim::new(world);
     let mut shape = Shape::any(&mut random);
+    // From a source of their own: a seed keeps the rest of its story.
+    let mut outside = Random::new(seed ^ 0x9a7e);
+    shape.gates = gates(&mut outside);
+    sim.lock().hooks = Manners {
+        late: outside.between(0, 20_000),
+        errs: if outside.chance(500) { 0 } else { 200 },
+        refuses: if outside.chance(800) { 0 } else { 100 },
+    };
     if options.mutant == Some(Mutant::AllCompatible) {
         shape.compatible = false;
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    AnalysisTemplate, Digest, Metric, Migration, MigrationId, MigrationPhase, ReleaseId, RevisionId,
-    ServiceName, Smoke, Span, Version,
+    AnalysisTemplate, Digest, HookPoint, Metric, Migration, MigrationId, MigrationPhase, ReleaseId,
+    RevisionId, ServiceName, Smoke, Span, Version, Webhook, Window,
 };
 use cutover_spec::{
     Application, Backup, BlueGreen, Canary, CanaryScale, CanaryStep, Contract, ContractAfter, Count,
-    Database, Health, InlineAnalysis, PauseStep, ProcessTarget, ProxyRouter, Recreate, Release, Rolling,
-    Router, Service, Strategy, Target,
+    Database, Gates, Health, InlineAnalysis, PauseStep, ProcessTarget, ProxyRouter, Recreate, Release,
+    Rolling, Router, Service, Strategy, Target,
 };
 
 use crate::random::Random;
@@ -30,6 +30,7 @@ pub(crate) struct Shape {
     pub(crate) backup: bool,
     pub(crate) backfills: bool,
     pub(crate) smoke: bool,
+    pub(crate) gates: Gates,
 }
 
 impl Shape {
@@ -69,6 +70,7 @@ impl Shape {
             backup: random.chance(700),
             backfills: random.chance(600),
             smoke: random.chance(500),
+            gates: Gates::default(),
             services,
         }
     }
@@ -85,6 +87,7 @@ impl Shape {
             backup: true,
             backfills: true,
             smoke: true,
+            gates: hooks(),
         }
     }
 
@@ -154,6 +157,7 @@ impl Shape {
                 ..Backup::default()
             },
             contract: Contract { after: self.contract },
+            gates: self.gates.clone(),
             auto_rollback_on_failure: self.auto_rollback,
             drain_deadline: Span::from_secs(10),
             requires: None,
@@ -263,6 +267,65 @@ fn smoke() -> Smoke {
     }
 }
 
+/// One webhook at each point; what is told before the first shift is told once.
+fn hooks() -> Gates {
+    use HookPoint as At;
+    let points = [
+        At::ConfirmRollout,
+        At::PreRollout,
+        At::ConfirmTrafficIncrease,
+        At::ConfirmPromotion,
+        At::PostRollout,
+        At::Rollback,
+    ];
+    Gates {
+        window: None,
+        webhooks: points.map(hook).to_vec(),
+    }
+}
+
+fn hook(at: HookPoint) -> Webhook {
+    Webhook {
+        name: at.word().to_owned(),
+        at,
+        url: "http://hooks.example/".to_owned(),
+        headers: BTreeMap::new(),
+        timeout: Span::from_secs(2),
+        interval: Span::from_secs(1),
+        deadline: None,
+        once: at == HookPoint::PreRollout,
+    }
+}
+
+/// Any gates. The virtual clock begins at midnight, so that a window is closed for the first minutes.
+pub(crate) fn gates(random: &mut Random) -> Gates {
+    if random.chance(400) {
+        return Gates::default();
+    }
+    let mut webhooks = hooks().webhooks;
+    webhooks.retain(|_| random.chance(500));
+    for hook in &mut webhooks {
+        hook.once = !hook.at.asks() && random.chance(300);
+        hook.deadline = random.chance(500).then(|| Span::from_secs(random.between(2, 60)));
+    }
+    let opens = [
+        "daily 00:02-24:00",
+        "daily 00:00-00:03, daily 00:06-24:00",
+        "daily 00:00-24:00",
+    ];
+    let window = random.chance(400).then(|| Window {
+        open: opens[random.index(3)].parse().ok(),
+        outside: if random.chance(200) {
+            cutover_model::Outside::Refuse
+        } else {
+            cutover_model::Outside::Wait
+        },
+        each_shift: random.chance(500),
+        ..Window::default()
+    });
+    Gates { window, webhooks }
+}
+
 fn errors() -> AnalysisTemplate {
     AnalysisTemplate {
         interval: Span::from_secs(4),
@@ -361,7 +424,8 @@ pub(crate) fn canonical(kind: cutover_model::StrategyKind) -> Strategy {
             steps: vec![
                 CanaryStep::SetWeight(30),
                 CanaryStep::Pause(PauseStep {
-                    duration: Some(Span::from_secs(6)),
+                    // Two measurements: where one cannot be read, the other still catches a bad candidate.
+                    duration: Some(Span::from_secs(12)),
                 }),
             ],
             analysis: Some(inline()),

@@ -44,6 +44,17 @@ pub(crate) struct Quality {
     pub(crate) boot_ms: u64,
 }
 
+/// How those behave who are asked and told.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Manners {
+    /// A gate opens so many milliseconds after it was first asked, at most.
+    pub(crate) late: u64,
+    /// Of a thousand calls, so many are answered with an error.
+    pub(crate) errs: u32,
+    /// Of a thousand calls, so many are refused.
+    pub(crate) refuses: u32,
+}
+
 /// What is being carried out, as it truly is.
 #[derive(Debug, Clone)]
 pub(crate) struct Current {
@@ -95,6 +106,9 @@ pub(crate) struct World {
     pub(crate) quality: BTreeMap<RevisionId, Quality>,
     pub(crate) specs: BTreeMap<RevisionId, RevisionSpec>,
     pub(crate) dead: BTreeSet<u32>,
+    pub(crate) hooks: Manners,
+    /// When each gate opens, in true time.
+    pub(crate) hooks_open_at: BTreeMap<String, u64>,
 }
 
 impl World {
@@ -119,6 +133,8 @@ impl World {
             quality: BTreeMap::new(),
             specs: BTreeMap::new(),
             dead: BTreeSet::new(),
+            hooks: Manners::default(),
+            hooks_open_at: BTreeMap::new(),
         }
     }
 
@@ -213,7 +229,7 @@ impl World {
         }
         let rate = match op {
             _ if op.writes() => rates.write,
-            Op::Observe | Op::Read | Op::Look | Op::Ask | Op::Count => rates.read,
+            Op::Observe | Op::Read | Op::Look | Op::Ask | Op::Count | Op::Call => rates.read,
             Op::Renew | Op::Append | Op::Load | Op::Acquire | Op::Create => rates.store,
             _ => 0,
         };

@@ -8,7 +8,7 @@ use cutover_model::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Service, Strategy};
+use crate::{Gates, Service, Strategy};
 
 /// What one `cutover.yaml` describes: services, databases, and how they are released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct Application {
     /// Analysis templates by name.
     #[serde(default)]
     pub analysis: BTreeMap<String, AnalysisTemplate>,
+    /// What must hold to go on, apart from health and analysis: a window in time, other systems' answers.
+    #[serde(default, skip_serializing_if = "Gates::is_empty")]
+    pub gates: Gates,
     /// Backups before migrations.
     #[serde(default)]
     pub backup: Backup,
@@ -175,6 +178,9 @@ pub struct Overlay {
     /// Replaces the strategy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// Replaces the gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
     /// Replaces when contract migrations run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,

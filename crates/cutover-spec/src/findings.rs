@@ -113,6 +113,15 @@ impl Entry<'_> {
         self.maybe_label(Some(label.into()))
     }
 
+    /// The value that follows is a secret: the line is shown up to its key only.
+    pub(crate) fn without_value(mut self) -> Self {
+        if let Some(place) = self.0.as_mut().and_then(|finding| finding.location.as_mut()) {
+            let until = (place.column + place.length).saturating_sub(1);
+            place.text = place.text.chars().take(until).chain(": …".chars()).collect();
+        }
+        self
+    }
+
     pub(crate) fn maybe_label(mut self, label: Option<String>) -> Self {
         if let (Some(finding), Some(label)) = (&mut self.0, label) {
             finding.label = Some(label);

@@ -13,6 +13,7 @@ mod defaults;
 mod document;
 mod draft;
 mod findings;
+mod gates;
 mod overlay;
 mod parse;
 mod reference;
@@ -30,6 +31,7 @@ pub use application::{Application, Backup, Contract, ContractAfter, Database, Ov
 pub use changelog::changelog_between;
 pub use defaults::default_analysis;
 pub use draft::{ReleaseDraft, ServiceParts, UnfinishedDraft};
+pub use gates::Gates;
 pub use parse::{Parsed, parse, parse_with_warnings};
 pub use reference::{Reference, references, resolve};
 pub use release::{Release, StoredFile};

@@ -54,6 +54,9 @@ impl Application {
         if let Some(strategy) = &overlay.strategy {
             self.strategy = strategy.clone();
         }
+        if let Some(gates) = &overlay.gates {
+            self.gates = gates.clone();
+        }
         if let Some(contract) = overlay.contract {
             self.contract = contract;
         }

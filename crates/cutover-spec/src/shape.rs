@@ -3,7 +3,7 @@
 //! The schema comes from the types, so that this cannot accept or name a key that they do not have. What is right
 //! here is still read by serde after, which has the last word.
 
-use cutover_model::{Diagnostic, Location, ServiceName, Span};
+use cutover_model::{Day, Diagnostic, Location, OpenHours, ServiceName, Span, ZoneName};
 use serde_json::Value;
 
 use crate::document::{Content, Document, Entry, Node, join, without_indices};
@@ -346,6 +346,14 @@ fn refused(format: &str, text: &str) -> Option<(String, Option<String>)> {
             .parse::<Span>()
             .err()
             .map(|error| (error.to_string(), duration_meant(text))),
+        "cutover-hours" => text
+            .parse::<OpenHours>()
+            .err()
+            .map(|error| (error.to_string(), None)),
+        "cutover-day" => text.parse::<Day>().err().map(|error| (error.to_string(), None)),
+        "cutover-zone" => ZoneName::try_from(text.to_owned())
+            .err()
+            .map(|error| (error.to_string(), zone_meant(text))),
         "cutover-name" => text
             .parse::<ServiceName>()
             .err()
@@ -389,6 +397,18 @@ fn duration_meant(text: &str) -> Option<String> {
         .parse::<Span>()
         .is_ok()
         .then(|| format!("did you mean `{squeezed}`?"))
+}
+
+/// Zones are many, and people know their city.
+fn zone_meant(text: &str) -> Option<String> {
+    let names: Vec<String> = ZoneName::all().collect();
+    let city = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let wanted = city(text);
+    let same = names.iter().find(|name| city(name) == wanted);
+    let near = || spelling::nearest(text, names.iter().map(String::as_str)).map(str::to_owned);
+    same.cloned()
+        .or_else(near)
+        .map(|name| format!("did you mean `{name}`?"))
 }
 
 fn name_meant(text: &str) -> Option<String> {

@@ -363,3 +363,39 @@ fn a_query_says_where_and_what_for() {
         ["spec.invalid-value"]
     );
 }
+
+fn gates(gates: &str) -> String {
+    let text = format!("{BASE}gates:\n{gates}");
+    match parse_with_warnings("cutover.yaml", &text) {
+        Ok(parsed) => render(&parsed.warnings),
+        Err(found) => render(&found),
+    }
+}
+
+#[test]
+fn gates_that_are_right_say_nothing() {
+    let text = "  window: {open: \"Mon-Fri 09:00-16:00\", timezone: Europe/Zurich, freeze: [{from: 2026-12-20, to: 2027-01-04, reason: year end}]}\n  webhooks:\n    - {name: ticket, at: confirmRollout, url: \"https://x.example/\", headers: {Authorization: \"Bearer ${env:T}\"}}\n";
+    assert_eq!(gates(text), "");
+}
+
+#[test]
+fn gates_of_a_wrong_shape() {
+    insta::assert_snapshot!(gates(
+        "  window:\n    open: \"Mo-Fr 9-16\"\n    timezone: Zurich\n    freeze: [{from: 2026-02-30, to: tomorrow}]\n    outside: ignore\n  webhooks:\n    - {name: x, at: confirmRolout, url: \"http://x/\"}\n"
+    ));
+}
+
+#[test]
+fn gates_that_make_no_sense() {
+    insta::assert_snapshot!(gates(
+        "  window: {freeze: [{from: 2026-12-20, to: 2026-12-19}]}\n  webhooks:\n    - {name: a, at: confirmRollout, url: \"ftp://x/\", once: true, timeout: 1m}\n    - {name: a, at: confirmRollout, url: \"http://bob:hunter2@x/\", interval: 1ms, deadline: 0s}\n    - {name: b, at: rollback, url: \"https://\", headers: {X-Api-Key: hunter2, Host: y, \"a b\": c, X-Env: \"${evn:A}\"}}\n"
+    ));
+}
+
+#[test]
+fn windows_that_never_open_or_always_are() {
+    let never = gates("  window: {freeze: [{from: 2026-01-01, to: 9999-12-31}]}\n");
+    assert!(never.starts_with("error[spec.never-opens]"), "{never}");
+    let always = gates("  window: {timezone: UTC}\n");
+    assert!(always.starts_with("error[spec.no-effect]"), "{always}");
+}

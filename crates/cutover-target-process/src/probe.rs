@@ -21,6 +21,8 @@ impl Prober {
             // A kept connection would go on working in a process that accepts no new one.
             .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
+            // Nothing but plain HTTP is asked: the machine's root certificates are not read for it.
+            .tls_certs_only([])
             .no_proxy()
             .user_agent("cutover-probe")
             .build()?;

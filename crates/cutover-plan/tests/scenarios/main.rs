@@ -193,3 +193,61 @@ fn a_plan_is_a_value_with_a_digest() {
     other.settings.auto_rollback = false;
     assert_ne!(other.sealed().id, a.id);
 }
+
+/// A gate of every kind.
+const GATES: &str = r#"
+gates:
+  window: {open: "Mon-Fri 09:00-16:00", timezone: Europe/Zurich, eachShift: true}
+  webhooks:
+    - {name: change-ticket, at: confirmRollout, url: "https://tickets.example/"}
+    - {name: warm-up, at: preRollout, url: "https://warm.example/"}
+    - {name: capacity, at: confirmTrafficIncrease, url: "https://capacity.example/"}
+    - {name: sign-off, at: confirmPromotion, url: "https://sign.example/"}
+    - {name: news, at: postRollout, url: "https://news.example/"}
+    - {name: pager, at: rollback, url: "https://pager.example/"}
+"#;
+
+#[test]
+fn canary_with_gates() {
+    let shop = Shop::canary()
+        .with(GATES)
+        .with("contract: {after: 10s}")
+        .running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn blue_green_with_gates_and_a_question() {
+    let shop = Shop::of("blueGreen: {autoPromotionEnabled: false}")
+        .with(GATES)
+        .running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn recreate_asks_everybody_before_it_stops_anything() {
+    let shop = Shop::of("recreate: {}").with(GATES).running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_rollback_asks_nobody() {
+    let shop = Shop::canary().with(GATES).running("1.1.0");
+    insta::assert_snapshot!(show(&shop.plan("1.0.0", Goal::Rollback)));
+}
+
+#[test]
+fn a_plan_of_the_form_before_is_read() {
+    let Planned::Plan(plan) = Shop::canary().running("1.0.0").plan("1.1.0", Goal::Upgrade) else {
+        panic!("there is a plan");
+    };
+    let mut value = serde_json::to_value(&plan).unwrap();
+    // What form 1 did not have.
+    assert!(
+        value.as_object_mut().unwrap().remove("toldOnAbort").is_none(),
+        "left out when empty"
+    );
+    value["format"] = serde_json::json!(1);
+    let read: cutover_model::Plan = serde_json::from_value(value).unwrap();
+    assert_eq!((read.format, read.told_on_abort.len()), (1, 0));
+}

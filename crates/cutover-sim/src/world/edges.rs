@@ -2,12 +2,12 @@
 
 use cutover_analysis::Counters;
 use cutover_model::{
-    DatabaseName, Diagnostic, Fence, Plan, Provider, RevisionId, Slot, Smoke, Span, Timestamp, Track,
-    UpgradeId,
+    DatabaseName, Diagnostic, Fence, HookAnswer, HookOutcome, Plan, Provider, RevisionId, Slot, Smoke, Span,
+    Timestamp, Track, UpgradeId,
 };
 use cutover_ports::{
-    BackupReport, Backups, Check, Checks, Clock, MetricSource, PortError, QuerySource, RevisionSpec,
-    Revisions, SmokeFailure, SmokeTester,
+    BackupReport, Backups, Check, Checks, Clock, HookCall, MetricSource, PortError, QuerySource,
+    RevisionSpec, Revisions, SmokeFailure, SmokeTester, Webhooks,
 };
 
 use crate::fault::Op;
@@ -130,5 +130,42 @@ impl Revisions for Sim {
 impl Checks for Sim {
     async fn run(&self, _plan: &Plan) -> Vec<Check> {
         Vec::new()
+    }
+}
+
+#[async_trait::async_trait]
+impl Webhooks for Sim {
+    async fn call(&self, call: &HookCall<'_>) -> HookAnswer {
+        let answered = self
+            .look(Op::Call, |world| {
+                world.tell(|| format!("   {} is called, try {}", call.key, call.body.attempt));
+                let calm = world.halts.calm;
+                let manners = world.hooks;
+                let closed = *world.hooks_open_at.entry(call.key.clone()).or_insert_with(|| {
+                    let late = if manners.late > 0 {
+                        world.random.between(0, manners.late)
+                    } else {
+                        0
+                    };
+                    world.true_ms + late
+                });
+                if !calm && world.random.chance(manners.refuses) {
+                    HookAnswer::new(HookOutcome::No, "status 409")
+                } else if !calm && world.random.chance(manners.errs) {
+                    HookAnswer::new(HookOutcome::NotYet, "status 503")
+                } else if call.hook.at.asks() && world.true_ms < closed {
+                    HookAnswer::new(HookOutcome::NotYet, "status 403")
+                } else {
+                    HookAnswer::new(HookOutcome::Yes, "status 200")
+                }
+            })
+            .await;
+        match answered {
+            Ok(answer) => answer,
+            Err(error) if error.certainty == cutover_ports::Certainty::Unknown => {
+                HookAnswer::new(HookOutcome::Lost, error.to_string())
+            }
+            Err(error) => HookAnswer::new(HookOutcome::NotYet, error.to_string()),
+        }
     }
 }

@@ -44,6 +44,7 @@ impl Sim {
             smoke: self.clone(),
             revisions: self.clone(),
             checks: self.clone(),
+            webhooks: self.clone(),
             clock: self.clone(),
             lease: Span::from_secs(15),
             poll: Span::from_millis(200),

@@ -6,6 +6,7 @@ mod analysis;
 mod databases;
 mod dependencies;
 mod environment;
+mod gates;
 mod health;
 mod protocols;
 mod services;
@@ -74,6 +75,7 @@ fn all(application: &Application, findings: &mut Findings<'_>) {
     protocols::check(application, findings);
     analysis::check(application, findings);
     strategy::check(application, findings);
+    gates::check(application, findings);
 }
 
 /// A requirement on versions, such as `>=1.0.0, <2.0.0`.

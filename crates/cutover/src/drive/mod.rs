@@ -116,6 +116,7 @@ pub(crate) async fn drive(
     while let Ok(seen) = records.try_recv() {
         screen.take(&seen);
     }
+    let opens = opens_by_itself(&screen, engine.state());
     screen.close();
     let exposure = meter.exposure().await;
     let phase = match result {
@@ -128,7 +129,9 @@ pub(crate) async fn drive(
     };
     let leaves = leave.load(Ordering::Relaxed) == DETACH && !phase.is_final() && phase != UpgradePhase::Stuck;
     let detached = leaves && role == Role::Foreground;
-    if detached {
+    // A gate that opens by itself is left as well, with the report and its exit code, to a controller that sees it open.
+    let left = leave.load(Ordering::Relaxed) == GATE && phase == UpgradePhase::WaitingForGate;
+    if detached || (left && opens && role == Role::Foreground) {
         hand_over(ctx)?;
     }
     Ok(End {
@@ -144,11 +147,22 @@ fn unattended(ctx: &Context, role: Role, screen: &Screen, state: &State) -> Opti
     // An outcome that is unknown for a moment is read back on the next turn; only one that stays so is waited for.
     let momentary = matches!(state.doing, Doing::Unknown { .. }) && state.waiting.is_none();
     let waits = state.phase == UpgradePhase::WaitingForGate && !momentary;
-    if waits && ctx.globals.yes && !matches!(state.doing, Doing::Unknown { .. }) {
+    let answerable = waits && ctx.globals.yes && !matches!(state.doing, Doing::Unknown { .. });
+    if answerable && !opens_by_itself(screen, state) {
         return Some(Ask::Command(yes(screen, state)?));
     }
     let failed = matches!(state.doing, Doing::Failed { .. }) && state.phase == UpgradePhase::Paused;
     ((waits || failed) && role != Role::Background && !screen.can_ask()).then_some(Ask::Leave)
+}
+
+/// Whether the gate that waits is a window, or another system's: nobody here has to answer it, and somebody must see it
+/// open.
+fn opens_by_itself(screen: &Screen, state: &State) -> bool {
+    use cutover_model::Action;
+    matches!(
+        screen.action(state),
+        Some(Action::Window { .. } | Action::Call { .. })
+    ) && matches!(state.doing, Doing::Running { .. })
 }
 
 /// What "yes" is at this gate; an analysis without an answer is no question that `--yes` could answer.

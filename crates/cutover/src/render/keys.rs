@@ -74,7 +74,7 @@ fn offers(plan: &Plan, state: &State) -> Vec<Offer> {
         offers.push(offer('n', "it was not", Command::MarkNotDone));
     } else if state.phase == UpgradePhase::WaitingForGate {
         let yes = match action {
-            Some(Action::Approve { .. }) => Command::Approve,
+            Some(Action::Approve { .. } | Action::Window { .. } | Action::Call { .. }) => Command::Approve,
             _ => Command::Promote,
         };
         offers.push(offer('y', "yes, go on", yes));

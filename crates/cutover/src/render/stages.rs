@@ -184,6 +184,8 @@ pub(crate) fn told(step: &Step, detail: &str) -> String {
         | Action::Reopen { .. }
         | Action::Hold { .. }
         | Action::Pause { .. }
+        | Action::Window { .. }
+        | Action::Call { .. }
         | Action::Soak { .. }
         | Action::Promote => String::new(),
     };

@@ -124,6 +124,10 @@ impl Teller {
                 measured(analysis, *verdict, because, *requests, *errors)
             }
             Event::SoakTick { .. } => return None,
+            // A good answer is the step's outcome, and a bad one is what is waited for.
+            Event::Called { answer, tries, .. } => {
+                Told::new(Rank::Detail, "called", format!("try {tries}: {}", answer.said))
+            }
             Event::Requested { command, by, why } => {
                 let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
                 Told::new(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cutover_migrate::MigrateDatabases;
-use cutover_model::{Action, Bytes, Diagnostic, Plan, RevisionId};
+use cutover_model::{Action, Bytes, Diagnostic, Plan, RevisionId, Webhook};
 use cutover_ports::{Check, Checks, Databases as _};
 use cutover_proxy::ProxyRouter;
 use cutover_spec::{Release, Target};
@@ -130,6 +130,20 @@ impl Checks for MachineChecks {
                 problem: self.disk(plan).await,
             });
         }
+        for hook in hooks(plan) {
+            let application = self.releases.first().map(|release| &release.application);
+            let problem = application.and_then(|application| {
+                let lookup = crate::lookup::Lookup::new(&self.folder, application);
+                super::unresolved(&lookup, hook)
+            });
+            checks.push(Check {
+                name: format!("the webhook {} can be called", hook.name),
+                problem: problem.map(|why| {
+                    let message = format!("the webhook {} cannot be called: {why}", hook.name);
+                    Diagnostic::error("gate.not-callable", message).help("cutover check")
+                }),
+            });
+        }
         let instances: u64 = plan
             .services
             .iter()
@@ -142,6 +156,15 @@ impl Checks for MachineChecks {
         });
         checks
     }
+}
+
+/// Everybody whom a plan asks or tells, on the way forward or back.
+fn hooks(plan: &Plan) -> impl Iterator<Item = &Webhook> {
+    let forward = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Call { hook } => Some(hook),
+        _ => None,
+    });
+    forward.chain(&plan.told_on_abort)
 }
 
 /// Who has the place where clients are to connect, if somebody has it.

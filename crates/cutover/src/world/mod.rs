@@ -8,6 +8,7 @@ mod killing;
 mod machine;
 mod revisions;
 mod smoke;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub(crate) use holder::{controller, is_dead, myself, who};
 pub(crate) use machine::{Machine, program as this_program};
 pub(crate) use revisions::StoredRevisions;
 pub(crate) use smoke::HttpSmoke;
+pub(crate) use webhooks::{HttpWebhooks, unresolved};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -43,6 +45,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
     let databases = Arc::new(databases(ctx, releases)?);
     let backups = Arc::new(backups(ctx, releases)?);
     let revisions = StoredRevisions::new(ctx.folder(), releases);
+    let webhooks = webhooks(ctx, releases)?;
     let checks = MachineChecks::new(ctx, machine, releases, Arc::clone(&databases));
     Ok(World {
         store: store(ctx),
@@ -55,6 +58,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         smoke: Arc::new(HttpSmoke::new()?),
         revisions: Arc::new(revisions),
         checks: Arc::new(checks),
+        webhooks: Arc::new(webhooks),
         clock: Arc::new(SystemClock),
         lease: LEASE,
         poll: POLL,
@@ -69,6 +73,15 @@ fn queries(ctx: &Context, releases: &[&Release]) -> Result<HttpQueries, Failure>
         Some(application) => Lookup::new(&folder, application).resolve(text),
         None => Ok(text.to_owned()),
     }))?)
+}
+
+/// Webhooks, by the application of the release that is gone to.
+fn webhooks(ctx: &Context, releases: &[&Release]) -> Result<HttpWebhooks, Failure> {
+    let application = match releases.first() {
+        Some(release) => release.application.clone(),
+        None => ctx.application()?.clone(),
+    };
+    Ok(HttpWebhooks::new(ctx.folder().to_owned(), application))
 }
 
 #[cfg(not(debug_assertions))]

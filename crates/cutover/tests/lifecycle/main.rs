@@ -3,8 +3,10 @@
 
 #![cfg(test)]
 
+mod hooks;
 mod stage;
 
+use hooks::Hooks;
 use serde_json::Value;
 use stage::{GATED, QUICK, Stage};
 
@@ -192,4 +194,166 @@ fn a_failed_smoke_test_goes_back_by_itself_or_waits_when_told_so() {
     let aborted = stage.run(&["abort"]).exits(0);
     assert!(aborted.stdout.contains("1.0.0"), "{}", aborted.stdout);
     assert_eq!(stage.status()["upgrade"], Value::Null);
+}
+
+/// Webhooks at four points, of which one sends a secret.
+fn gates(hooks: &Hooks) -> String {
+    let hook = |name: &str, at: &str| {
+        format!(
+            "    - {{name: {name}, at: {at}, interval: 200ms, url: \"{}\", headers: {{Authorization: \"Bearer ${{file:token}}\"}}}}\n",
+            hooks.url(&format!("/{name}"))
+        )
+    };
+    format!(
+        "gates:\n  webhooks:\n{}{}{}{}",
+        hook("ticket", "confirmRollout"),
+        hook("warmup", "preRollout"),
+        hook("news", "postRollout"),
+        hook("pager", "rollback"),
+    )
+}
+
+#[test]
+fn a_closed_gate_is_left_and_seen_to_open() {
+    let stage = Stage::new(QUICK);
+    let hooks = Hooks::new();
+    std::fs::write(stage.path().join("token"), "hunter2hunter2\n").unwrap();
+    stage.write(QUICK, &gates(&hooks));
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    assert_eq!(hooks.got("/ticket").len(), 1);
+    hooks.says("/ticket", 403);
+    let left = stage
+        .run(&["upgrade", "1.1.0", "--output", "json"])
+        .exits(4)
+        .json();
+    assert_eq!(left["phase"], "WaitingForGate", "{left:#}");
+    let waiting = stage.status();
+    let on = waiting["upgrade"]["waiting"].to_string();
+    assert!(
+        on.contains("ticket to confirm: status 403: as I said"),
+        "{waiting:#}"
+    );
+    assert_eq!(waiting["stable"]["version"], "1.0.0");
+    hooks.says("/ticket", 204);
+    stage.until(|status| status["upgrade"] == Value::Null);
+    assert_eq!(stage.status()["stable"]["version"], "1.1.0");
+
+    let asked = hooks.got("/ticket");
+    let last = asked.last().unwrap();
+    assert!(asked.len() > 2, "{asked:?}");
+    assert!(
+        last.head
+            .to_lowercase()
+            .contains("authorization: bearer hunter2hunter2"),
+        "{last:?}"
+    );
+    let key = |got: &hooks::Got| {
+        let head = got.head.to_lowercase();
+        let line = head
+            .lines()
+            .find(|line| line.starts_with("idempotency-key"))
+            .unwrap();
+        line.to_owned()
+    };
+    assert_eq!(
+        key(&asked[1]),
+        key(last),
+        "one question, however often it is asked"
+    );
+    assert_ne!(key(&asked[0]), key(last));
+    assert_eq!(last.body["version"], "1.1.0");
+    assert_eq!(last.body["from"], "1.0.0");
+    for told in ["/warmup", "/news"] {
+        assert_eq!(hooks.got(told).len(), 2, "{told}");
+    }
+    assert!(hooks.got("/pager").is_empty());
+    let story = stage
+        .run(&["history", "show", "--output", "json"])
+        .exits(0)
+        .stdout;
+    assert!(story.contains("204") && !story.contains("hunter2"), "{story}");
+    for entry in std::fs::read_dir(stage.path().join("state")).unwrap().flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        let found = bytes.windows(7).any(|window| window == b"hunter2");
+        assert!(!found, "{:?} holds the secret", entry.path());
+    }
+}
+
+#[test]
+fn who_refuses_takes_it_back_and_who_wants_to_hear_of_it_does() {
+    let stage = Stage::new(QUICK);
+    let hooks = Hooks::new();
+    std::fs::write(stage.path().join("token"), "hunter2hunter2\n").unwrap();
+    stage.write(QUICK, &gates(&hooks));
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    hooks.says("/warmup", 409);
+    hooks.says("/pager", 400);
+    let back = stage.run(&["upgrade", "1.1.0"]).exits(3);
+    assert!(back.stdout.contains("warmup refused"), "{}", back.stdout);
+    let told = hooks.got("/pager");
+    assert_eq!(told.len(), 1, "a refusal of what has happened is not sent again");
+    let because = told[0].body["because"].as_str().unwrap();
+    assert!(
+        because.contains("warmup refused (preRollout): status 409"),
+        "{because}"
+    );
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+    // A rollback asks nobody and tells that it has happened.
+    hooks.says("/warmup", 200);
+    stage.run(&["upgrade", "1.1.0"]).exits(0);
+    hooks.says("/ticket", 409);
+    stage.run(&["rollback"]).exits(0);
+    assert_eq!(hooks.got("/pager").len(), 2);
+    assert_eq!(hooks.got("/pager")[1].body["kind"], "rollback");
+    let refused = stage.run(&["upgrade", "1.1.0"]).exits(1);
+    assert!(refused.stdout.contains("ticket refused"), "{}", refused.stdout);
+    assert_eq!(hooks.got("/pager").len(), 2, "nothing had changed");
+}
+
+#[test]
+fn a_closed_window_is_waited_for_refused_or_opened_by_a_person() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let frozen = |more: &str| {
+        format!(
+            "gates: {{window: {{freeze: [{{from: 2000-01-01, to: 2199-12-31, reason: too early}}], eachShift: true{more}}}}}\n"
+        )
+    };
+    stage.write(QUICK, &frozen(", outside: refuse"));
+    let refused = stage.run(&["upgrade", "1.1.0"]).exits(1);
+    assert!(
+        refused.stdout.contains("the window is closed"),
+        "{}",
+        refused.stdout
+    );
+
+    stage.write(QUICK, &frozen(""));
+    let left = stage
+        .run(&["upgrade", "1.1.0", "--output", "json"])
+        .exits(4)
+        .json();
+    assert_eq!(left["phase"], "WaitingForGate", "{left:#}");
+    let waiting = stage.status();
+    let on = waiting["upgrade"]["waiting"].to_string();
+    assert!(
+        on.contains("too early") && on.contains("2200-01-01"),
+        "{waiting:#}"
+    );
+    let of = |stage: &str| {
+        let stage = stage.to_owned();
+        move |status: &Value| {
+            status["upgrade"]["phase"] == "WaitingForGate"
+                && status["upgrade"]["step"]["title"].to_string().contains(&stage)
+        }
+    };
+    stage.run(&["approve", "--why", "it burns"]);
+    // Before the shift it is asked again; an abort is not held up.
+    stage.until(|status| {
+        status["desired"].as_object().is_some_and(|all| all.len() > 2) && of("window")(status)
+    });
+    stage.run(&["abort"]).exits(0);
+    stage.until(|status| status["upgrade"] == Value::Null);
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+    let story = stage.run(&["history", "show"]).exits(0).stdout;
+    assert!(story.contains("open although it is closed, by "), "{story}");
 }
