@@ -88,7 +88,7 @@ impl Connections {
     pub(crate) fn take(&self, key: u64, look: bool) -> Option<Place> {
         let mut all = self.0.borrow_mut();
         let list = all.get_mut(&key)?;
-        list.retain(|one| !one.sender.is_closed() && !(look && one.has_ended()));
+        list.retain(|one| !(one.sender.is_closed() || look && one.has_ended()));
         list.iter()
             .find(|one| one.load.open.get() < STREAMS)
             .map(Connection::place)
