@@ -25,6 +25,7 @@ mod fields;
 mod forward;
 mod forwarded;
 mod grpc;
+mod handover;
 mod histogram;
 mod http2;
 mod metrics_door;
