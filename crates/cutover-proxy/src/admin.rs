@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
@@ -106,7 +107,13 @@ async fn answer(
             Err(refusal) => json(status_of(&refusal), &refusal),
         },
         (&Method::GET, "/stats") => json(StatusCode::OK, &stats::collect(shared)),
-        (&Method::GET, "/inflight") => in_flight(request.uri().query(), shared),
+        (&Method::GET, "/inflight") => in_flight(request.uri().query(), shared, publisher).await,
+        (&Method::POST, "/handover") => done(publisher.hold_back().await),
+        (&Method::POST, "/handover/done") => done(publisher.hand_over().await),
+        (&Method::PUT, "/handover/table") => match body(request).await {
+            Ok(followed) => done(publisher.follow(followed).await),
+            Err(refusal) => done(Err(refusal)),
+        },
         (&Method::GET, "/metrics") => {
             let text = prometheus::render(&shared.application, &stats::collect(shared));
             respond(StatusCode::OK, "text/plain; version=0.0.4", text.into())
@@ -123,17 +130,28 @@ async fn publish(
     request: Request<Incoming>,
     publisher: &Publisher,
 ) -> Result<crate::PublishReceipt, Refusal> {
+    let request: PublishRequest = body(request).await?;
+    publisher.publish(request).await
+}
+
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refusal> {
     let bad = |what: String| Refusal::BadRequest { what };
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
     let body = body.map_err(|error| bad(error.to_string()))?.to_bytes();
-    let request: PublishRequest = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
-    publisher.publish(request).await
+    serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))
+}
+
+fn done(result: Result<(), Refusal>) -> Response<Full<Bytes>> {
+    match result {
+        Ok(()) => json(StatusCode::OK, &()),
+        Err(refusal) => json(status_of(&refusal), &refusal),
+    }
 }
 
 fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::StaleFence { .. } | Refusal::ForeignStore { .. } => StatusCode::FORBIDDEN,
-        Refusal::SerialConflict { .. } => StatusCode::CONFLICT,
+        Refusal::SerialConflict { .. } | Refusal::HandedOver => StatusCode::CONFLICT,
         Refusal::InvalidTable { .. } | Refusal::CannotListen { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::NotSaved { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Refusal::NotAcknowledged { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -142,19 +160,27 @@ fn status_of(refusal: &Refusal) -> StatusCode {
 }
 
 /// `?revision=api@1.0.0%233fa29c`, with `#` and `@` escaped or (for `@`) not; without it, all.
-fn in_flight(query: Option<&str>, shared: &Shared) -> Response<Full<Bytes>> {
+async fn in_flight(query: Option<&str>, shared: &Shared, publisher: &Publisher) -> Response<Full<Bytes>> {
     let wanted = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("revision=")));
-    let Some(wanted) = wanted else {
-        return json(StatusCode::OK, &stats::in_flight(shared, None));
-    };
-    let text = wanted.replace("%23", "#").replace("%40", "@").replace("%2B", "+");
-    match text.parse::<RevisionId>() {
-        Ok(id) => json(StatusCode::OK, &stats::in_flight(shared, Some(&id))),
-        Err(error) => {
-            let what = error.to_string();
-            json(StatusCode::BAD_REQUEST, &Refusal::BadRequest { what })
+    let wanted = match wanted {
+        None => None,
+        Some(wanted) => {
+            let text = wanted.replace("%23", "#").replace("%40", "@").replace("%2B", "+");
+            match text.parse::<RevisionId>() {
+                Ok(id) => Some(id),
+                Err(error) => {
+                    let what = error.to_string();
+                    return json(StatusCode::BAD_REQUEST, &Refusal::BadRequest { what });
+                }
+            }
         }
+    };
+    let mut status = stats::in_flight(shared, wanted.as_ref());
+    if let Some(before) = publisher.predecessor_in_flight(wanted.as_ref()).await {
+        status.in_flight += before.in_flight;
+        status.instances.extend(before.instances);
     }
+    json(StatusCode::OK, &status)
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {

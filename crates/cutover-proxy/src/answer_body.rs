@@ -9,6 +9,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::client_io::ConnectionState;
 use crate::exchange::Exchange;
+use crate::grpc;
 use crate::pool::Lease;
 use crate::request_body::BodyWatch;
 
@@ -29,6 +30,8 @@ struct FromInstance {
     lease: Option<Lease>,
     watch: Option<std::rc::Rc<BodyWatch>>,
     exchange: Option<Exchange>,
+    /// Its trailers say whether it was a success.
+    grpc: bool,
     /// Held back for one poll, so that what came before reaches the client.
     broken: Option<hyper::Error>,
 }
@@ -48,6 +51,7 @@ impl AnswerBody {
         lease: Lease,
         watch: Option<std::rc::Rc<BodyWatch>>,
         exchange: Exchange,
+        grpc: bool,
     ) -> Self {
         Self {
             connection,
@@ -56,6 +60,7 @@ impl AnswerBody {
                 lease: Some(lease),
                 watch,
                 exchange: Some(exchange),
+                grpc,
                 broken: None,
             })),
         }
@@ -86,6 +91,12 @@ impl FromInstance {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
+                if self.grpc
+                    && let Some(status) = frame.trailers_ref().and_then(grpc::failure)
+                    && let Some(exchange) = &mut self.exchange
+                {
+                    exchange.answered(status);
+                }
                 if self.incoming.is_end_stream() {
                     self.ended();
                 }

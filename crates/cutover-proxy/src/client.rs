@@ -17,9 +17,10 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, BufReader, Interest};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::fd_door::{self, Handed};
+use crate::handover::Followed;
 use crate::wire::{DrainStatus, PublishReceipt, PublishRequest, Refusal, Stats, TableView};
 
 /// An answer takes milliseconds, a publish at most the five seconds that workers have to confirm it.
@@ -91,7 +92,31 @@ impl Client {
     /// [`ClientError::Refused`] if nothing was changed ([`Refusal::NotAcknowledged`] excepted);
     /// [`ClientError::Broken`] if that is not known.
     pub async fn publish(&self, request: &PublishRequest) -> Result<PublishReceipt, ClientError> {
-        self.call(Method::PUT, "/table", Some(request)).await
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        loop {
+            match self.call(Method::PUT, "/table", Some(request)).await {
+                // Nothing was done; its successor answers at the same place at once.
+                Err(ClientError::Refused(Refusal::HandedOver)) if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The proxy holds publishes back for a moment: another process is about to take its place.
+    pub(crate) async fn hand_over(&self) -> Result<(), ClientError> {
+        self.call(Method::POST, "/handover", None::<&()>).await
+    }
+
+    /// The other process accepts: the proxy publishes no more, and stops.
+    pub(crate) async fn handed_over(&self) -> Result<(), ClientError> {
+        self.call(Method::POST, "/handover/done", None::<&()>).await
+    }
+
+    /// The proxy has stopped accepting and is to finish by this table.
+    pub(crate) async fn follow(&self, followed: &Followed) -> Result<(), ClientError> {
+        self.call(Method::PUT, "/handover/table", Some(followed)).await
     }
 
     /// Counters since the proxy's start.

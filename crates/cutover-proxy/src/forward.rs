@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use cutover_model::routing::UpstreamProtocol;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE};
 use hyper::http::request::Parts;
@@ -23,7 +24,9 @@ use crate::answer_body::AnswerBody;
 use crate::connection::Client;
 use crate::exchange::Exchange;
 use crate::fields;
+use crate::grpc;
 use crate::http2;
+use crate::multiplexed::{self, TurnedAway};
 use crate::pick;
 use crate::pool::{self, Lease};
 use crate::request;
@@ -36,6 +39,9 @@ use crate::worker::Worker;
 /// How often a request that was sent and lost may be sent again.
 const MAX_LOST: usize = 3;
 
+/// How long a connection that turned a request away may take to let go of its body.
+const GIVE_BACK: Duration = Duration::from_millis(100);
+
 /// Between two rounds over instances all of which refuse connections.
 const ROUND_PAUSE: Duration = Duration::from_millis(25);
 
@@ -47,6 +53,10 @@ struct Forwarding {
     watch: Option<Rc<BodyWatch>>,
     /// To make the request again when it was lost. Only for those that may be repeated.
     replay: Option<Parts>,
+    /// To make it again when an instance turned it away unread. Only for those that are sent over HTTP/2.
+    unread: Option<Parts>,
+    /// How often a connection ended before it was looked at.
+    goaways: usize,
     /// The client's half of a connection that is to change its protocol.
     upgrade: Option<OnUpgrade>,
     tried: Vec<u64>,
@@ -152,7 +162,8 @@ impl Forwarding {
         mut request: Request<Incoming>,
     ) -> Response<AnswerBody> {
         let bodyless = request.body().is_end_stream();
-        let protocol = (bodyless && request::asks_for_websocket(&request))
+        let http2 = revision.upstream == UpstreamProtocol::H2c;
+        let protocol = (bodyless && !http2 && request::asks_for_websocket(&request))
             .then(|| request.headers().get(UPGRADE).cloned())
             .flatten();
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -168,15 +179,15 @@ impl Forwarding {
         if let Some(protocol) = protocol {
             fields::ask_upgrade(&mut parts.headers, protocol);
         }
+        if http2 {
+            multiplexed::address(&mut parts);
+        }
         let may_repeat = bodyless && request::is_idempotent(&parts.method) && upgrade.is_none();
         let (body, watch) = if bodyless {
             (RequestBody::Empty, None)
         } else {
-            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state)));
-            let body = RequestBody::Streaming {
-                incoming,
-                watch: Rc::clone(&watch),
-            };
+            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state), http2));
+            let body = RequestBody::streaming(incoming, Rc::clone(&watch));
             (body, Some(watch))
         };
         let forwarding = Self {
@@ -185,6 +196,8 @@ impl Forwarding {
             client,
             watch,
             replay: may_repeat.then(|| parts.clone()),
+            unread: http2.then(|| parts.clone()),
+            goaways: 0,
             upgrade,
             tried: Vec::new(),
             attempts: 0,
@@ -252,14 +265,15 @@ impl Forwarding {
         let limits = &self.worker.shared.limits;
         let may_repeat = self.replay.is_some();
         // After a loss only a new connection tells whether the instance is there: the idle ones may all be dead.
+        let spoken = self.exchange.serving().upstream;
         let pooled = if self.upgrade.is_some() || self.lost > 0 {
             None
         } else {
-            self.worker.pool.take(endpoint, !may_repeat)
+            self.worker.pool.take(endpoint, spoken, !may_repeat)
         };
         let mut lease = match pooled {
             Some(lease) => lease,
-            None => match pool::connect(&self.worker.pool, endpoint, limits).await {
+            None => match pool::connect(&self.worker.pool, endpoint, spoken, limits).await {
                 Ok(lease) => lease,
                 Err(error) => {
                     tracing::debug!(%error, instance = %endpoint.instance, "cannot connect");
@@ -268,7 +282,7 @@ impl Forwarding {
                 }
             },
         };
-        let sending = lease.sender.try_send_request(request);
+        let sending = lease.send(request);
         let mut error = match wait_for_answer(sending, self.watch.as_deref(), limits.answer_timeout).await {
             Ok(Ok(response)) => return Attempt::Answered(response, lease),
             Ok(Err(error)) => error,
@@ -294,7 +308,38 @@ impl Forwarding {
             }
             return Attempt::Unsent(Box::new(request));
         }
+        if let Some(how) = multiplexed::turned_away(error.error())
+            && let Some(request) = self.unread().await
+        {
+            self.worker.pool.forget(endpoint, &lease);
+            return self.turned_away(endpoint, how, request);
+        }
         self.lost(endpoint, lease.reused, error.error())
+    }
+
+    /// The request as it was, if an instance turned it away unread and its body can be sent again.
+    async fn unread(&self) -> Option<Box<Request<RequestBody>>> {
+        let parts = self.unread.clone()?;
+        let body = match &self.watch {
+            None => RequestBody::Empty,
+            Some(watch) => timeout(GIVE_BACK, watch.again()).await.ok()??,
+        };
+        Some(multiplexed::rebuilt(parts, body))
+    }
+
+    fn turned_away(
+        &mut self,
+        endpoint: &EndpointState,
+        how: TurnedAway,
+        request: Box<Request<RequestBody>>,
+    ) -> Attempt {
+        self.goaways += 1;
+        // A connection that ends says nothing about the instance; one that ends again and again does.
+        if how == TurnedAway::Refused || self.goaways > MAX_LOST {
+            self.exchange.attempt_failed();
+            self.tried.push(endpoint.key);
+        }
+        Attempt::Unsent(request)
     }
 
     /// It was sent, and no answer came back.
@@ -358,13 +403,24 @@ impl Forwarding {
         if fields::is_event_stream(response.headers()) {
             self.exchange.count_answer();
         }
+        let grpc = self.unread.is_some() && grpc::is_answer(response.headers());
+        if grpc {
+            // An answer without a body has its status in its head.
+            if let Some(status) = grpc::failure(response.headers()) {
+                self.exchange.answered(status);
+            }
+            if !self.client.http2 {
+                grpc::announce_trailers(response.headers_mut());
+            }
+        }
         let version = &self.exchange.serving().version;
         fields::to_client(response.headers_mut(), version);
         response.extensions_mut().clear();
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
-        response
-            .map(|incoming| AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange))
+        response.map(|incoming| {
+            AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange, grpc)
+        })
     }
 
     fn switch_protocols(mut self, mut response: Response<Incoming>) -> Response<AnswerBody> {

@@ -16,6 +16,8 @@ pub struct ProxyOptions {
     pub state_dir: PathBuf,
     /// The admin socket; descriptors are passed over the same path with `.fds` appended. Made with mode 0600.
     pub admin_socket: PathBuf,
+    /// Whether a proxy that answers on the admin socket is taken over from, instead of being a reason not to start.
+    pub take_over: bool,
     /// Worker threads; as many as there are cores if not given.
     pub workers: Option<usize>,
     /// Sockets to accept from, besides those inherited by environment. A table that names an address for which
@@ -38,6 +40,7 @@ impl ProxyOptions {
             application: application.into(),
             state_dir,
             admin_socket,
+            take_over: false,
             workers: None,
             listeners: Vec::new(),
             table: None,

@@ -11,12 +11,17 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use cutover_model::routing::UpstreamProtocol;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::Socket;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::multiplexed::{self, Connections, Place};
 use crate::options::Limits;
 use crate::request_body::RequestBody;
 use crate::state::EndpointState;
@@ -24,16 +29,23 @@ use crate::state::EndpointState;
 /// A connection that one request may use.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    pub(crate) sender: SendRequest<RequestBody>,
-    /// A second descriptor of the same socket, to look at it without hyper.
-    socket: Socket,
+    sender: Sender,
     /// It has carried a request before, so the instance may be closing it just now.
     pub(crate) reused: bool,
 }
 
 #[derive(Debug)]
+enum Sender {
+    /// With a second descriptor of the same socket, to look at it without hyper.
+    Http1(SendRequest<RequestBody>, Socket),
+    /// One of many requests on it.
+    Http2(Place),
+}
+
+#[derive(Debug)]
 struct Idle {
-    lease: Lease,
+    sender: SendRequest<RequestBody>,
+    socket: Socket,
     since: Instant,
 }
 
@@ -41,65 +53,106 @@ struct Idle {
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     idle: RefCell<HashMap<u64, Vec<Idle>>>,
+    shared: Connections,
 }
 
 impl Pool {
     /// An idle connection, the one used last. With `look`, only one on which the instance has certainly not hung up
     /// so far: for requests that cannot be repeated. It costs a system call.
-    pub(crate) fn take(&self, endpoint: &EndpointState, look: bool) -> Option<Lease> {
+    pub(crate) fn take(
+        &self,
+        endpoint: &EndpointState,
+        spoken: UpstreamProtocol,
+        look: bool,
+    ) -> Option<Lease> {
+        if spoken == UpstreamProtocol::H2c {
+            return self.shared.take(endpoint.key, look).map(|place| Lease {
+                sender: Sender::Http2(place),
+                reused: true,
+            });
+        }
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&endpoint.key)?;
         let mut index = list.len();
         while index > 0 {
             index -= 1;
-            let lease = &list[index].lease;
-            if lease.sender.is_closed() || (look && lease.has_ended()) {
+            let idle = &list[index];
+            if idle.sender.is_closed() || (look && idle.has_ended()) {
                 list.remove(index);
-            } else if lease.sender.is_ready() {
-                return Some(list.remove(index).lease);
+            } else if idle.sender.is_ready() {
+                let Idle { sender, socket, .. } = list.remove(index);
+                return Some(Lease {
+                    sender: Sender::Http1(sender, socket),
+                    reused: true,
+                });
             }
         }
         None
     }
 
     pub(crate) fn put(&self, lease: Lease, endpoint: &EndpointState, limits: &Limits) {
-        if lease.sender.is_closed() || !endpoint.routed.load(Relaxed) {
+        let Sender::Http1(sender, socket) = lease.sender else {
+            return;
+        };
+        if sender.is_closed() || !endpoint.routed.load(Relaxed) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
         let list = idle.entry(endpoint.key).or_default();
         if list.len() < limits.max_idle {
-            let lease = Lease {
-                reused: true,
-                ..lease
-            };
             let since = Instant::now();
-            list.push(Idle { lease, since });
+            list.push(Idle {
+                sender,
+                socket,
+                since,
+            });
         }
     }
 
     /// Closes every idle connection to endpoints that are not in `keys`.
     pub(crate) fn keep_only(&self, keys: &[u64]) {
         self.idle.borrow_mut().retain(|key, _| keys.contains(key));
+        self.shared.keep_only(keys);
     }
 
     /// Closes what has been idle too long, or was closed by the other side.
     pub(crate) fn sweep(&self, limits: &Limits) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain(|idle| !idle.lease.sender.is_closed() && now - idle.since < limits.idle_timeout);
+            list.retain(|idle| !idle.sender.is_closed() && now - idle.since < limits.idle_timeout);
             !list.is_empty()
         });
+        self.shared.sweep(limits);
+    }
+
+    /// An instance turned a request away unread: nobody else goes by that connection.
+    pub(crate) fn forget(&self, endpoint: &EndpointState, lease: &Lease) {
+        if let Sender::Http2(place) = &lease.sender {
+            self.shared.forget(endpoint.key, place);
+        }
     }
 
     fn forget_closed(&self, key: u64) {
         if let Some(list) = self.idle.borrow_mut().get_mut(&key) {
-            list.retain(|idle| !idle.lease.sender.is_closed());
+            list.retain(|idle| !idle.sender.is_closed());
         }
     }
 }
 
 impl Lease {
+    /// Sends, and waits for the answer's head.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match &mut self.sender {
+            Sender::Http1(sender, _) => sender.try_send_request(request).await,
+            Sender::Http2(place) => place.sender.try_send_request(request).await,
+        }
+    }
+}
+
+impl Idle {
     /// Whether the kernel already knows that the instance has hung up (or says something unasked).
     fn has_ended(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
@@ -108,13 +161,25 @@ impl Lease {
 }
 
 /// Opens a connection; its task runs on the calling worker's local set until it is closed.
-pub(crate) async fn connect(pool: &Rc<Pool>, endpoint: &EndpointState, limits: &Limits) -> io::Result<Lease> {
+pub(crate) async fn connect(
+    pool: &Rc<Pool>,
+    endpoint: &EndpointState,
+    spoken: UpstreamProtocol,
+    limits: &Limits,
+) -> io::Result<Lease> {
     let stream = timeout(limits.connect_timeout, TcpStream::connect(endpoint.address)).await??;
     // A port of the ephemeral range on which nobody listens can connect to itself.
     if stream.local_addr()? == endpoint.address {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     stream.set_nodelay(true)?;
+    if spoken == UpstreamProtocol::H2c {
+        let connection = multiplexed::begin(stream).await?;
+        return Ok(Lease {
+            sender: Sender::Http2(pool.shared.add(endpoint.key, connection)),
+            reused: false,
+        });
+    }
     let socket = Socket::from(stream.as_fd().try_clone_to_owned()?);
     let (sender, connection) = Builder::new()
         .max_headers(256)
@@ -134,8 +199,7 @@ pub(crate) async fn connect(pool: &Rc<Pool>, endpoint: &EndpointState, limits: &
         }
     });
     Ok(Lease {
-        sender,
-        socket,
+        sender: Sender::Http1(sender, socket),
         reused: false,
     })
 }

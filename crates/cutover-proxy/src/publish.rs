@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cutover_model::{Fence, RouteTable};
-use tokio::sync::{Mutex, oneshot};
+use cutover_model::{Fence, RevisionId, RouteTable};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::client::{Client, ClientError};
+use crate::handover::{self, Followed};
 use crate::saved::SavedTable;
 use crate::shared::Shared;
 use crate::snapshot::ResolvedTable;
 use crate::tls::UseOfBroken;
 use crate::wall_clock;
-use crate::wire::{ListenerView, PublishReceipt, PublishRequest, Refusal};
+use crate::wire::{DrainStatus, ListenerView, PublishReceipt, PublishRequest, Refusal};
 use crate::worker::Control;
 
 /// Workers only finish what they are doing at that moment, which takes microseconds.
@@ -27,7 +29,24 @@ pub(crate) struct Publisher {
     shared: Arc<Shared>,
     path: PathBuf,
     /// Held during a publish: there is one at a time.
-    sockets: Mutex<HashMap<SocketAddr, Socket>>,
+    sockets: Arc<Mutex<HashMap<SocketAddr, Socket>>>,
+    /// A hand-over that has begun and is not decided.
+    begun: SyncMutex<Option<oneshot::Sender<()>>>,
+    superseded: watch::Sender<bool>,
+    /// A process whose place this one took and that has not ended.
+    predecessor: SyncMutex<Option<Client>>,
+}
+
+/// What a worker that has ended means for a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    IsMissed,
+    IsFine,
+}
+
+/// Each value is replaced as a whole, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is accepted from. The descriptors themselves are the workers', a copy each.
@@ -41,7 +60,115 @@ impl Publisher {
         Self {
             shared,
             path,
-            sockets: Mutex::default(),
+            sockets: Arc::default(),
+            begun: SyncMutex::default(),
+            superseded: watch::Sender::new(false),
+            predecessor: SyncMutex::default(),
+        }
+    }
+
+    /// Holds publishes back until the hand-over is decided, or has taken too long.
+    pub(crate) async fn hold_back(&self) -> Result<(), Refusal> {
+        let held = Arc::clone(&self.sockets).lock_owned().await;
+        if *self.superseded.borrow() {
+            return Err(Refusal::HandedOver);
+        }
+        let (decide, decided) = oneshot::channel();
+        *lock(&self.begun) = Some(decide);
+        let superseded = self.superseded.clone();
+        tokio::spawn(async move {
+            match timeout(handover::WITHIN, decided).await {
+                Ok(Ok(())) => drop(superseded.send_replace(true)),
+                _ => tracing::warn!("a hand-over was not finished: publishes go on"),
+            }
+            drop(held);
+        });
+        Ok(())
+    }
+
+    /// Another process accepts: this one stops.
+    pub(crate) async fn hand_over(&self) -> Result<(), Refusal> {
+        let begun = lock(&self.begun).take();
+        if begun.is_none_or(|begun| begun.send(()).is_err()) {
+            let what = "no hand-over has begun, or it took too long".to_owned();
+            return Err(Refusal::BadRequest { what });
+        }
+        drop(
+            self.superseded
+                .subscribe()
+                .wait_for(|superseded| *superseded)
+                .await,
+        );
+        tracing::info!("another process has taken over");
+        Ok(())
+    }
+
+    /// Tells when another process has taken over.
+    pub(crate) fn superseded(&self) -> watch::Receiver<bool> {
+        self.superseded.subscribe()
+    }
+
+    /// Tells this process from others that have served here.
+    pub(crate) fn token(&self) -> u64 {
+        self.shared.epoch
+    }
+
+    pub(crate) fn succeed(&self, predecessor: PathBuf) {
+        *lock(&self.predecessor) = Some(Client::new(predecessor));
+    }
+
+    /// Finishes by the table of the process that has taken over. Nothing is written or bound: that is the other's.
+    pub(crate) async fn follow(&self, followed: Followed) -> Result<(), Refusal> {
+        if !*self.superseded.borrow() {
+            let what = "nobody has taken over".to_owned();
+            return Err(Refusal::BadRequest { what });
+        }
+        let resolved = self.resolve(followed.table.clone(), UseOfBroken::Await).await?;
+        let _turn = self.sockets.lock().await;
+        let (snapshot, settled) = resolved.compile(
+            followed.serial,
+            followed.fence.clone(),
+            &mut self.shared.registry(),
+        );
+        self.shared.snapshot.store(Arc::new(snapshot));
+        // A worker that has ended serves by no table.
+        let confirmed = self.confirm(followed.serial, Ended::IsFine).await;
+        self.shared.registry().settle(&settled);
+        confirmed?;
+        self.pass_on(&followed).await
+    }
+
+    /// The process before this one serves by the table, too, or has ended.
+    async fn pass_on(&self, followed: &Followed) -> Result<(), Refusal> {
+        let Some(before) = lock(&self.predecessor).clone() else {
+            return Ok(());
+        };
+        match before.follow(followed).await {
+            Ok(()) => Ok(()),
+            Err(ClientError::Refused(refusal)) => Err(refusal),
+            Err(_) => {
+                self.forget_predecessor(&before).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is open in the process before this one.
+    pub(crate) async fn predecessor_in_flight(&self, only: Option<&RevisionId>) -> Option<DrainStatus> {
+        let before = lock(&self.predecessor).clone()?;
+        let open = before.in_flight(only).await;
+        if open.is_err() {
+            self.forget_predecessor(&before).await;
+        }
+        open.ok()
+    }
+
+    async fn forget_predecessor(&self, before: &Client) {
+        // A call that broke off is no proof.
+        if let Err(ClientError::Unreachable { .. }) = before.table().await {
+            *lock(&self.predecessor) = None;
+            let gone = std::fs::remove_file(before.socket());
+            tracing::info!(?gone, "the process before this one has ended");
         }
     }
 
@@ -79,6 +206,9 @@ impl Publisher {
     pub(crate) async fn publish(&self, request: PublishRequest) -> Result<PublishReceipt, Refusal> {
         let began = Instant::now();
         let mut sockets = self.sockets.lock().await;
+        if *self.superseded.borrow() {
+            return Err(Refusal::HandedOver);
+        }
         let current = self.shared.snapshot.load_full();
         check_fence(current.fence.as_ref(), &request)?;
         if request.expected_serial != current.serial {
@@ -93,11 +223,17 @@ impl Publisher {
         let saved = SavedTable::new(serial, Some(request.fence.clone()), resolved.table().clone());
         self.save(saved).await?;
         let listens = resolved.listens().to_vec();
+        let followed = Followed {
+            serial,
+            fence: Some(request.fence.clone()),
+            table: resolved.table().clone(),
+        };
         let (snapshot, settled) = resolved.compile(serial, Some(request.fence), &mut self.shared.registry());
         self.shared.snapshot.store(Arc::new(snapshot));
-        let confirmed = self.confirm(serial).await;
+        let confirmed = self.confirm(serial, Ended::IsMissed).await;
         self.shared.registry().settle(&settled);
         confirmed?;
+        self.pass_on(&followed).await?;
         self.take_up(&mut sockets, bound)?;
         self.let_go(&mut sockets, &listens);
         tracing::info!(serial, "every worker serves by the new table");
@@ -196,7 +332,7 @@ impl Publisher {
         })
     }
 
-    async fn confirm(&self, serial: u64) -> Result<(), Refusal> {
+    async fn confirm(&self, serial: u64, ended: Ended) -> Result<(), Refusal> {
         let mut waiting = Vec::new();
         for control in &self.shared.controls {
             let (confirmed, wait) = oneshot::channel();
@@ -205,7 +341,9 @@ impl Publisher {
         }
         let all = async {
             for wait in waiting {
-                wait.await.map_err(|_| Refusal::NotAcknowledged { serial })?;
+                if wait.await.is_err() && ended == Ended::IsMissed {
+                    return Err(Refusal::NotAcknowledged { serial });
+                }
             }
             Ok(())
         };

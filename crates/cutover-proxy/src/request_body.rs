@@ -1,6 +1,7 @@
 //! A client's request body on its way to an instance, watched so that its faults stay the client's.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,9 +9,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::client_io::ConnectionState;
+
+/// How much of a body is kept to be sent again, as linkerd keeps.
+const KEPT: usize = 64 * 1024;
 
 /// What the forwarding of a request learns of its body.
 #[derive(Debug)]
@@ -22,16 +27,50 @@ pub(crate) struct BodyWatch {
     pub(crate) waiting_for_client: Cell<bool>,
     pub(crate) progress: Cell<Instant>,
     connection: Arc<ConnectionState>,
+    kept: Option<RefCell<Kept>>,
+    given_back: Notify,
+}
+
+/// What was read of a body, and what will be: for a stream that an instance turns away unread.
+#[derive(Debug, Default)]
+struct Kept {
+    read: VecDeque<Bytes>,
+    size: usize,
+    too_much: bool,
+    rest: Option<Incoming>,
 }
 
 impl BodyWatch {
-    pub(crate) fn new(connection: Arc<ConnectionState>) -> Self {
+    /// With `keep`, a body of which no more than 64 KiB were read can be sent again.
+    pub(crate) fn new(connection: Arc<ConnectionState>, keep: bool) -> Self {
         Self {
             client_fault: Cell::new(false),
             complete: Cell::new(false),
             waiting_for_client: Cell::new(false),
             progress: Cell::new(Instant::now()),
             connection,
+            kept: keep.then(RefCell::default),
+            given_back: Notify::new(),
+        }
+    }
+
+    /// The body from its beginning, once whoever was sending it has let it go. `None` if too much was read.
+    pub(crate) async fn again(self: &Rc<Self>) -> Option<RequestBody> {
+        let kept = self.kept.as_ref()?;
+        loop {
+            let given_back = self.given_back.notified();
+            {
+                let mut kept = kept.borrow_mut();
+                if kept.too_much {
+                    return None;
+                }
+                if let Some(incoming) = kept.rest.take() {
+                    let read = std::mem::take(&mut kept.read);
+                    kept.size = 0;
+                    return Some(RequestBody::streaming_after(read, incoming, Rc::clone(self)));
+                }
+            }
+            given_back.await;
         }
     }
 
@@ -39,16 +78,97 @@ impl BodyWatch {
         self.complete.set(true);
         self.connection.request_read();
     }
+
+    fn keep(&self, frame: &Frame<Bytes>) {
+        let Some(kept) = &self.kept else {
+            return;
+        };
+        let mut kept = kept.borrow_mut();
+        match frame.data_ref() {
+            Some(data) if !kept.too_much && kept.size + data.len() <= KEPT => {
+                kept.size += data.len();
+                kept.read.push_back(data.clone());
+            }
+            _ => {
+                kept.too_much = true;
+                kept.read = VecDeque::new();
+            }
+        }
+    }
 }
 
 /// Nothing, or what the client sends.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
     Empty,
-    Streaming {
-        incoming: Incoming,
-        watch: Rc<BodyWatch>,
-    },
+    Streaming(Streaming),
+}
+
+/// A client's body, perhaps with a part that was read before.
+#[derive(Debug)]
+pub(crate) struct Streaming {
+    before: VecDeque<Bytes>,
+    /// Always there, but in the drop.
+    incoming: Option<Incoming>,
+    watch: Rc<BodyWatch>,
+}
+
+impl RequestBody {
+    pub(crate) fn streaming(incoming: Incoming, watch: Rc<BodyWatch>) -> Self {
+        Self::streaming_after(VecDeque::new(), incoming, watch)
+    }
+
+    fn streaming_after(before: VecDeque<Bytes>, incoming: Incoming, watch: Rc<BodyWatch>) -> Self {
+        Self::Streaming(Streaming {
+            before,
+            incoming: Some(incoming),
+            watch,
+        })
+    }
+}
+
+impl Streaming {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(data) = self.before.pop_front() {
+            let frame = Frame::data(data);
+            self.watch.keep(&frame);
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        self.watch.waiting_for_client.set(polled.is_pending());
+        let frame = ready!(polled);
+        self.watch.progress.set(Instant::now());
+        match &frame {
+            None => self.watch.finish(),
+            Some(Err(_)) => self.watch.client_fault.set(true),
+            Some(Ok(frame)) => {
+                self.watch.keep(frame);
+                if incoming.is_end_stream() {
+                    self.watch.finish();
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.watch.kept {
+            let mut kept = kept.borrow_mut();
+            // What was to be sent again and was not read yet comes after what was.
+            let Kept { read, size, .. } = &mut *kept;
+            for data in self.before.drain(..) {
+                *size += data.len();
+                read.push_back(data);
+            }
+            kept.rest = self.incoming.take();
+            self.watch.given_back.notify_one();
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -59,33 +179,34 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Streaming { incoming, watch } = &mut *self else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(&mut *incoming).poll_frame(cx);
-        watch.waiting_for_client.set(polled.is_pending());
-        let frame = ready!(polled);
-        watch.progress.set(Instant::now());
-        match &frame {
-            None => watch.finish(),
-            Some(Err(_)) => watch.client_fault.set(true),
-            Some(Ok(_)) if incoming.is_end_stream() => watch.finish(),
-            Some(Ok(_)) => {}
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Streaming(body) => body.poll(cx),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming { incoming, .. } => incoming.is_end_stream(),
+            Self::Streaming(body) => {
+                body.before.is_empty() && body.incoming.as_ref().is_none_or(Body::is_end_stream)
+            }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streaming { incoming, .. } => incoming.size_hint(),
+            Self::Streaming(body) => {
+                let before: usize = body.before.iter().map(Bytes::len).sum();
+                let mut hint = body.incoming.as_ref().map(Body::size_hint).unwrap_or_default();
+                let before = u64::try_from(before).unwrap_or_default();
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper + before);
+                }
+                hint.set_lower(hint.lower() + before);
+                hint
+            }
         }
     }
 }

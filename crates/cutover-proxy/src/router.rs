@@ -118,7 +118,10 @@ fn apply_failed(error: &ClientError) -> PortError {
         ClientError::Unreachable { .. } => PortError::transient(diagnostic),
         ClientError::Refused(Refusal::StaleFence { .. }) => PortError::stale("the proxy"),
         ClientError::Refused(
-            Refusal::SerialConflict { .. } | Refusal::NotSaved { .. } | Refusal::CannotListen { .. },
+            Refusal::SerialConflict { .. }
+            | Refusal::HandedOver
+            | Refusal::NotSaved { .. }
+            | Refusal::CannotListen { .. },
         ) => PortError::transient(diagnostic),
         ClientError::Refused(
             Refusal::ForeignStore { .. } | Refusal::InvalidTable { .. } | Refusal::BadRequest { .. },
@@ -141,6 +144,7 @@ fn diagnostic(error: &ClientError) -> Diagnostic {
             Refusal::InvalidTable { .. } => ("proxy.invalid-table", "cutover check"),
             Refusal::CannotListen { .. } => ("proxy.cannot-listen", "cutover check"),
             Refusal::NotSaved { .. } => ("proxy.table-not-saved", "cutover status"),
+            Refusal::HandedOver => ("proxy.handed-over", "cutover proxy status"),
             Refusal::NotAcknowledged { .. } => ("proxy.not-acknowledged", "cutover proxy status"),
             Refusal::BadRequest { .. } => ("proxy.bad-request", "cutover proxy status"),
         },

@@ -1,7 +1,7 @@
 //! Starts and stops a proxy: the worker threads, and one thread for everything that is not traffic.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
@@ -13,12 +13,14 @@ use rand::{Rng, SeedableRng};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::admin;
 use crate::certificate_watch;
+use crate::client::ClientError;
 use crate::fd_door;
+use crate::handover::TakeOver;
 use crate::metrics_door;
 use crate::options::ProxyOptions;
 use crate::publish::Publisher;
@@ -48,6 +50,9 @@ pub enum ProxyError {
         /// What the system said.
         source: io::Error,
     },
+    /// The proxy that runs did not let another one take over.
+    #[error("the proxy that runs cannot be taken over from")]
+    TakeOver(#[source] Box<ClientError>),
     /// A thread, a runtime or a signal handler could not be made.
     #[error("cannot start {what}")]
     Start {
@@ -68,9 +73,15 @@ pub struct RunningProxy {
     workers: Vec<JoinHandle<()>>,
     manager: JoinHandle<()>,
     shared: Arc<Shared>,
+    superseded: watch::Receiver<bool>,
 }
 
 impl RunningProxy {
+    /// Returns when another process has taken over: then this one is to be stopped.
+    pub async fn superseded(&self) {
+        drop(self.superseded.clone().wait_for(|superseded| *superseded).await);
+    }
+
     /// Stops accepting (the listening sockets stay with whoever else holds them), finishes what is open with
     /// `Connection: close`, ends. Blocks until then, at most the drain time-out.
     pub fn stop(self) {
@@ -124,6 +135,7 @@ pub fn run_announced(mut options: ProxyOptions, serving: impl FnOnce()) -> Resul
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = proxy.superseded() => {}
         }
     });
     tracing::info!("stopping: open requests are finished first");
@@ -138,9 +150,18 @@ pub fn run_announced(mut options: ProxyOptions, serving: impl FnOnce()) -> Resul
 /// the next start.
 pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
     let path = SavedTable::path(&options.state_dir);
+    let taking = if options.take_over {
+        TakeOver::begin(&options.admin_socket)?
+    } else {
+        None
+    };
+    let socket = match &taking {
+        Some(_) => TakeOver::provisional(&options.admin_socket),
+        None => options.admin_socket.clone(),
+    };
     let saved = SavedTable::load(&path)?;
-    let admin = bind(options.admin_socket.clone())?;
-    let door = bind(fd_door::path(&options.admin_socket))?;
+    let admin = bind(socket.clone())?;
+    let door = bind(fd_door::path(&socket))?;
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = options.workers.unwrap_or(cores).max(1);
     let (controls, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
@@ -167,7 +188,7 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
     let manager = {
         let manager = Manager {
             shared: Arc::clone(&shared),
-            publisher,
+            publisher: Arc::clone(&publisher),
             admin,
             door,
             ejected,
@@ -192,11 +213,31 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
         let body = move || worker::run(index, seed, shared, receiver);
         workers.push(spawn(format!("proxy-{index}"), body)?);
     }
-    Ok(RunningProxy {
+    let proxy = RunningProxy {
         stop,
         workers,
         manager,
+        superseded: publisher.superseded(),
         shared,
+    };
+    let taken = taking.map_or(Ok(()), |taking| {
+        take_place(taking, &options.admin_socket, &publisher)
+    });
+    match taken {
+        Ok(()) => Ok(proxy),
+        Err(error) => {
+            proxy.stop();
+            Err(error)
+        }
+    }
+}
+
+/// Who asks from now on asks this process; the one before is told each table that it has to finish by.
+fn take_place(taking: TakeOver, admin_socket: &Path, publisher: &Publisher) -> Result<(), ProxyError> {
+    publisher.succeed(taking.finish(publisher.token())?);
+    TakeOver::take_names(admin_socket).map_err(|source| ProxyError::AdminSocket {
+        path: admin_socket.to_owned(),
+        source,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use cutover_model::routing::UpstreamProtocol;
 use cutover_model::{Fence, InstanceId, RoutePolicy, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
@@ -41,6 +42,8 @@ pub(crate) struct Route {
 pub(crate) struct Revision {
     pub(crate) track: Track,
     pub(crate) version: HeaderValue,
+    /// What its instances speak.
+    pub(crate) upstream: UpstreamProtocol,
     pub(crate) state: Arc<RevisionState>,
     pub(crate) endpoints: Vec<Arc<EndpointState>>,
 }
@@ -148,6 +151,7 @@ impl ResolvedTable {
                 let version = routed.revision.version.to_string();
                 revisions.push(Arc::new(Revision {
                     track: routed.track,
+                    upstream: route.policy.upstream,
                     version: HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static("unknown")),
                     state,
                     endpoints,

@@ -16,6 +16,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
     let snapshot = shared.snapshot.load();
     Stats {
         epoch: shared.epoch,
+        pid: std::process::id(),
         serial: snapshot.serial,
         uptime_ms: shared.now_ms(),
         workers: shared.controls.len(),

@@ -89,6 +89,9 @@ pub enum Refusal {
         /// The table's serial.
         serial: u64,
     },
+    /// Another process has taken over; it answers at the same place.
+    #[error("another proxy has taken over")]
+    HandedOver,
     /// The request is not JSON of the expected form.
     #[error("{what}")]
     BadRequest {
@@ -145,6 +148,9 @@ pub struct ListenerView {
 pub struct Stats {
     /// Which run counted: another number means that everything started again from zero.
     pub epoch: u64,
+    /// Which process it is.
+    #[serde(default)]
+    pub pid: u32,
     /// The served table's serial.
     pub serial: u64,
     /// How long the process has run, in milliseconds.

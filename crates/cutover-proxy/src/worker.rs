@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -121,8 +122,21 @@ impl Worker {
             token.cancel();
         }
         self.draining.set(true);
-        while acceptors.join_next().await.is_some() {}
-        self.finish().await;
+        let mut ending = pin!(async {
+            while acceptors.join_next().await.is_some() {}
+            self.finish().await;
+        });
+        // What is finished is finished by the newest table: a successor passes it on.
+        loop {
+            tokio::select! {
+                biased;
+                () = ending.as_mut() => return,
+                Some(control) = controls.recv() => if let Control::Adopt(confirmed) = control {
+                    self.adopt();
+                    let _ = confirmed.send(());
+                },
+            }
+        }
     }
 
     fn adopt(&self) {

@@ -6,7 +6,9 @@
 mod announced;
 mod counting;
 mod draining;
+mod events;
 mod frames;
+mod grpc;
 mod http2;
 mod hygiene;
 mod instance;

@@ -13,10 +13,12 @@ use cutover_proxy::Client;
 use tempfile::TempDir;
 
 use crate::instance::Instance;
-use crate::rig::{STABLE, eventually, options, publish, table};
+use crate::rig::{CANDIDATE, STABLE, eventually, options, publish, table};
 use crate::visitor::{PATIENCE, Visitor};
 
 const FOLDER: &str = "PROXY_TEST_FOLDER";
+
+const TAKE_OVER: &str = "PROXY_TEST_TAKE_OVER";
 
 /// Not a test of its own: the body of the child process.
 #[test]
@@ -26,25 +28,42 @@ fn proxy_process() {
         let mut options = cutover_proxy::ProxyOptions::new("shop", folder.clone(), folder.join("proxy.sock"));
         options.workers = Some(2);
         options.limits.close_spread = Duration::from_millis(300);
+        options.take_over = std::env::var_os(TAKE_OVER).is_some();
         cutover_proxy::run(options).unwrap();
     }
 }
 
 async fn start(listener: &TcpListener, folder: &TempDir) -> (PidFd, Client) {
+    let child = spawn(listener, folder, false);
+    let client = Client::new(options(folder).admin_socket);
+    eventually("the proxy is ready", async || client.is_ready().await).await;
+    (child, client)
+}
+
+fn spawn(listener: &TcpListener, folder: &TempDir, take_over: bool) -> PidFd {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "process::proxy_process", "--nocapture"])
         .env(FOLDER, folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    if take_over {
+        command.env(TAKE_OVER, "1");
+    }
     let passed = SpawnOptions {
         listeners: vec![("api".to_owned(), listener.as_fd())],
         grouping: Grouping::OwnGroup,
     };
-    let child = cutover_os::spawn(&mut command, passed).unwrap();
-    let client = Client::new(options(folder).admin_socket);
-    eventually("the proxy is ready", async || client.is_ready().await).await;
-    (child, client)
+    cutover_os::spawn(&mut command, passed).unwrap()
+}
+
+/// The next process takes the place of the one that runs; returns when it has.
+async fn upgrade(listener: &TcpListener, folder: &TempDir, client: &Client) -> PidFd {
+    let before = client.stats().await.unwrap().epoch;
+    let child = spawn(listener, folder, true);
+    let taken = async || client.stats().await.is_ok_and(|stats| stats.epoch != before);
+    eventually("it has taken over", taken).await;
+    child
 }
 
 fn end(child: &PidFd, signal: Signal) {
@@ -110,5 +129,148 @@ async fn a_proxy_that_is_asked_to_end_and_started_again_loses_no_request() {
         visit.await.unwrap();
     }
     assert_eq!(old.writes.load(SeqCst), sent.load(SeqCst), "each write done once");
+    end(&child, Signal::SIGTERM);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_upgrades_of_the_proxy_lose_no_request_and_no_publish() {
+    let old = Instance::start("old");
+    let new = Instance::start("new");
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, client) = start(&listener, &folder).await;
+    publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
+    let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let visits: Vec<_> = (0..8)
+        .map(|n| {
+            let (sent, stop) = (Arc::clone(&sent), Arc::clone(&stop));
+            let keeps = n % 2 == 0;
+            tokio::spawn(async move {
+                let mut visitor = Visitor::connect(addr).await.unwrap();
+                while !stop.load(SeqCst) {
+                    let answer = visitor.post("/echo", "x").await.unwrap();
+                    assert_eq!(answer.body, "x");
+                    sent.fetch_add(1, SeqCst);
+                    if answer.closes() || !keeps {
+                        visitor = Visitor::connect(addr).await.unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    // Somebody publishes all the while.
+    let publishing = {
+        let (stop, client) = (Arc::clone(&stop), client.clone());
+        let (old, new) = ([old.addr], [new.addr]);
+        tokio::spawn(async move {
+            let mut published = 1;
+            while !stop.load(SeqCst) {
+                let share = if published % 2 == 0 { 5_000 } else { 0 };
+                let table = table(addr, &[(STABLE, 10_000 - share, &old), (CANDIDATE, share, &new)]);
+                published += 1;
+                assert_eq!(publish(&client, table).await.serial, published, "each counts");
+                tokio::task::yield_now().await;
+            }
+            published
+        })
+    };
+    let mut ending = Vec::new();
+    for _ in 0..20 {
+        let more = sent.load(SeqCst) + 50;
+        eventually("requests", async || sent.load(SeqCst) >= more).await;
+        let next = upgrade(&listener, &folder, &client).await;
+        ending.push(std::mem::replace(&mut child, next));
+    }
+    for process in ending {
+        assert!(
+            process.wait_ended(PATIENCE).unwrap(),
+            "who is taken over from ends by itself"
+        );
+        assert_eq!(process.reap().unwrap(), Some(cutover_os::Exit::Code(0)));
+    }
+    stop.store(true, SeqCst);
+    for visit in visits {
+        visit.await.unwrap();
+    }
+    let published = publishing.await.unwrap();
+    assert_eq!(client.table().await.unwrap().serial, published);
+    let writes = old.writes.load(SeqCst) + new.writes.load(SeqCst);
+    assert_eq!(writes, sent.load(SeqCst), "each write done once");
+    eventually("nobody is left to be asked", async || {
+        client.in_flight(None).await.unwrap();
+        std::fs::read_dir(folder.path()).unwrap().count() == 3
+    })
+    .await;
+    end(&child, Signal::SIGTERM);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_open_at_an_upgrade_is_counted_and_finishes_by_the_newest_table() {
+    let old = Instance::start("old");
+    let new = Instance::start("new");
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (first, client) = start(&listener, &folder).await;
+    publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
+    let held = tokio::spawn(async move { Visitor::connect(addr).await.unwrap().get("/hold").await.unwrap() });
+    let stable = STABLE.parse().unwrap();
+    let open = async || client.in_flight(Some(&stable)).await.unwrap().in_flight;
+    eventually("it is open", async || open().await == 1).await;
+    let second = upgrade(&listener, &folder, &client).await;
+    assert_eq!(
+        open().await,
+        1,
+        "the new process knows what is open in the old one"
+    );
+    let receipt = publish(
+        &client,
+        table(
+            addr,
+            &[(STABLE, 0, &[old.addr]), (CANDIDATE, 10_000, &[new.addr])],
+        ),
+    )
+    .await;
+    assert_eq!(receipt.serial, 2, "the serial goes on, and the fence with it");
+    assert_eq!(client.table().await.unwrap().fence.unwrap().generation.0, 1);
+    assert_eq!(
+        Visitor::connect(addr).await.unwrap().get("/").await.unwrap().body,
+        "new"
+    );
+    old.release();
+    assert_eq!(held.await.unwrap().body, "old");
+    assert!(first.wait_ended(PATIENCE).unwrap());
+    first.reap().unwrap();
+    eventually("it is over", async || open().await == 0).await;
+    end(&second, Signal::SIGTERM);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_successor_that_fails_changes_nothing() {
+    let old = Instance::start("old");
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (child, client) = start(&listener, &folder).await;
+    publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
+    let path = folder.path().join("proxy-table.json");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    let failed = spawn(&listener, &folder, true);
+    assert!(failed.wait_ended(PATIENCE).unwrap());
+    failed.reap().unwrap();
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(
+        Visitor::connect(addr).await.unwrap().get("/").await.unwrap().body,
+        "old"
+    );
+    // Publishes were held back for it, and are no more.
+    assert_eq!(
+        publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])]))
+            .await
+            .serial,
+        2
+    );
     end(&child, Signal::SIGTERM);
 }

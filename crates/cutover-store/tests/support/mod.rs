@@ -109,6 +109,7 @@ pub(crate) fn plan(from: Option<&str>, to: &str) -> Plan {
         services: Vec::new(),
         steps: Vec::new(),
         guards: Vec::new(),
+        told_on_abort: Vec::new(),
         pending_contracts: Vec::new(),
         settings: Settings {
             auto_rollback: true,

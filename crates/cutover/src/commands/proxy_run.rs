@@ -235,6 +235,7 @@ fn diagnostic(error: &ProxyError) -> Diagnostic {
         ProxyError::AdminSocket { .. } => "proxy.admin-socket",
         ProxyError::Start { .. } => "proxy.start",
         ProxyError::Restore(_) => "proxy.restore",
+        ProxyError::TakeOver(_) => "proxy.take-over",
     };
     let mut message = error.to_string();
     let mut source = std::error::Error::source(error);
