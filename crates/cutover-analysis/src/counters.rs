@@ -20,9 +20,32 @@ pub struct Counters {
     pub total_us: u64,
     /// Distribution of answer times.
     pub latency: Histogram,
+    /// Those of the above that were assigned at random; none where all of them were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
+}
+
+/// Requests that were assigned by a draw with the split's chances, each for itself. Where a rule, a session or a turn
+/// decided, nothing follows from which side a failure fell on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Drawn {
+    /// Those whose first attempt has ended.
+    pub requests: u64,
+    /// Those whose first attempt failed.
+    pub errors: u64,
 }
 
 impl Counters {
+    /// What was assigned at random.
+    #[must_use]
+    pub fn drawn(&self) -> Drawn {
+        self.drawn.unwrap_or(Drawn {
+            requests: self.requests,
+            errors: self.errors,
+        })
+    }
+
     /// The failed share, from 0 to 1; none of no requests.
     #[must_use]
     pub fn error_rate(&self) -> Option<f64> {
@@ -49,6 +72,13 @@ impl Counters {
             errors: self.errors.saturating_sub(earlier.errors).min(requests),
             total_us: self.total_us.saturating_sub(earlier.total_us),
             latency: self.latency.minus(&earlier.latency),
+            drawn: self.drawn.map(|now| {
+                let before = earlier.drawn();
+                Drawn {
+                    requests: now.requests.saturating_sub(before.requests),
+                    errors: now.errors.saturating_sub(before.errors),
+                }
+            }),
         }
     }
 
@@ -61,6 +91,13 @@ impl Counters {
             errors: self.errors.saturating_add(other.errors),
             total_us: self.total_us.saturating_add(other.total_us),
             latency: self.latency.merge(&other.latency),
+            drawn: (self.drawn.is_some() || other.drawn.is_some()).then(|| {
+                let (one, two) = (self.drawn(), other.drawn());
+                Drawn {
+                    requests: one.requests.saturating_add(two.requests),
+                    errors: one.errors.saturating_add(two.errors),
+                }
+            }),
         }
     }
 
@@ -102,6 +139,20 @@ mod tests {
         let since = counters(1, 101, 9).since(&counters(1, 100, 7));
         assert_eq!((since.requests, since.errors), (1, 1));
         assert_eq!(counters(2, 0, 1).since(&counters(1, 9, 0)).errors, 0);
+    }
+
+    #[test]
+    fn without_a_number_of_their_own_all_were_drawn() {
+        let all = counters(1, 10, 3);
+        let drawn = |requests, errors| Some(Drawn { requests, errors });
+        assert_eq!(Some(all.drawn()), drawn(10, 3));
+        let some = Counters {
+            drawn: drawn(12, 3),
+            ..counters(1, 30, 9)
+        };
+        assert_eq!(some.since(&all).drawn, drawn(2, 0));
+        assert_eq!(all.merge(&some).drawn, drawn(22, 6));
+        assert_eq!(all.merge(&all).drawn, None);
     }
 
     #[test]

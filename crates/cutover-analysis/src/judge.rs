@@ -57,8 +57,8 @@ pub(crate) struct Evidences<'a> {
     pub(crate) history: Option<&'a Counters>,
     /// Whether the split leaves stable no request.
     pub(crate) candidate_alone: bool,
-    /// Requests of the candidate since the analysis began.
-    pub(crate) requests: u64,
+    /// Requests of the candidate since the analysis began that were assigned at random.
+    pub(crate) drawn: u64,
     /// The sequential test.
     pub(crate) sequential: &'a Evidence,
     /// `minRequests` of the template.
@@ -208,14 +208,17 @@ impl Evidences<'_> {
         if self.window.stable.is_none() {
             return inconclusive("no stable to compare with".to_owned());
         }
-        if self.requests == 0 {
-            return no_data(self.min_requests.max(1), "no requests");
+        if self.drawn == 0 {
+            return no_data(
+                self.min_requests.max(1),
+                "no requests that were assigned at random",
+            );
         }
         let words = evidence_words(self.sequential, alpha);
         if self.sequential.is_worse(alpha) {
             return failed(words);
         }
-        self.missing(self.requests).unwrap_or_else(|| successful(words))
+        self.missing(self.drawn).unwrap_or_else(|| successful(words))
     }
 
     fn query(&self, success: Option<&str>, failure: Option<&str>) -> Finding {

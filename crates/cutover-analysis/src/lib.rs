@@ -27,7 +27,7 @@ mod words;
 
 pub use assessment::{Assessment, LOOK, Mode, Reading};
 pub use condition::{Condition, InvalidCondition, Unanswered};
-pub use counters::Counters;
+pub use counters::{Counters, Drawn};
 pub use figures::{FigureBounds, Figures, judge_figures};
 pub use histogram::Histogram;
 pub use measure::{measure, queries_due, terminate};

@@ -143,7 +143,8 @@ impl Analysis<'_> {
         let (latest, window) = state.advance(reading, self.needs_times());
         let share = state.advance_share(reading.candidate_share);
         if let Some(stable) = &latest.stable {
-            state.evidence = state.evidence.with(latest.candidate.errors, stable.errors, share);
+            let (x, y) = (latest.candidate.drawn().errors, stable.drawn().errors);
+            state.evidence = state.evidence.with(x, y, share);
         }
         let hard = window.fails_hard() || latest.fails_hard();
         if let Some(because) = self.early(state, &[&window, &latest], hard) {
@@ -165,7 +166,7 @@ impl Analysis<'_> {
                 window: &window,
                 history: reading.stable.as_ref(),
                 candidate_alone: share >= 1.0,
-                requests: state.exposed().0,
+                drawn: state.drawn(),
                 sequential: &state.evidence,
                 min_requests: self.template.min_requests,
                 last_call: age >= self.patience(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::histogram::compact;
 use crate::sample::Sample;
 use crate::sequential::Evidence;
-use crate::{Counters, Histogram, Reading};
+use crate::{Counters, Drawn, Histogram, Reading};
 
 /// What an analysis remembers between two readings. Kept in the journal as JSON, so that it goes on after a restart of
 /// its reader with nothing lost: what was counted meanwhile is in the source's cumulative counters.
@@ -46,6 +46,11 @@ impl AnalysisState {
         self.candidate
             .as_ref()
             .map_or((0, 0), |side| (side.requests, side.errors))
+    }
+
+    /// Requests of the candidate since the analysis began that were assigned at random.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.candidate.as_ref().map_or(0, |side| side.drawn)
     }
 
     /// When it began.
@@ -122,6 +127,8 @@ pub(crate) struct Side {
     pub(crate) requests: u64,
     /// Failed ones among them.
     pub(crate) errors: u64,
+    /// Requests since the analysis began that were assigned at random.
+    drawn: u64,
     /// The last reading, without times.
     seen: Mark,
     /// The reading at which the measurement under way began, without times.
@@ -137,6 +144,8 @@ struct Mark {
     epoch: u64,
     requests: u64,
     errors: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drawn: Option<Drawn>,
 }
 
 impl Mark {
@@ -145,6 +154,7 @@ impl Mark {
             epoch: raw.epoch,
             requests: raw.requests,
             errors: raw.errors,
+            drawn: raw.drawn,
         }
     }
 
@@ -155,6 +165,7 @@ impl Mark {
             errors: self.errors,
             total_us: 0,
             latency,
+            drawn: self.drawn,
         }
     }
 }
@@ -206,6 +217,7 @@ impl Side {
         }
         self.requests = self.requests.saturating_add(since.requests);
         self.errors = self.errors.saturating_add(since.errors);
+        self.drawn = self.drawn.saturating_add(since.drawn().requests);
         // An error that was left out because its request was not counted yet comes with the next reading.
         let errors = since.errors + if restarted { 0 } else { seen.errors };
         self.seen = Mark {

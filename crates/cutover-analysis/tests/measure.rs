@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 
-use cutover_analysis::{AnalysisState, Assessment, Counters, LOOK, Mode, Reading, measure, terminate};
+use cutover_analysis::{AnalysisState, Assessment, Counters, Drawn, LOOK, Mode, Reading, measure, terminate};
 use cutover_model::{AnalysisTemplate, Metric, Span, Timestamp, Verdict};
 use proptest::prelude::*;
 
@@ -517,6 +517,28 @@ fn the_sequential_test_speaks_at_any_look() {
         said.because,
         "the candidate failed 3 times, stable 0 times; the chance of that, were they equally good, is below 1 in 1,000"
     );
+}
+
+#[test]
+fn only_what_was_assigned_at_random_is_evidence() {
+    let mut world = World::new(Mode::Background, vec![sequential()]);
+    world.template.failure_limit = 10;
+    world.reading.candidate_share = 0.05;
+    world.begin();
+    let drawn = |world: &mut World, requests, errors| {
+        world.reading.candidate.drawn = Some(Drawn { requests, errors });
+    };
+    // Twenty failures, all of them where a rule sent the request.
+    drawn(&mut world, 500, 0);
+    let said = world.stable(40, 0, 1_000).candidate(20, 20, 1_000).after(LOOK);
+    assert_eq!(said.verdict, None, "{}", said.because);
+    let said = world.after(INTERVAL);
+    assert!(said.because.contains("assigned at random"), "{}", said.because);
+    // Three more, drawn.
+    drawn(&mut world, 503, 3);
+    let said = world.candidate(3, 3, 1_000).after(LOOK);
+    assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
+    assert!(said.because.contains("failed 3 times"), "{}", said.because);
 }
 
 #[test]

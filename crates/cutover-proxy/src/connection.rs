@@ -28,7 +28,6 @@ use crate::worker::{OpenConnection, Worker};
 pub(crate) struct Client {
     pub(crate) listen: SocketAddr,
     /// Who it is: the socket's other end, or whom a trusted proxy in front announced.
-    #[expect(dead_code, reason = "what chooses by a client's address reads it")]
     pub(crate) ip: IpAddr,
     /// The same and how it came, as the fields that tell instances.
     pub(crate) origin: Origin,
@@ -97,7 +96,7 @@ async fn plain(worker: &Rc<Worker>, listen: SocketAddr, stream: TcpStream, ip: I
 fn client(listen: SocketAddr, ip: IpAddr, http2: bool, tls: bool) -> Rc<Client> {
     Rc::new(Client {
         listen,
-        ip,
+        ip: ip.to_canonical(),
         origin: Origin::new(ip, tls),
         http2,
         state: Arc::default(),

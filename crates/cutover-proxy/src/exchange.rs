@@ -21,11 +21,12 @@ pub(crate) struct Exchange {
     endpoint: Option<Arc<EndpointState>>,
     started: Instant,
     first_settled: bool,
+    drawn: bool,
     status: u16,
 }
 
 impl Exchange {
-    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>) -> Self {
+    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>, drawn: bool) -> Self {
         let shard = assigned.state.shard(worker.index);
         shard.assigned.fetch_add(1, Relaxed);
         shard.in_flight.fetch_add(1, Relaxed);
@@ -36,6 +37,7 @@ impl Exchange {
             endpoint: None,
             started: Instant::now(),
             first_settled: false,
+            drawn,
             status: 0,
         }
     }
@@ -132,8 +134,9 @@ impl Exchange {
         self.first_settled = true;
         // Always the assigned revision's: who saved the request does not change how its first attempt went.
         let shard = self.assigned.state.shard(self.worker.index);
-        shard.first_attempts.fetch_add(1, Relaxed);
-        shard.first_attempt_failures.fetch_add(u64::from(failed), Relaxed);
+        let attempts = if self.drawn { &shard.drawn } else { &shard.chosen };
+        attempts.ended.fetch_add(1, Relaxed);
+        attempts.failed.fetch_add(u64::from(failed), Relaxed);
     }
 
     fn leave(&mut self) {

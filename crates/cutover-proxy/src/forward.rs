@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cutover_model::routing::UpstreamProtocol;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
@@ -21,17 +21,16 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::answer_body::AnswerBody;
+use crate::assign::{self, Assignment};
 use crate::connection::Client;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::grpc;
 use crate::http2;
 use crate::multiplexed::{self, TurnedAway};
-use crate::pick;
 use crate::pool::{self, Lease};
 use crate::request;
 use crate::request_body::{BodyWatch, RequestBody};
-use crate::snapshot::Revision;
 use crate::state::EndpointState;
 use crate::trace_context;
 use crate::worker::Worker;
@@ -50,6 +49,8 @@ struct Forwarding {
     worker: Rc<Worker>,
     client: Rc<Client>,
     exchange: Exchange,
+    /// The cookie for the client.
+    session: Option<HeaderValue>,
     watch: Option<Rc<BodyWatch>>,
     /// To make the request again when it was lost. Only for those that may be repeated.
     replay: Option<Parts>,
@@ -93,7 +94,8 @@ pub(crate) async fn handle(
             route.state.rejected.fetch_add(1, Relaxed);
             return None;
         }
-        let picked = pick::revision(route, &mut *worker.random.borrow_mut()).map(Arc::clone);
+        let random = &mut *worker.random.borrow_mut();
+        let picked = assign::assign(route, snapshot.generation(), &request, client.ip, random);
         if picked.is_none() {
             route.state.unavailable.fetch_add(1, Relaxed);
         }
@@ -113,7 +115,7 @@ pub(crate) async fn handle(
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        (Ok(()), Some(revision)) => Forwarding::run(worker, client, revision, request).await,
+        (Ok(()), Some(assignment)) => Forwarding::run(worker, client, assignment, request).await,
     };
     if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         close_after(&over, &mut response);
@@ -158,11 +160,11 @@ impl Forwarding {
     async fn run(
         worker: Rc<Worker>,
         client: Rc<Client>,
-        revision: Arc<Revision>,
+        assignment: Assignment,
         mut request: Request<Incoming>,
     ) -> Response<AnswerBody> {
         let bodyless = request.body().is_end_stream();
-        let http2 = revision.upstream == UpstreamProtocol::H2c;
+        let http2 = assignment.revision.upstream == UpstreamProtocol::H2c;
         let protocol = (bodyless && !http2 && request::asks_for_websocket(&request))
             .then(|| request.headers().get(UPGRADE).cloned())
             .flatten();
@@ -191,7 +193,8 @@ impl Forwarding {
             (body, Some(watch))
         };
         let forwarding = Self {
-            exchange: Exchange::new(Rc::clone(&worker), revision),
+            exchange: Exchange::new(Rc::clone(&worker), assignment.revision, assignment.drawn),
+            session: assignment.session,
             worker,
             client,
             watch,
@@ -415,6 +418,7 @@ impl Forwarding {
         }
         let version = &self.exchange.serving().version;
         fields::to_client(response.headers_mut(), version);
+        give_session(response.headers_mut(), self.session.take());
         response.extensions_mut().clear();
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
@@ -436,13 +440,21 @@ impl Forwarding {
         self.exchange.count_answer();
         let from_instance = hyper::upgrade::on(&mut response);
         let version = self.exchange.serving().version.clone();
+        let session = self.session.take();
         tokio::task::spawn_local(splice(from_client, from_instance, self.exchange));
         let mut switched = Response::new(AnswerBody::text(Arc::clone(&self.client.state), ""));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());
         fields::to_client(switched.headers_mut(), &version);
+        give_session(switched.headers_mut(), session);
         fields::ask_upgrade(switched.headers_mut(), protocol);
         switched
+    }
+}
+
+fn give_session(headers: &mut HeaderMap, session: Option<HeaderValue>) {
+    if let Some(cookie) = session {
+        headers.append(SET_COOKIE, cookie);
     }
 }
 

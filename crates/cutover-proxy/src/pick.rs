@@ -11,13 +11,21 @@ use crate::state::EndpointState;
 /// The weighted choice; `None` when no revision has a share.
 pub(crate) fn revision<'a>(route: &'a Route, random: &mut impl Rng) -> Option<&'a Arc<Revision>> {
     let (total, last) = *route.split.last()?;
-    let index = if route.split.len() == 1 {
-        last
-    } else {
-        let number = random.random_range(0..total);
-        route.split.iter().find(|(bound, _)| number < *bound)?.1
-    };
-    route.revisions.get(index)
+    if route.split.len() == 1 {
+        return route.revisions.get(last);
+    }
+    at(route, random.random_range(0..total))
+}
+
+/// The revision whose part of the line from 0 to the sum of the weights holds this number.
+pub(crate) fn at(route: &Route, number: u32) -> Option<&Arc<Revision>> {
+    let (_, index) = route.split.iter().find(|(bound, _)| number < *bound)?;
+    route.revisions.get(*index)
+}
+
+/// Whether a request that has tried some may go there.
+pub(crate) fn is_open(endpoint: &EndpointState, tried: &[u64]) -> bool {
+    endpoint.routed.load(Relaxed) && !tried.contains(&endpoint.key)
 }
 
 /// The one of two random instances that has fewer open requests, among those not tried yet. Ejected ones only when
@@ -31,7 +39,7 @@ pub(crate) fn endpoint(
     if let ([only], []) = (endpoints, tried) {
         return only.routed.load(Relaxed).then_some(0);
     }
-    let open = |endpoint: &EndpointState| endpoint.routed.load(Relaxed) && !tried.contains(&endpoint.key);
+    let open = |endpoint: &EndpointState| is_open(endpoint, tried);
     two_choices(
         endpoints,
         |endpoint| open(endpoint) && !endpoint.is_ejected(&now_ms),
@@ -40,7 +48,7 @@ pub(crate) fn endpoint(
     .or_else(|| two_choices(endpoints, open, random))
 }
 
-fn two_choices(
+pub(crate) fn two_choices(
     endpoints: &[Arc<EndpointState>],
     allowed: impl Fn(&EndpointState) -> bool,
     random: &mut impl Rng,
@@ -72,10 +80,15 @@ fn two_choices(
 mod tests {
     use super::*;
     use crate::registry::Registry;
+    use crate::session::SessionKeys;
     use crate::snapshot::{ResolvedTable, Snapshot};
     use cutover_model::{Endpoint, InstanceId, RouteTable, RoutedRevision, ServiceRoute, Track, Weight};
     use rand::SeedableRng;
     use rand::rngs::SmallRng;
+
+    fn no_keys() -> SessionKeys {
+        SessionKeys::new("/nowhere".into())
+    }
 
     fn snapshot(weights: &[u32], instances: usize) -> Snapshot {
         let revisions = weights.iter().enumerate().map(|(index, parts)| RoutedRevision {
@@ -101,7 +114,7 @@ mod tests {
                 revisions: revisions.collect(),
             }],
         };
-        let resolved = ResolvedTable::new(table).unwrap();
+        let resolved = ResolvedTable::new(table, &no_keys()).unwrap();
         resolved.compile(1, None, &mut Registry::new(1)).0
     }
 
@@ -163,11 +176,11 @@ mod tests {
         let mut table = snapshot(&[10_000], 1).table;
         table.services.push(table.services[0].clone());
         assert!(matches!(
-            ResolvedTable::new(table.clone()),
+            ResolvedTable::new(table.clone(), &no_keys()),
             Err(crate::Refusal::InvalidTable { .. })
         ));
         table.services.pop();
         table.services[0].revisions[0].endpoints.clear();
-        assert!(ResolvedTable::new(table).is_err());
+        assert!(ResolvedTable::new(table, &no_keys()).is_err());
     }
 }

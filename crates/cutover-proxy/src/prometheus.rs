@@ -17,7 +17,7 @@ type Counter = (&'static str, &'static str, fn(&RevisionStats) -> u64);
 const COUNTERS: [Counter; 8] = [
     (
         "cutover_assigned_total",
-        "Requests that the split gave to the revision.",
+        "Requests that were given to the revision.",
         |r| r.assigned,
     ),
     (

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::client::{Client, ClientError};
 use crate::handover::{self, Followed};
 use crate::saved::SavedTable;
+use crate::session::SessionKeys;
 use crate::shared::Shared;
 use crate::snapshot::ResolvedTable;
 use crate::tls::UseOfBroken;
@@ -28,6 +29,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Publisher {
     shared: Arc<Shared>,
     path: PathBuf,
+    keys: Arc<SessionKeys>,
     /// Held during a publish: there is one at a time.
     sockets: Arc<Mutex<HashMap<SocketAddr, Socket>>>,
     /// A hand-over that has begun and is not decided.
@@ -56,10 +58,12 @@ struct Socket {
 }
 
 impl Publisher {
-    pub(crate) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
+    /// For the table at `path` and sessions that are signed by `keys`.
+    pub(crate) fn new(shared: Arc<Shared>, path: PathBuf, keys: SessionKeys) -> Self {
         Self {
             shared,
             path,
+            keys: Arc::new(keys),
             sockets: Arc::default(),
             begun: SyncMutex::default(),
             superseded: watch::Sender::new(false),
@@ -192,6 +196,7 @@ impl Publisher {
         let mut sockets = self.sockets.lock().await;
         let bound = Self::bind_missing(&sockets, resolved.listens())?;
         let (snapshot, settled) = resolved.compile(saved.serial, saved.fence, &mut self.shared.registry());
+        snapshot.note_arrivals(self.shared.now_ms());
         self.shared.snapshot.store(Arc::new(snapshot));
         self.shared.registry().settle(&settled);
         self.take_up(&mut sockets, bound)
@@ -229,6 +234,7 @@ impl Publisher {
             table: resolved.table().clone(),
         };
         let (snapshot, settled) = resolved.compile(serial, Some(request.fence), &mut self.shared.registry());
+        snapshot.note_arrivals(self.shared.now_ms());
         self.shared.snapshot.store(Arc::new(snapshot));
         let confirmed = self.confirm(serial, Ended::IsMissed).await;
         self.shared.registry().settle(&settled);
@@ -245,8 +251,8 @@ impl Publisher {
     }
 
     async fn resolve(&self, table: RouteTable, broken: UseOfBroken) -> Result<ResolvedTable, Refusal> {
-        let current = self.shared.snapshot.load_full();
-        let resolve = move || ResolvedTable::new(table)?.with_doors(&current, broken);
+        let (current, keys) = (self.shared.snapshot.load_full(), Arc::clone(&self.keys));
+        let resolve = move || ResolvedTable::new(table, &keys)?.with_doors(&current, broken);
         let resolved = tokio::task::spawn_blocking(resolve).await;
         resolved.unwrap_or_else(|error| {
             Err(Refusal::InvalidTable {

@@ -111,6 +111,9 @@ impl Registry {
             for endpoint in &known.endpoints {
                 let named = now.is_some_and(|now| now.endpoints.contains(&endpoint.key));
                 endpoint.routed.store(named, Relaxed);
+                if !named {
+                    endpoint.since_ms.store(0, Relaxed);
+                }
             }
         }
         let idle = |known: &KnownRevision| !known.routed && known.state.sum(|shard| &shard.in_flight) == 0;

@@ -100,6 +100,7 @@ impl MetricSource for ProxyRouter {
         {
             counters.requests = found.first_attempts;
             counters.errors = found.first_attempt_failures;
+            counters.drawn = found.drawn;
             counters.total_us = found.total_us;
             counters.latency = found.latency;
         }

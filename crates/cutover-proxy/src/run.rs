@@ -27,6 +27,7 @@ use crate::publish::Publisher;
 use crate::recheck;
 use crate::registry::Registry;
 use crate::saved::{LoadError, SavedTable};
+use crate::session::SessionKeys;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state::EndpointState;
@@ -182,7 +183,8 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
         epoch: random.random_range(1..1 << 53),
         recheck,
     });
-    let publisher = Arc::new(Publisher::new(Arc::clone(&shared), path));
+    let keys = SessionKeys::new(options.state_dir.join("session-key"));
+    let publisher = Arc::new(Publisher::new(Arc::clone(&shared), path, keys));
     let (ready, wait) = std::sync::mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let manager = {

@@ -7,8 +7,11 @@ use cutover_model::routing::UpstreamProtocol;
 use cutover_model::{Fence, InstanceId, RoutePolicy, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
+use crate::assign::Selection;
+use crate::balance::Balancing;
 use crate::door::Door;
 use crate::registry::{Registry, Routed};
+use crate::session::SessionKeys;
 use crate::state::{EndpointState, RevisionState, RouteState};
 use crate::tls::UseOfBroken;
 use crate::wire::Refusal;
@@ -33,6 +36,9 @@ pub(crate) struct Route {
     pub(crate) stable: Option<usize>,
     /// What is wanted of a connection before its first request.
     pub(crate) door: Option<Arc<Door>>,
+    pub(crate) candidate: Option<usize>,
+    /// Nothing where requests are drawn, and that is all.
+    pub(crate) selection: Option<Selection>,
     #[expect(dead_code, reason = "what follows reads it")]
     pub(crate) policy: RoutePolicy,
 }
@@ -46,6 +52,8 @@ pub(crate) struct Revision {
     pub(crate) upstream: UpstreamProtocol,
     pub(crate) state: Arc<RevisionState>,
     pub(crate) endpoints: Vec<Arc<EndpointState>>,
+    /// Nothing for the default.
+    pub(crate) balancing: Option<Balancing>,
 }
 
 /// A table whose addresses are known. Made without touching any state, so that a refused table leaves no trace.
@@ -57,19 +65,23 @@ pub(crate) struct ResolvedTable {
     doors: Vec<Option<Arc<Door>>>,
     /// By service, by revision.
     endpoints: Vec<Vec<Vec<(InstanceId, SocketAddr)>>>,
+    /// By service.
+    selections: Vec<Option<Selection>>,
 }
 
 impl ResolvedTable {
     /// Resolves names, which may ask the system's resolver and so may block, and refuses contradictions.
-    pub(crate) fn new(table: RouteTable) -> Result<Self, Refusal> {
+    pub(crate) fn new(table: RouteTable, keys: &SessionKeys) -> Result<Self, Refusal> {
         let mut listens = Vec::new();
         let mut endpoints = Vec::new();
+        let mut selections = Vec::new();
         for route in &table.services {
             let listen = resolve(&route.listen)?;
             if listens.contains(&listen) {
                 return Err(invalid(format!("two services listen on {listen}")));
             }
             listens.push(listen);
+            selections.push(Selection::compile(&route.policy, keys)?);
             let mut of_route = Vec::new();
             for routed in &route.revisions {
                 if routed.revision.service != route.service {
@@ -102,6 +114,7 @@ impl ResolvedTable {
             table,
             listens,
             endpoints,
+            selections,
         })
     }
 
@@ -131,8 +144,9 @@ impl ResolvedTable {
     ) -> (Snapshot, Vec<Routed>) {
         let mut routes = Vec::new();
         let mut settled = Vec::new();
+        let compiled = self.listens.iter().zip(&self.endpoints).zip(self.selections);
         let services = self.table.services.iter().zip(self.doors);
-        for (((route, door), listen), endpoints) in services.zip(&self.listens).zip(&self.endpoints) {
+        for ((route, door), ((listen, endpoints), selection)) in services.zip(compiled) {
             let mut revisions = Vec::new();
             let mut split = Vec::new();
             let mut bound = 0;
@@ -155,15 +169,17 @@ impl ResolvedTable {
                     version: HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static("unknown")),
                     state,
                     endpoints,
+                    balancing: Balancing::compile(&route.policy.balance),
                 }));
             }
+            let side = |track| revisions.iter().position(|revision| revision.track == track);
             routes.push(Route {
                 listen: *listen,
                 door,
                 state: registry.route(&route.service),
-                stable: revisions
-                    .iter()
-                    .position(|revision| revision.track == Track::Stable),
+                stable: side(Track::Stable),
+                candidate: side(Track::Candidate),
+                selection,
                 revisions,
                 split,
                 policy: route.policy.clone(),
@@ -195,5 +211,18 @@ impl Snapshot {
     /// Few routes: a scan is faster than a hash.
     pub(crate) fn route(&self, listen: SocketAddr) -> Option<&Route> {
         self.routes.iter().find(|route| route.listen == listen)
+    }
+
+    /// The generation of whoever wrote it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.fence.as_ref().map_or(0, |fence| fence.generation.0)
+    }
+
+    /// Notes when those instances came that were not routed before.
+    pub(crate) fn note_arrivals(&self, now_ms: u64) {
+        let revisions = self.routes.iter().flat_map(|route| &route.revisions);
+        for endpoint in revisions.flat_map(|revision| &revision.endpoints) {
+            endpoint.arrived(now_ms);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What is counted, and what is remembered of an endpoint. It outlives tables: it is found again by identity.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use cutover_model::{InstanceId, RevisionId, ServiceName};
 
@@ -14,14 +15,23 @@ const STATUSES: usize = 500;
 const FIRST_EJECTION_MS: u64 = 100;
 const LONGEST_EJECTION_MS: u64 = 5_000;
 
+/// Attempts that were a request's first, counted when they end.
+#[derive(Debug, Default)]
+pub(crate) struct FirstAttempts {
+    pub(crate) ended: AtomicU64,
+    pub(crate) failed: AtomicU64,
+}
+
 /// One worker's counters of a revision. On its own cache lines, so that workers do not slow each other down.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Shard {
     pub(crate) in_flight: AtomicU64,
     pub(crate) assigned: AtomicU64,
-    pub(crate) first_attempts: AtomicU64,
-    pub(crate) first_attempt_failures: AtomicU64,
+    /// First attempts of requests that were drawn for the revision.
+    pub(crate) drawn: FirstAttempts,
+    /// First attempts of those for which something else decided.
+    pub(crate) chosen: FirstAttempts,
     pub(crate) answered_by_stable: AtomicU64,
     pub(crate) connect_failures: AtomicU64,
     pub(crate) timeouts: AtomicU64,
@@ -37,8 +47,8 @@ impl Default for Shard {
         Self {
             in_flight: AtomicU64::new(0),
             assigned: AtomicU64::new(0),
-            first_attempts: AtomicU64::new(0),
-            first_attempt_failures: AtomicU64::new(0),
+            drawn: FirstAttempts::default(),
+            chosen: FirstAttempts::default(),
             answered_by_stable: AtomicU64::new(0),
             connect_failures: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -63,6 +73,10 @@ impl Shard {
 #[derive(Debug)]
 pub(crate) struct RevisionState {
     pub(crate) id: RevisionId,
+    /// Of [`crate::turns`], under the route's lock.
+    pub(crate) credit: AtomicI64,
+    /// Whose turn it is among the instances, by round robin.
+    pub(crate) next: AtomicU64,
     shards: Box<[Shard]>,
 }
 
@@ -70,6 +84,8 @@ impl RevisionState {
     pub(crate) fn new(id: RevisionId, workers: usize) -> Self {
         Self {
             id,
+            credit: AtomicI64::new(0),
+            next: AtomicU64::new(0),
             shards: (0..workers).map(|_| Shard::default()).collect(),
         }
     }
@@ -105,6 +121,10 @@ pub(crate) struct RouteState {
     pub(crate) requests: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) unavailable: AtomicU64,
+    /// Requests of clients whose session had named another revision.
+    pub(crate) sessions_moved: AtomicU64,
+    /// Held while [`crate::turns`] takes one.
+    pub(crate) turn: Mutex<()>,
 }
 
 impl RouteState {
@@ -114,6 +134,8 @@ impl RouteState {
             requests: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             unavailable: AtomicU64::new(0),
+            sessions_moved: AtomicU64::new(0),
+            turn: Mutex::default(),
         }
     }
 }
@@ -127,6 +149,8 @@ pub(crate) struct EndpointState {
     pub(crate) address: SocketAddr,
     /// Whether the served table names it. A retry of an older request does not go where it no longer should.
     pub(crate) routed: AtomicBool,
+    /// Since when it is named, in milliseconds since the start of the process; 0 when it is not.
+    pub(crate) since_ms: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) attempts: AtomicU64,
     pub(crate) failures: AtomicU64,
@@ -144,12 +168,20 @@ impl EndpointState {
             instance,
             address,
             routed: AtomicBool::new(true),
+            since_ms: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             attempts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             ejected_until_ms: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             rechecked: AtomicBool::new(false),
+        }
+    }
+
+    /// A table names it. Only the publisher calls this.
+    pub(crate) fn arrived(&self, now_ms: u64) {
+        if self.since_ms.load(Relaxed) == 0 {
+            self.since_ms.store(now_ms.max(1), Relaxed);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use cutover_analysis::Histogram;
+use cutover_analysis::{Drawn, Histogram};
 use cutover_model::{RevisionId, ServiceName};
 
 use crate::histogram::BUCKETS;
@@ -31,6 +31,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
                 rejected: route.rejected.load(Relaxed),
                 unavailable: route.unavailable.load(Relaxed),
                 tls: tls(&snapshot, &route.service),
+                sessions_moved: route.sessions_moved.load(Relaxed),
             })
             .collect(),
         revisions: registry
@@ -66,6 +67,10 @@ fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {
         .map_or(0, |last| last + 1);
     counts.truncate(used);
     let answers = state.answers();
+    let drawn = Drawn {
+        requests: state.sum(|shard| &shard.drawn.ended),
+        errors: state.sum(|shard| &shard.drawn.failed),
+    };
     let instances = known.endpoints.iter().map(|endpoint| InstanceStats {
         instance: endpoint.instance.clone(),
         address: endpoint.address,
@@ -81,8 +86,9 @@ fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {
         weight: known.weight,
         in_flight: state.sum(|shard| &shard.in_flight),
         assigned: state.sum(|shard| &shard.assigned),
-        first_attempts: state.sum(|shard| &shard.first_attempts),
-        first_attempt_failures: state.sum(|shard| &shard.first_attempt_failures),
+        first_attempts: drawn.requests + state.sum(|shard| &shard.chosen.ended),
+        first_attempt_failures: drawn.errors + state.sum(|shard| &shard.chosen.failed),
+        drawn: Some(drawn),
         errors: answers
             .iter()
             .filter(|(status, _)| *status >= 500)

@@ -179,6 +179,9 @@ pub struct RouteStats {
     pub rejected: u64,
     /// Answered 503 because no revision has a share.
     pub unavailable: u64,
+    /// Requests of clients whose session had named another revision: a share has changed, or a revision has gone.
+    #[serde(default)]
+    pub sessions_moved: u64,
     /// Its TLS, if it has any.
     #[serde(default)]
     pub tls: Option<TlsStats>,
@@ -206,12 +209,15 @@ pub struct RevisionStats {
     pub weight: Weight,
     /// Open requests.
     pub in_flight: u64,
-    /// Requests that the split gave to this revision.
+    /// Requests that were given to this revision.
     pub assigned: u64,
     /// Those whose first attempt has ended.
     pub first_attempts: u64,
     /// Those whose first attempt failed: a 5xx answer, a time-out, a refused, broken or cut connection.
     pub first_attempt_failures: u64,
+    /// Those of both whose request was assigned at random; not said by an older proxy, which knows nothing else.
+    #[serde(default)]
+    pub drawn: Option<cutover_analysis::Drawn>,
     /// Answers by status code, also those that the proxy made in the revision's name (502, 504).
     pub answers: Vec<(u16, u64)>,
     /// Of these, how many have a 5xx status.

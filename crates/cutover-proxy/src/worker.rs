@@ -218,12 +218,12 @@ impl Worker {
     }
 
     pub(crate) fn choose(&self, revision: &Revision, tried: &[u64]) -> Option<usize> {
-        pick::endpoint(
-            &revision.endpoints,
-            tried,
-            || self.shared.now_ms(),
-            &mut *self.random.borrow_mut(),
-        )
+        let random = &mut *self.random.borrow_mut();
+        let now_ms = || self.shared.now_ms();
+        match revision.balancing {
+            None => pick::endpoint(&revision.endpoints, tried, now_ms, random),
+            Some(balancing) => balancing.choose(revision, tried, now_ms, random),
+        }
     }
 
     /// A revision as it is routed now at an address.

@@ -14,8 +14,8 @@ pub enum SplitMode {
     /// Each request is drawn for itself: what the sequential test of an analysis needs.
     #[default]
     Random,
-    /// Smooth weighted round robin: exact even for a handful of requests, but not random, so that analyses compare
-    /// shares only.
+    /// Smooth weighted round robin over all workers: after any number of requests each revision has had its share to
+    /// within one request. Nothing is drawn, so the sequential test of an analysis has nothing to look at.
     Smooth,
 }
 
@@ -48,11 +48,12 @@ pub struct RouteRule {
     /// What a request must be; all of it.
     #[serde(rename = "match")]
     pub when: RequestMatch,
-    /// Where it goes. A side that takes no requests just now is passed over, and the weights decide.
+    /// Where it goes. While that side has no instance, the rule is passed over.
     pub to: Track,
 }
 
-/// What a request must be. All that is named must hold.
+/// What a request must be. All that is named must hold, and something must be named. Of several fields or cookies with
+/// one name, one that matches is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RequestMatch {
@@ -65,7 +66,7 @@ pub struct RequestMatch {
     /// Its path, without the query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<TextMatch>,
-    /// Its host, without the port.
+    /// Its host, without the port; capitals do not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<TextMatch>,
     /// Networks that its client must be in one of, `10.0.0.0/8`.
@@ -81,15 +82,22 @@ pub enum TextMatch {
     Exact(String),
     /// Something that begins so.
     Prefix(String),
-    /// Something that this regular expression matches as a whole.
+    /// Something that this regular expression matches as a whole. Its syntax is that of Rust's `regex`; it takes time in
+    /// proportion to the text.
     Regex(String),
 }
 
-/// Keeps a client with the revision it was first given.
+impl TextMatch {
+    /// How great a compiled regular expression may be, in bytes.
+    pub const REGEX_SIZE: usize = 256 * 1024;
+}
+
+/// Keeps a client where it is, as far as the weights allow: a share that grows takes over the clients that are missing,
+/// each once, and one that shrinks gives back as many. So the share is that of the clients, and nobody drifts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Sticky {
-    /// By a signed cookie that names the revision. A weight that changes moves only as many clients as it must.
+    /// By a signed cookie, which holds a random number for the client, and the revision's name.
     #[serde(rename_all = "camelCase")]
     Cookie {
         /// Its name; default `cutover-session`.
@@ -99,13 +107,8 @@ pub enum Sticky {
         #[serde(default = "cookie_age")]
         max_age: Span,
     },
-    /// By the client's address, forgotten when nothing was heard from it for a while.
-    #[serde(rename_all = "camelCase")]
-    Source {
-        /// For how long; default 10800s.
-        #[serde(default = "source_age")]
-        timeout: Span,
-    },
+    /// By the client's address (of IPv6 the first 64 bits). Nothing is remembered, so nothing is forgotten either.
+    Source {},
 }
 
 fn cookie_name() -> String {
@@ -114,8 +117,4 @@ fn cookie_name() -> String {
 
 const fn cookie_age() -> Span {
     Span::from_secs(86_400)
-}
-
-const fn source_age() -> Span {
-    Span::from_secs(10_800)
 }

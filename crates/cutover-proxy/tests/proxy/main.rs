@@ -16,6 +16,7 @@ mod process;
 mod publishing;
 mod retrying;
 mod rig;
+mod selecting;
 mod splitting;
 mod switching;
 mod tls;
