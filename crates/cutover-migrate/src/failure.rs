@@ -190,7 +190,7 @@ impl Job {
         let id = &self.file.migration.id;
         let found = statement.and_then(|at| script.statements.get(at));
         let table = match self.dialect {
-            Dialect::Sqlite => None,
+            Dialect::Sqlite | Dialect::Mysql | Dialect::MariaDb => None,
             Dialect::Postgres => found.and_then(|found| subject_table(self.dialect, &found.text)),
         };
         let object = table.map_or_else(|| self.what.clone(), |table| format!("table {table}"));

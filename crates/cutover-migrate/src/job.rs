@@ -301,6 +301,6 @@ pub(crate) async fn claim<S: Session>(
 pub(crate) const fn for_update(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "",
-        Dialect::Postgres => " FOR UPDATE",
+        Dialect::Postgres | Dialect::Mysql | Dialect::MariaDb => " FOR UPDATE",
     }
 }

@@ -46,6 +46,7 @@ pub fn sets_session(dialect: Dialect, statement: &str) -> bool {
     match dialect {
         Dialect::Postgres => matches!(first(dialect, statement).as_str(), "SET" | "RESET"),
         Dialect::Sqlite => matches!(first(dialect, statement).as_str(), "PRAGMA" | "ATTACH" | "DETACH"),
+        Dialect::Mysql | Dialect::MariaDb => matches!(first(dialect, statement).as_str(), "SET" | "USE"),
     }
 }
 

@@ -1,6 +1,7 @@
-//! Tokens: as much of the lexical rules of both dialects as splitting needs, and no grammar.
+//! Tokens: as much of the lexical rules of the dialects as splitting needs, and no grammar.
 //!
-//! PostgreSQL's rules are those of its manual, chapter 4.1; SQLite's those of its tokenizer. Every token begins and
+//! PostgreSQL's rules are those of its manual, chapter 4.1; SQLite's those of its tokenizer;
+//! MySQL's those of its manual, 11.1 and 11.7. Every token begins and
 //! ends at a character boundary, because only ASCII characters delimit.
 
 use crate::{Dialect, SplitError, SplitProblem};
@@ -123,14 +124,20 @@ impl Lexer<'_> {
                 self.skip_while(|b| b.is_ascii_whitespace() || b == 0x0b);
                 Ok(Kind::Space)
             }
-            b'-' if self.peek(1) == b'-' => {
+            b'-' if self.peek(1) == b'-' && self.dashes_comment() => {
+                self.skip_while(|b| b != b'\n');
+                Ok(Kind::LineComment)
+            }
+            b'#' if self.dialect.is_mysql() => {
                 self.skip_while(|b| b != b'\n');
                 Ok(Kind::LineComment)
             }
             b'/' if self.peek(1) == b'*' => self.block_comment(),
-            b'\'' => self.quoted(b'\'', false, Kind::Literal),
+            b'\'' => self.quoted(b'\'', self.dialect.is_mysql(), Kind::Literal),
+            // A string for MySQL, unless ANSI_QUOTES is set, which a text does not tell.
+            b'"' if self.dialect.is_mysql() => self.quoted(b'"', true, Kind::Literal),
             b'"' => self.quoted(b'"', false, Kind::Name),
-            b'`' if self.dialect == Dialect::Sqlite => self.quoted(b'`', false, Kind::Name),
+            b'`' if self.dialect != Dialect::Postgres => self.quoted(b'`', false, Kind::Name),
             b'[' if self.dialect == Dialect::Sqlite => self.bracketed(),
             b'$' if self.dialect == Dialect::Postgres => self.dollar(),
             _ if is_word(byte) => self.word(),
@@ -139,13 +146,25 @@ impl Lexer<'_> {
             b';' => self.single(Kind::Semicolon),
             _ if is_operator(byte) => {
                 // An operator ends where a comment begins (PostgreSQL manual, 4.1.3).
-                while is_operator(self.peek(0)) && !self.starts(b"--") && !self.starts(b"/*") {
+                self.at += 1;
+                while is_operator(self.peek(0)) && !self.comment_begins() {
                     self.at += 1;
                 }
                 Ok(Kind::Operator)
             }
             _ => self.single(Kind::Other),
         }
+    }
+
+    /// MySQL wants a blank or the end behind them.
+    fn dashes_comment(&self) -> bool {
+        !self.dialect.is_mysql() || self.peek(2).is_ascii_whitespace() || self.at + 2 >= self.bytes.len()
+    }
+
+    fn comment_begins(&self) -> bool {
+        (self.starts(b"--") && self.dashes_comment())
+            || self.starts(b"/*")
+            || (self.dialect.is_mysql() && self.peek(0) == b'#')
     }
 
     fn single(&mut self, kind: Kind) -> Result<Kind, SplitProblem> {

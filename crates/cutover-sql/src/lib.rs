@@ -1,14 +1,18 @@
 //! What Cutover knows of SQL without a database: where one statement ends and the next begins, what a migration
-//! file's header says, and the text that its checksum is made of.
+//! file's header says, the text that its checksum is made of, and what its statements do to a schema ([`ddl`], read by
+//! [`read()`]).
 //!
 //! Pure: texts in, values out. It must not know of files, connections or the history of a database.
 
+pub mod ddl;
 mod dialect;
 mod facts;
 mod header;
 mod lexer;
 mod normal;
 mod place;
+mod read;
+pub mod schema;
 mod split;
 
 pub use dialect::Dialect;
@@ -19,4 +23,6 @@ pub use facts::{
 pub use header::{DirectiveError, DirectiveProblem, Header, header};
 pub use normal::normalised;
 pub use place::locate;
+pub use read::read;
+pub use schema::Schema;
 pub use split::{SplitError, SplitProblem, Statement, split};

@@ -59,7 +59,7 @@ impl SplitError {
 /// Splits a text into its statements.
 ///
 /// Semicolons within quotes, comments, dollar quotes and (PostgreSQL) parentheses do not separate; neither do those
-/// within the body of a SQLite trigger or of a PostgreSQL function with `BEGIN ATOMIC … END`.
+/// within the body of a SQLite trigger, of a PostgreSQL function with `BEGIN ATOMIC … END`, or of a routine of MySQL.
 ///
 /// # Errors
 /// When a quote, a comment or a body is never closed.
@@ -105,6 +105,8 @@ struct Body {
     parens: usize,
     /// PostgreSQL: open `BEGIN ATOMIC` and, within it, `CASE`.
     blocks: usize,
+    /// MySQL: whether it creates something that has a body.
+    is_routine: bool,
     /// The word before, upper case; empty after anything else.
     last: String,
     /// SQLite, in a trigger: `;` was seen, then maybe `END`. Only `; END ;` closes a trigger (the rule of
@@ -127,6 +129,7 @@ impl Body {
             head: Vec::new(),
             parens: 0,
             blocks: 0,
+            is_routine: false,
             last: String::new(),
             trigger: Trigger::None,
         }
@@ -136,12 +139,13 @@ impl Body {
         match self.dialect {
             Dialect::Postgres => self.parens == 0 && self.blocks == 0,
             Dialect::Sqlite => matches!(self.trigger, Trigger::None | Trigger::AfterEnd),
+            Dialect::Mysql | Dialect::MariaDb => self.blocks == 0,
         }
     }
 
     const fn is_open(&self) -> bool {
         match self.dialect {
-            Dialect::Postgres => self.blocks > 0,
+            Dialect::Postgres | Dialect::Mysql | Dialect::MariaDb => self.blocks > 0,
             Dialect::Sqlite => matches!(self.trigger, Trigger::Inside | Trigger::AfterSemicolon),
         }
     }
@@ -158,6 +162,7 @@ impl Body {
         match self.dialect {
             Dialect::Sqlite => self.feed_sqlite(token, &word),
             Dialect::Postgres => self.feed_postgres(token, &word),
+            Dialect::Mysql | Dialect::MariaDb => self.feed_mysql(&word),
         }
         self.last = word;
     }
@@ -194,6 +199,23 @@ impl Body {
         }
     }
 
+    /// Bodies of routines, triggers and events: `BEGIN` and `CASE` up to their `END`; the `END IF` of other blocks closes
+    /// none of these.
+    fn feed_mysql(&mut self, word: &str) {
+        if !self.is_routine {
+            self.is_routine = self.head.first().is_some_and(|first| first == "CREATE")
+                && matches!(word, "TRIGGER" | "PROCEDURE" | "FUNCTION" | "EVENT");
+            return;
+        }
+        match word {
+            "IF" | "LOOP" | "WHILE" | "REPEAT" if self.last == "END" => self.blocks += 1,
+            "CASE" if self.last == "END" => {}
+            "BEGIN" | "CASE" => self.blocks += 1,
+            "END" => self.blocks = self.blocks.saturating_sub(1),
+            _ => {}
+        }
+    }
+
     fn is_function_head(&self) -> bool {
         let head: Vec<&str> = self.head.iter().map(String::as_str).collect();
         matches!(
@@ -214,6 +236,20 @@ mod tests {
             .into_iter()
             .map(|statement| statement.text)
             .collect()
+    }
+
+    #[test]
+    fn mysql_has_its_own_quotes_comments_and_bodies() {
+        let source = "# a; b\nSELECT 'it\\'s; x', \"y;\" FROM `a;b`; SELECT 5--1;\n\
+            CREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW BEGIN\n\
+              IF NEW.a IS NULL THEN SET NEW.a = CASE WHEN 1 THEN 2 END; END IF; SET NEW.b = 1;\n\
+            END; SELECT 2";
+        for dialect in [Dialect::Mysql, Dialect::MariaDb] {
+            let found = texts(dialect, source);
+            assert_eq!(found.len(), 4, "{found:?}");
+            assert!(found[0].ends_with("`a;b`") && found[1] == "SELECT 5--1");
+            assert!(found[2].ends_with("END") && found[3] == "SELECT 2");
+        }
     }
 
     #[test]
@@ -312,11 +348,19 @@ mod tests {
         proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }
 
+    fn any_dialect() -> impl Strategy<Value = Dialect> {
+        proptest::sample::select(vec![
+            Dialect::Postgres,
+            Dialect::Sqlite,
+            Dialect::Mysql,
+            Dialect::MariaDb,
+        ])
+    }
+
     proptest! {
         /// Statements are slices of the source in order, and between them is nothing but space, comments and `;`.
         #[test]
-        fn statements_and_gaps_join_back(source in sql_like(), postgres in any::<bool>()) {
-            let dialect = if postgres { Dialect::Postgres } else { Dialect::Sqlite };
+        fn statements_and_gaps_join_back(source in sql_like(), dialect in any_dialect()) {
             let Ok(found) = split(dialect, &source) else { return Ok(()) };
             let mut at = 0;
             let end = Statement { text: String::new(), line: 0, byte_offset: source.len() };
@@ -331,8 +375,7 @@ mod tests {
         }
 
         #[test]
-        fn the_lexer_loses_nothing(source in ".{0,80}", postgres in any::<bool>()) {
-            let dialect = if postgres { Dialect::Postgres } else { Dialect::Sqlite };
+        fn the_lexer_loses_nothing(source in ".{0,80}", dialect in any_dialect()) {
             if let Ok(all) = tokens(dialect, &source) {
                 let joined: String = all.iter().map(|token| token.text(&source)).collect();
                 prop_assert_eq!(joined, source);
