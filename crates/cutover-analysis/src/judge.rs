@@ -300,7 +300,11 @@ fn errors_of(counters: &Counters) -> String {
 /// The evidence as people say it.
 fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
     let (candidate, stable) = evidence.failures();
-    let counts = format!("the candidate failed {candidate} times, stable {stable} times");
+    let counts = format!(
+        "the candidate failed {}, stable {}",
+        words::times(candidate),
+        words::times(stable)
+    );
     if evidence.is_worse(alpha) {
         format!(
             "{counts}; the chance of that, were they equally good, is below 1 in {}",

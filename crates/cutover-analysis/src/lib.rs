@@ -21,6 +21,7 @@ mod replay;
 mod sample;
 mod sequential;
 mod series;
+mod split;
 mod state;
 mod strata;
 mod words;

@@ -96,6 +96,7 @@ pub struct Judgement {
     /// Failed, Successful, or Inconclusive: too little to say either.
     pub verdict: Verdict,
     /// When: the completion of the request that decided, or of the last one. None of no request.
+    #[serde(serialize_with = "whole_or_not")]
     pub at_ms: Option<f64>,
     /// Requests of the candidate that were over by then.
     pub candidate_requests: u64,
@@ -103,6 +104,16 @@ pub struct Judgement {
     pub log_evidence: f64,
     /// In one sentence with numbers.
     pub reason: String,
+}
+
+/// A whole number of milliseconds without a fraction, as it came.
+fn whole_or_not<S: serde::Serializer>(ms: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match ms {
+        None => to.serialize_none(),
+        Some(ms) if ms.fract() == 0.0 && ms.abs() < EXACT => to.serialize_i64(*ms as i64),
+        Some(ms) => to.serialize_f64(*ms),
+    }
 }
 
 /// What is wrong with a recording, and where: `events[3].candidate_weight`.

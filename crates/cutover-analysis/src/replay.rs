@@ -6,6 +6,7 @@ use cutover_model::Verdict;
 
 use crate::bounds::rate_bounds;
 use crate::recording::{Judgement, RecordedEvent, Recording, Side};
+use crate::split::split_log_e;
 use crate::strata::{Strata, log_mean};
 use crate::words;
 
@@ -68,6 +69,10 @@ struct Replay<'a> {
     candidate: Tally,
     stable: Tally,
     candidate_requests: u64,
+    /// Failures of the candidate where the split left nothing to chance.
+    undrawn: u64,
+    /// By the candidate's share, as bits: how many requests or sessions went to the candidate, and to stable.
+    split: BTreeMap<u64, (u64, u64)>,
 }
 
 impl<'a> Replay<'a> {
@@ -88,6 +93,8 @@ impl<'a> Replay<'a> {
             candidate: Tally::default(),
             stable: Tally::default(),
             candidate_requests: 0,
+            undrawn: 0,
+            split: BTreeMap::new(),
         };
         let mut assigned: Vec<&RecordedEvent> = recording.events.iter().collect();
         assigned.sort_by(|a, b| a.at_ms.total_cmp(&b.at_ms));
@@ -144,6 +151,12 @@ impl<'a> Replay<'a> {
         tally.units += u64::from(!session.seen);
         tally.failed += u64::from(failed);
         tally.slow += u64::from(slow);
+        let drawn = session.share > 0.0 && session.share < 1.0;
+        self.undrawn += u64::from(of_candidate && !drawn && (failed || slow));
+        if drawn && !session.seen {
+            let (candidate, stable) = self.split.entry(session.share.to_bits()).or_default();
+            *(if of_candidate { candidate } else { stable }) += 1;
+        }
         let route = event
             .route
             .as_ref()
@@ -166,19 +179,48 @@ impl<'a> Replay<'a> {
 
     fn counts(&self) -> String {
         let (candidate, stable) = self.errors.failures();
-        let mut text = format!("the candidate failed {candidate} times, stable {stable} times");
+        let (candidate, stable) = (words::times(candidate), words::times(stable));
+        let mut text = format!("the candidate failed {candidate}, stable {stable}");
         if let Some(slow) = &self.slow {
             let (candidate, stable) = slow.failures();
-            text.push_str(&format!("; it was slow {candidate} times, stable {stable} times"));
+            let (candidate, stable) = (words::times(candidate), words::times(stable));
+            text.push_str(&format!("; it was slow {candidate}, stable {stable}"));
+        }
+        if self.undrawn > 0 {
+            let failures = words::count(self.undrawn, "failure");
+            text.push_str(&format!(
+                "; {failures} of the candidate left out, for nothing was drawn there"
+            ));
         }
         text
     }
 
     fn failed(&self, log_evidence: f64) -> String {
         format!(
-            "{}; the chance of that, were they equally good, is below 1 in {}",
+            "{}; the chance of that, were they equally good, is below 1 in {}{}",
             self.counts(),
-            words::one_in(log_evidence)
+            words::one_in(log_evidence),
+            self.strange_split()
+        )
+    }
+
+    /// All rests on the recorded shares. When the requests did not fall as these say (evidence beyond 1/α), it is said;
+    /// the verdict stays, for it is the recording's. A product over shares, each a martingale of its own, is one too.
+    fn strange_split(&self) -> String {
+        let evidence: f64 = self
+            .split
+            .iter()
+            .map(|(share, (candidate, stable))| split_log_e(*candidate, *stable, f64::from_bits(*share)))
+            .sum();
+        if evidence < -self.recording.alpha.ln() {
+            return String::new();
+        }
+        let (found, all, due) = self.split.iter().fold((0, 0, 0.0), |sum, (share, (x, y))| {
+            let here = (x + y) as f64 * f64::from_bits(*share);
+            (sum.0 + x, sum.1 + x + y, sum.2 + here)
+        });
+        format!(
+            "; beware: {found} of {all} went to the candidate where about {due:.0} were due by the recorded shares"
         )
     }
 
@@ -213,12 +255,18 @@ impl<'a> Replay<'a> {
             difference = difference.max(worst(|tally| tally.slow));
         }
         let shown = words::percent(difference.max(0.0));
+        let unit = if self.sessions.is_empty() {
+            "request"
+        } else {
+            "session"
+        };
+        let strange = self.strange_split();
         if difference < margin {
             (
                 Verdict::Successful,
                 format!(
-                    "{counts}, as equally good versions may; on {} it is at most {shown} worse, {} allowed",
-                    words::count(self.candidate.units, "request"),
+                    "{counts}, as equally good versions may; on {} it is at most {shown} worse, {} allowed{strange}",
+                    words::count(self.candidate.units, unit),
                     words::percent(margin)
                 ),
             )
@@ -226,8 +274,8 @@ impl<'a> Replay<'a> {
             (
                 Verdict::Inconclusive,
                 format!(
-                    "{counts}, as equally good versions may; but on {} it may still be {shown} worse, {} allowed",
-                    words::count(self.candidate.units, "request"),
+                    "{counts}, as equally good versions may; but on {} it may still be {shown} worse, {} allowed{strange}",
+                    words::count(self.candidate.units, unit),
                     words::percent(margin)
                 ),
             )

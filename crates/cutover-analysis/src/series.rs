@@ -35,16 +35,16 @@ pub struct Series {
     /// A decrease counts from this effect size down; the same defaults.
     #[serde(default)]
     pub allowed_decrease: Option<f64>,
-    /// An increase is critical from this effect size on; default none is.
+    /// Where it is `critical`, an increase is a critical failure from this effect size on; the same defaults.
     #[serde(default)]
     pub critical_increase: Option<f64>,
-    /// A decrease is critical from this effect size down; default none is.
+    /// Where it is `critical`, a decrease is a critical failure from this effect size down; the same defaults.
     #[serde(default)]
     pub critical_decrease: Option<f64>,
-    /// Whether any classification but Pass is critical.
+    /// Whether High, Low and Nodata are critical failures.
     #[serde(default)]
     pub critical: bool,
-    /// Whether missing data are a failure.
+    /// Whether there must be points, even where a missing one counts as 0.
     #[serde(default)]
     pub must_have_data: bool,
     /// What a missing point counts as; default remove.
@@ -191,23 +191,7 @@ fn higher(one: f64, other: f64) -> f64 {
 pub fn classify(series: &Series) -> Comparison {
     let (experiment, control) = (series.points(&series.experiment), series.points(&series.control));
     if experiment.is_empty() || control.is_empty() {
-        let side = if experiment.is_empty() {
-            "the candidate"
-        } else {
-            "stable"
-        };
-        return Comparison {
-            classification: Classification::Nodata,
-            critical_failure: series.must_have_data && series.critical,
-            reason: format!(
-                "there are no points of {side}{}",
-                if series.must_have_data {
-                    ", and there must be"
-                } else {
-                    ""
-                }
-            ),
-        };
+        return without_points(series, experiment.is_empty());
     }
     let sorted = |values: &[f64]| {
         let mut values = values.to_vec();
@@ -238,24 +222,43 @@ pub fn classify(series: &Series) -> Comparison {
         (
             Classification::High,
             size >= series.allowed_increase.unwrap_or(none),
-            series.critical_increase.is_some_and(|critical| size >= critical),
+            size >= series.critical_increase.unwrap_or(none),
         )
     } else if down {
         (
             Classification::Low,
             size <= series.allowed_decrease.unwrap_or(none),
-            series.critical_decrease.is_some_and(|critical| size <= critical),
+            size <= series.critical_decrease.unwrap_or(none),
         )
     } else {
         return pass(words);
     };
-    if !reaches && !is_critical {
+    if !reaches {
         return pass(format!("{words}: within what is allowed"));
     }
     Comparison {
         classification: word,
-        critical_failure: series.critical || is_critical,
+        critical_failure: series.critical && is_critical,
         reason: words,
+    }
+}
+
+/// A side without any point. For a count of what did not happen (`replace`) that is a count of 0, unless there must be
+/// data; otherwise nothing is said, which is never a good mark.
+fn without_points(series: &Series, of_candidate: bool) -> Comparison {
+    let side = if of_candidate { "the candidate" } else { "stable" };
+    let what = format!("there are no points of {side}");
+    if series.nan_strategy == NanStrategy::Replace && !series.must_have_data {
+        return pass(format!("{what}, and a missing one counts as 0"));
+    }
+    Comparison {
+        classification: Classification::Nodata,
+        critical_failure: series.critical,
+        reason: if series.must_have_data {
+            format!("{what}, and there must be")
+        } else {
+            what
+        },
     }
 }
 

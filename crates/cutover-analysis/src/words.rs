@@ -46,6 +46,15 @@ pub(crate) fn count(n: u64, one: &str) -> String {
     }
 }
 
+/// How often: `never`, `once`, `3 times`.
+pub(crate) fn times(n: u64) -> String {
+    match n {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
 /// How rare evidence is: by Ville's inequality the chance of ever seeing evidence E of equal versions is at most 1/E.
 /// Rounded down to one digit, for it is a bound and not a measurement; above a million it is not worth a digit.
 pub(crate) fn one_in(log_evidence: f64) -> Grouped {
@@ -82,5 +91,6 @@ mod tests {
         }
         assert_eq!(count(1, "request"), "1 request");
         assert_eq!(count(0, "request"), "0 requests");
+        assert_eq!([0, 1, 2].map(times), ["never", "once", "2 times"]);
     }
 }

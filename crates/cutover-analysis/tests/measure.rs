@@ -515,7 +515,7 @@ fn the_sequential_test_speaks_at_any_look() {
     assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
     assert_eq!(
         said.because,
-        "the candidate failed 3 times, stable 0 times; the chance of that, were they equally good, is below 1 in 1,000"
+        "the candidate failed 3 times, stable never; the chance of that, were they equally good, is below 1 in 1,000"
     );
 }
 

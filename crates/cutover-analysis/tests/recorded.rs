@@ -39,7 +39,7 @@ fn the_third_failure_of_the_candidate_decides() {
     );
     assert_eq!(
         found.reason,
-        "the candidate failed 3 times, stable 0 times; the chance of that, were they equally good, is below 1 in 1,000"
+        "the candidate failed 3 times, stable never; the chance of that, were they equally good, is below 1 in 1,000"
     );
 }
 
@@ -105,6 +105,35 @@ fn where_nothing_was_drawn_nothing_is_learned() {
 }
 
 #[test]
+fn the_sentence_says_what_was_left_out_and_what_cannot_be() {
+    let failing = requests("candidate", 5, &[0, 1, 2, 3, 4]);
+    let mut events = failing.clone();
+    events.extend(requests("stable", 5, &[]));
+    let undrawn = judged(json!({"events": events, "weights": [{"at_ms": 0, "candidate": 0}]}));
+    assert!(
+        undrawn.reason.contains("5 failures of the candidate left out"),
+        "{}",
+        undrawn.reason
+    );
+    let strange = judged(json!({"events": failing, "weights": [{"at_ms": 0, "candidate": 0.01}]}));
+    assert!(
+        strange
+            .reason
+            .contains("beware: 2 of 2 went to the candidate where about 0 were due"),
+        "{}",
+        strange.reason
+    );
+    let fair = judged(both((50, &[]), (950, &[])));
+    assert!(!fair.reason.contains("beware"), "{}", fair.reason);
+}
+
+#[test]
+fn whole_milliseconds_stay_whole() {
+    let found = judged(both((3, &[0, 1, 2]), (0, &[])));
+    assert_eq!(serde_json::to_value(&found).unwrap()["at_ms"], json!(60));
+}
+
+#[test]
 fn of_a_session_the_first_failure_counts() {
     let mut recording = both((50, &[2, 5, 9, 20]), (500, &[]));
     for event in recording["events"].as_array_mut().unwrap() {
@@ -114,7 +143,7 @@ fn of_a_session_the_first_failure_counts() {
     }
     let found = judged(recording);
     assert_eq!(found.verdict, Verdict::Inconclusive);
-    assert!(found.reason.contains("failed 1 times"), "{}", found.reason);
+    assert!(found.reason.contains("failed once"), "{}", found.reason);
 }
 
 #[test]
@@ -224,20 +253,44 @@ fn series_are_classified() {
         (same.clone(), (High, false)),
         (with(&same, "direction", json!("decrease")), (Pass, false)),
         (with(&same, "allowedIncrease", json!(1.5)), (Pass, false)),
-        (with(&same, "criticalIncrease", json!(1.3)), (High, true)),
-        (with(&same, "criticalIncrease", json!(3.0)), (High, false)),
+        (with(&same, "criticalIncrease", json!(1.3)), (High, false)),
+        (json!({"critical": true, "criticalIncrease": 1.3}), (High, true)),
+        (json!({"critical": true, "criticalIncrease": 3.0}), (High, false)),
+        (
+            json!({"critical": true, "criticalIncrease": 1.3, "allowedIncrease": 1.5}),
+            (Pass, false),
+        ),
         (with(&same, "critical", json!(true)), (High, true)),
         (with(&same, "effectSizeMeasure", json!("cles")), (High, false)),
         (swapped.clone(), (Low, false)),
         (with(&swapped, "direction", json!("increase")), (Pass, false)),
         (with(&swapped, "allowedDecrease", json!(0.5)), (Pass, false)),
-        (with(&swapped, "criticalDecrease", json!(0.8)), (Low, true)),
+        (with(&swapped, "criticalDecrease", json!(0.8)), (Low, false)),
+        (with(&swapped, "critical", json!(true)), (Low, true)),
         (
             json!({"experiment": [1, 2, 3], "control": [3, 1, 2]}),
             (Pass, false),
         ),
         (json!({"experiment": [7], "control": [7, 7]}), (Pass, false)),
         (json!({"experiment": []}), (Nodata, false)),
+        (json!({"experiment": [], "critical": true}), (Nodata, true)),
+        (json!({"experiment": [], "nanStrategy": "replace"}), (Pass, false)),
+        (
+            json!({"experiment": [], "nanStrategy": "replace", "mustHaveData": true}),
+            (Nodata, false),
+        ),
+        (
+            json!({"experiment": [9, 9, 9], "control": [3, 3, 3]}),
+            (High, false),
+        ),
+        (
+            json!({"experiment": [0, 0, 0], "control": [3, 3, 3]}),
+            (Low, false),
+        ),
+        (
+            json!({"experiment": [0, 1, 1, 1, 1], "control": [1, 1, 1, 1, 1]}),
+            (Pass, false),
+        ),
         (
             json!({"experiment": [null, null], "mustHaveData": true}),
             (Nodata, false),

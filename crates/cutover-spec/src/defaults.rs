@@ -10,8 +10,9 @@ const WEIGHTS: [u8; 5] = [10, 25, 50, 75, 100];
 /// How long each of them is held.
 const HOLD: Span = Span::from_mins(5);
 
-/// What is measured when a canary names no analysis: every 30s, failed when more than 5 % of the candidate's requests
-/// fail or its p99 is over 1.5 times stable's, judged from 30 requests on.
+/// What is measured when a canary names no analysis: at any moment, failed by the sequential test when the candidate fails
+/// more often than stable; every 30s, failed when more than 5 % of its requests fail or its p99 is over 1.5 times stable's,
+/// judged from 30 requests on.
 #[must_use]
 pub fn default_analysis() -> AnalysisTemplate {
     AnalysisTemplate {
@@ -23,6 +24,7 @@ pub fn default_analysis() -> AnalysisTemplate {
         consecutive_error_limit: 4,
         min_requests: 30,
         metrics: vec![
+            Metric::Sequential { alpha: 0.001 },
             Metric::ErrorRate {
                 max: Some(5.0),
                 max_ratio: None,

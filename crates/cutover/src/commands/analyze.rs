@@ -43,8 +43,11 @@ fn recorded(printer: &Printer, path: &Path) -> Outcome {
     };
     let text = text.map_err(|error| unfit(format!("{name}: {error}")))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| unfit(format!("{name}: {error}")))?;
-    if value.get("method").is_some() {
-        let series: Series = typed(&name, value)?;
+    let Some(object) = value.as_object() else {
+        return Err(unfit(format!("{name}: this is JSON, but no object")));
+    };
+    if object.contains_key("method") {
+        let series: Series = typed(&name, &text)?;
         if let Some((place, problem)) = series.problem() {
             return Err(unfit(format!("{name}: `{place}` {problem}")));
         }
@@ -52,7 +55,7 @@ fn recorded(printer: &Printer, path: &Path) -> Outcome {
         let line = format!("{:?}: {}", found.classification, found.reason);
         return Ok(answer(printer, &found, &line, ExitCode::Done));
     }
-    let recording: Recording = typed(&name, value)?;
+    let recording: Recording = typed(&name, &text)?;
     recording
         .check()
         .map_err(|UnfitRecording { place, problem }| unfit(format!("{name}: `{place}` {problem}")))?;
@@ -72,8 +75,9 @@ fn recorded(printer: &Printer, path: &Path) -> Outcome {
     Ok(answer(printer, &found, &line, ExitCode::Done))
 }
 
-fn typed<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, Failure> {
-    serde_json::from_value(value).map_err(|error| unfit(format!("{name}: {error}")))
+/// From the text and not from a value: so the message says in which line.
+fn typed<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text).map_err(|error| unfit(format!("{name}: {error}")))
 }
 
 fn answer(printer: &Printer, found: &impl Serialize, line: &str, exit: ExitCode) -> ExitCode {
