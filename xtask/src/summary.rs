@@ -14,7 +14,8 @@ impl Summary {
     /// failed, 0 skipped`, or libtest's `test result: ok. 3 passed; 0 failed; 0 ignored; …`, once per binary.
     pub(crate) fn add(&mut self, lines: &[String]) {
         for line in lines {
-            let totals = if let Some(rest) = line.trim_start().strip_prefix("test result: ") {
+            // nextest shows the output of a test that failed, libtest's total of that one test within, indented.
+            let totals = if let Some(rest) = line.strip_prefix("test result: ") {
                 rest.split_once(". ").map(|(_, totals)| totals)
             } else if line.trim_start().starts_with("Summary [") {
                 line.split_once("run: ").map(|(_, totals)| totals)
@@ -80,6 +81,7 @@ mod tests {
     fn nextest() {
         let all = summary(&[
             "        PASS [   0.010s] cutover-model names::tests::good",
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 14 filtered out; finished in 0.12s",
             "     Summary [   3.412s] 9 tests run: 6 passed (1 slow, 1 leaky), 2 failed, 1 timed out, 4 skipped",
         ]);
         assert_eq!(

@@ -140,7 +140,7 @@ fn diagnostic(error: &ClientError) -> Diagnostic {
         ClientError::Unknown { .. } => ("proxy.unknown-answer", "cutover proxy status"),
         ClientError::Refused(refusal) => match refusal {
             Refusal::StaleFence { .. } => ("fence.stale", "cutover status"),
-            Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover upgrade --adopt"),
+            Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover down"),
             Refusal::SerialConflict { .. } => ("proxy.table-changed", "cutover proxy status"),
             Refusal::InvalidTable { .. } => ("proxy.invalid-table", "cutover check"),
             Refusal::CannotListen { .. } => ("proxy.cannot-listen", "cutover check"),

@@ -44,6 +44,11 @@ impl<'a> Findings<'a> {
         self.add(Diagnostic::warning(code, message), path, Document::value)
     }
 
+    /// A warning about the key at a path.
+    pub(crate) fn key_warning(&mut self, code: &str, path: &str, message: impl Into<String>) -> Entry<'_> {
+        self.add(Diagnostic::warning(code, message), path, Document::key)
+    }
+
     fn add(
         &mut self,
         finding: Diagnostic,

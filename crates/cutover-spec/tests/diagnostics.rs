@@ -183,6 +183,10 @@ fn services() {
         ("dependsOn: [api]", "dependsOn: [worker]"),
         ("    replicas: 4", "    replicas: 4\n    dependsOn: [worker]"),
         (
+            "    replicas: 4",
+            "    replicas: 4\n    environment: {SMTP_PASSWORD: hunter2, TOKEN_TTL: \"60\"}",
+        ),
+        (
             "dependsOn: [api]",
             "compatibleWith: {apis: \">=1\", worker: \"*\"}",
         ),

@@ -37,6 +37,7 @@ mod supervise;
 mod target;
 mod tracker;
 
+pub use ports::check_room;
 pub use protocol::{Hello, PROTOCOL};
 pub use sidecar::{ListenerStatus, SidecarSpec, SidecarStatus};
 pub use start::SpawnSpec;

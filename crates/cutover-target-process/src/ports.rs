@@ -58,10 +58,44 @@ pub(crate) fn pick(
     for (port, reason) in busy.iter().take(NAMED) {
         diagnostic = diagnostic.note(port.to_string(), reason.clone());
     }
-    Err(diagnostic.help(format!(
-        "ss -ltnp 'sport >= {} and sport <= {}'",
-        range.first, range.last
-    )))
+    Err(diagnostic.help(listing(range)))
+}
+
+/// Whether so many ports of the range are free now, or why not. Nothing is reserved: it is a look before anything is
+/// started, and [`pick`] decides.
+pub fn check_room(range: PortRange, needed: u32, what: &str) -> Result<(), Diagnostic> {
+    let mut free = 0;
+    let mut busy = Vec::new();
+    for port in range.first..=range.last {
+        if free >= needed {
+            return Ok(());
+        }
+        match check_free(port) {
+            Ok(()) => free += 1,
+            Err(_) => busy.push(port),
+        }
+    }
+    if free >= needed {
+        return Ok(());
+    }
+    let mut diagnostic = Diagnostic::error(
+        "target.no-free-port",
+        format!(
+            "{what} needs {needed} ports; of {} {free} are free",
+            String::from(range)
+        ),
+    );
+    for port in busy.iter().take(NAMED) {
+        if let Some(owner) = owner(*port) {
+            diagnostic = diagnostic.note(port.to_string(), owner);
+        }
+    }
+    Err(diagnostic.help(listing(range)))
+}
+
+/// The command that shows who listens in a range.
+fn listing(range: PortRange) -> String {
+    format!("ss -ltnp 'sport >= {} and sport <= {}'", range.first, range.last)
 }
 
 /// Binds the wildcard addresses without listening: that fails whichever address of the port is listened on, and
@@ -95,6 +129,20 @@ pub(crate) fn owner(port: u16) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_that_is_taken_has_no_room() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let range = PortRange {
+            first: port,
+            last: port,
+        };
+        let error = check_room(range, 1, "api 1.1.0").unwrap_err();
+        assert_eq!(error.code, "target.no-free-port");
+        assert!(error.message.contains("0 are free"), "{}", error.message);
+        assert!(check_room(range, 0, "api 1.1.0").is_ok());
+    }
 
     #[test]
     fn ports_go_round_and_reserved_ones_are_never_given() {

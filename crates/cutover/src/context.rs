@@ -58,6 +58,13 @@ impl Context {
             },
         };
         let state = StateDir::new(globals.state.as_deref(), &name, &globals.env)?;
+        // What runs in an environment can be looked at and taken back even when the file no longer has it; a word that
+        // was mistyped makes no folder.
+        if let Err(found) = &application
+            && !state.own().exists()
+        {
+            return Err(Failure::usage(found.clone()));
+        }
         state.create()?;
         let new_id = || StoreId::new(uuid::Uuid::now_v7().to_string());
         let store = SqliteStore::open(&state.store(), globals.env.clone(), new_id)?;

@@ -34,7 +34,7 @@ fn main() -> ProcessExit {
         Err(error) => return usage(&error),
     };
     log(&cli.command);
-    let printer = Printer::new(cli.globals.output, cli.globals.color, false);
+    let printer = Printer::new(cli.globals.output, cli.globals.color, false, &cli.globals.env);
     let outcome = dispatch(cli, &printer);
     match outcome {
         Ok(exit) => exit.into(),

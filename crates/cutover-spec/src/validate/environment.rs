@@ -9,6 +9,18 @@ use crate::{Application, Service};
 /// Set by Cutover for every instance; what the file says of them would be lost.
 const RESERVED: [&str; 5] = ["APP_ENVIRONMENT", "APP_VERSION", "PORT", "TRACK", "VERSION"];
 
+/// How the names of variables end that hold secrets.
+const SECRET_ENDINGS: [&str; 8] = [
+    "PASSWORD",
+    "PASSWD",
+    "SECRET",
+    "TOKEN",
+    "API_KEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "SECRET_KEY",
+];
+
 pub(super) fn check(
     application: &Application,
     name: &ServiceName,
@@ -32,7 +44,25 @@ pub(super) fn check(
             );
         }
         references_of(application, &path, value, findings);
+        if is_secret(variable) && !value.is_empty() && references(value).is_empty() {
+            findings
+                .key_warning(
+                    "spec.plain-secret",
+                    &path,
+                    format!(
+                        "`{variable}` looks like a secret, and stands in the file and in each stored release"
+                    ),
+                )
+                .without_value()
+                .label("use `${env:NAME}` or `${file:path}`");
+        }
     }
+}
+
+/// Whether a variable is usually a secret, by the end of its name: `TOKEN_TTL` and `PASSWORD_FILE` are none.
+fn is_secret(variable: &str) -> bool {
+    let upper = variable.to_ascii_uppercase();
+    SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
 }
 
 /// The references in a value must be well written, and the services they name must be reachable.

@@ -1,5 +1,7 @@
 //! `cutover history`: the upgrades so far, and one of them from beginning to end.
 
+use std::collections::BTreeMap;
+
 use cutover_engine::load;
 use cutover_model::{Diagnostic, ExitCode, UpgradeId};
 use cutover_ports::{Clock as _, Store as _};
@@ -30,9 +32,15 @@ pub(crate) async fn list(ctx: &Context, most: u32) -> Outcome {
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&heads);
     } else {
+        let mut notes = BTreeMap::new();
+        for head in heads.iter().filter(|head| head.from.as_ref() == Some(&head.to)) {
+            if let Some(plan) = ctx.store.plan(&head.id).await? {
+                notes.insert(head.id.clone(), render::same_version(&plan));
+            }
+        }
         let now = SystemClock.now();
         ctx.printer
-            .data(&render::history(&heads, now, ctx.printer.style()));
+            .data(&render::history(&heads, &notes, now, ctx.printer.style()));
     }
     Ok(ExitCode::Done)
 }

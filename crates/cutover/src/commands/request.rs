@@ -109,7 +109,7 @@ async fn wait_for_resume(ctx: &Context, open: &UpgradeHead, command: Command) ->
     let waits = matches!(command, Command::Promote | Command::Approve);
     if waits && state.paused.is_some() && !state.phase.is_final() {
         ctx.printer
-            .talk("The upgrade is paused and stays so: this counts after `cutover resume`\n");
+            .advise("The upgrade is paused and stays so: this counts after `cutover resume`\n");
     }
     Ok(())
 }
@@ -136,6 +136,7 @@ fn tell(ctx: &Context, open: &UpgradeHead, command: Command, controller: Option<
         || "no controller is at work; `cutover resume` goes on".to_owned(),
         |controller| format!("{controller} carries it out; `cutover watch` shows it"),
     );
+    let who = crate::render::addressed(&who, &ctx.environment);
     ctx.printer.data(&format!(
         "{} recorded for the upgrade to {}: {who}\n",
         command.word(),

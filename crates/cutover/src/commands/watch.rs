@@ -26,7 +26,7 @@ const PATIENCE: u32 = 2;
 pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     let Some(open) = open_upgrade(ctx).await? else {
         ctx.printer
-            .talk("Nothing is under way. The upgrades so far: cutover history\n");
+            .advise("Nothing is under way. The upgrades so far: cutover history\n");
         return Ok(ExitCode::Done);
     };
     follow(ctx, machine, &open.id).await

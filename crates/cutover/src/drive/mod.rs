@@ -192,7 +192,7 @@ async fn answer(ctx: &Context, id: &UpgradeId, ask: Ask, screen: &mut Screen, le
 pub(crate) fn hand_over(ctx: &Context) -> Result<(), Failure> {
     let pid = background::start(ctx)?;
     let log = ctx.state.controller_log();
-    ctx.printer.talk(&format!(
+    ctx.printer.advise(&format!(
         "It goes on in the background, as pid {pid}.\n  come back   cutover watch\n  its log     {}\n",
         log.display()
     ));

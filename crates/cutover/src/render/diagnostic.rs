@@ -1,11 +1,11 @@
 //! What is wrong, shown at its place, with what to do next.
 
-use cutover_model::{Diagnostic, Location, Severity};
+use cutover_model::{Diagnostic, EnvironmentName, Location, Severity};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::style::Style;
 use super::text::{Line, Page, Tone, columns};
-use super::words::count;
+use super::words::{self, count};
 
 /// One finding.
 pub(crate) fn diagnostic(found: &Diagnostic, style: &Style) -> String {
@@ -39,8 +39,24 @@ pub(crate) fn diagnostics(found: &[Diagnostic], style: &Style) -> String {
     page.paint(style.colour)
 }
 
+/// The same finding with the commands in it meant for an environment.
+pub(super) fn addressed(found: &Diagnostic, environment: &EnvironmentName) -> Diagnostic {
+    let text = |text: &String| words::addressed(text, environment).into_owned();
+    Diagnostic {
+        message: text(&found.message),
+        help: found.help.as_ref().map(text),
+        notes: found
+            .notes
+            .iter()
+            .map(|(key, value)| (key.clone(), text(value)))
+            .collect(),
+        ..found.clone()
+    }
+}
+
 /// Draws a finding at the left edge.
 pub(super) fn draw(page: &mut Page, found: &Diagnostic, style: &Style) {
+    let found = &addressed(found, &style.environment);
     let (word, tone) = match found.severity {
         Severity::Error => ("error", Tone::Wrong),
         Severity::Warning => ("warning", Tone::Waiting),

@@ -1,22 +1,30 @@
 //! `cutover history`: the upgrades, newest first.
 
-use cutover_model::{Span, Timestamp, UpgradePhase};
+use std::collections::BTreeMap;
+
+use cutover_model::{Span, Timestamp, UpgradeId, UpgradePhase};
 use cutover_ports::UpgradeHead;
 
 use super::style::Style;
 use super::text::{Line, Page, Tone, columns};
 use super::words;
 
-/// A table of upgrades.
-pub(crate) fn history(heads: &[UpgradeHead], now: Timestamp, style: &Style) -> String {
+/// A table of upgrades; `same` says what changed where the version did not.
+pub(crate) fn history(
+    heads: &[UpgradeHead],
+    same: &BTreeMap<UpgradeId, &str>,
+    now: Timestamp,
+    style: &Style,
+) -> String {
     let mut page = Page::new();
     if heads.is_empty() {
         page.push(Line::new().plain("No upgrade is recorded yet."));
         return page.paint(style.colour);
     }
-    let versions = |head: &UpgradeHead| match &head.from {
-        Some(from) => format!("{from} → {}", head.to),
-        None => head.to.to_string(),
+    let versions = |head: &UpgradeHead| match (same.get(&head.id), &head.from) {
+        (Some(change), _) => format!("{}, {change}", head.to),
+        (None, Some(from)) => format!("{from} → {}", head.to),
+        (None, None) => head.to.to_string(),
     };
     let widest = heads
         .iter()
@@ -65,7 +73,6 @@ pub(crate) fn history(heads: &[UpgradeHead], now: Timestamp, style: &Style) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cutover_model::UpgradeId;
 
     #[test]
     fn a_table() {
@@ -96,6 +103,14 @@ mod tests {
                 "2026-03-12T14:40:13Z",
             ),
             head(
+                "0195a1b4-7c40-7b31-9d00-6f0c31d9a3ff",
+                Some("1.1.0"),
+                "1.1.0",
+                UpgradePhase::Succeeded,
+                "2026-03-12T14:20:11Z",
+                "2026-03-12T14:20:23Z",
+            ),
+            head(
                 "0195a1b2-7c40-7b31-9d00-6f0c31d9a3ff",
                 Some("1.0.0"),
                 "1.1.0",
@@ -113,7 +128,11 @@ mod tests {
             ),
         ];
         let now = "2026-03-12T15:03:00Z".parse().unwrap();
-        insta::assert_snapshot!(history(&heads, now, &Style::bare()));
-        assert_eq!(history(&[], now, &Style::bare()), "No upgrade is recorded yet.\n");
+        let same = BTreeMap::from([(heads[2].id.clone(), "restart")]);
+        insta::assert_snapshot!(history(&heads, &same, now, &Style::bare()));
+        assert_eq!(
+            history(&[], &same, now, &Style::bare()),
+            "No upgrade is recorded yet.\n"
+        );
     }
 }

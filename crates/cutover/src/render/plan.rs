@@ -1,6 +1,6 @@
 //! `cutover plan`: what would be done, in an order and in words that belong into a change ticket.
 
-use cutover_model::{Action, EnvironmentName, Note, Plan, PlanReport, Span, Step, UpgradeKind, WayBack};
+use cutover_model::{Action, Note, Plan, PlanReport, Span, Step, UpgradeKind, WayBack};
 use cutover_plan::Refusal;
 
 use super::stages::{Row, rows};
@@ -98,6 +98,16 @@ pub(super) fn what(plan: &Plan) -> String {
     }
 }
 
+/// What changes where the version does not, in a word.
+pub(crate) fn same_version(plan: &Plan) -> &'static str {
+    match plan.kind {
+        UpgradeKind::Rollback => "former configuration",
+        UpgradeKind::Contract => "contract",
+        UpgradeKind::Upgrade if is_restart(plan) => "restart",
+        UpgradeKind::Upgrade => "configuration",
+    }
+}
+
 fn is_restart(plan: &Plan) -> bool {
     plan.from.as_ref() == Some(&plan.to)
         && plan
@@ -115,11 +125,7 @@ fn run_command(plan: &Plan) -> String {
         UpgradeKind::Upgrade if is_restart(plan) => "cutover restart".to_owned(),
         UpgradeKind::Upgrade => format!("cutover upgrade {}", plan.to),
     };
-    if plan.environment == EnvironmentName::production() {
-        command
-    } else {
-        format!("{command} --env {}", plan.environment)
-    }
+    words::addressed(&command, &plan.environment).into_owned()
 }
 
 /// Schema and services.

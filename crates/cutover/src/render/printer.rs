@@ -7,12 +7,13 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cutover_model::Diagnostic;
+use cutover_model::{Diagnostic, EnvironmentName};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::diagnostic::addressed;
 use super::style::Style;
-use super::{diagnostic, diagnostics};
+use super::{diagnostic, diagnostics, words};
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 80;
@@ -76,18 +77,20 @@ fn width(is_terminal: bool) -> usize {
 
 impl Printer {
     /// A printer for this process's streams.
-    pub(crate) fn new(output: Output, choice: Colour, quiet: bool) -> Self {
+    pub(crate) fn new(output: Output, choice: Colour, quiet: bool, environment: &EnvironmentName) -> Self {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let zone = TimeZone::system();
         let data = Style {
             width: width(stdout.is_terminal()),
             colour: output == Output::Text && colour(choice, anstream::AutoStream::choice(&stdout)),
             zone: zone.clone(),
+            environment: environment.clone(),
         };
         let talk = Style {
             width: width(stderr.is_terminal()),
             colour: colour(choice, anstream::AutoStream::choice(&stderr)),
             zone,
+            environment: environment.clone(),
         };
         let live = output == Output::Text && !quiet && stderr.is_terminal() && !is_dumb();
         Self {
@@ -156,9 +159,15 @@ impl Printer {
         }
     }
 
+    /// Talk that names commands: they are meant for this environment.
+    pub(crate) fn advise(&self, text: &str) {
+        self.talk(&words::addressed(text, &self.talk.environment));
+    }
+
     /// What is wrong: to stderr, also when quiet; with `--output json` as `{"error": …}` on stdout.
     pub(crate) fn problem(&self, found: &Diagnostic) {
         if self.is_json() {
+            let found = addressed(found, &self.talk.environment);
             self.json(&serde_json::json!({ "error": found }));
         } else {
             self.write(
@@ -172,6 +181,8 @@ impl Printer {
     /// Several things that are wrong.
     pub(crate) fn problems(&self, found: &[Diagnostic]) {
         if self.is_json() {
+            let environment = &self.talk.environment;
+            let found: Vec<Diagnostic> = found.iter().map(|one| addressed(one, environment)).collect();
             self.json(&serde_json::json!({ "errors": found }));
         } else {
             self.write(
@@ -212,7 +223,7 @@ mod tests {
     fn a_reader_that_went_away_is_no_error() {
         let (reader, mut writer) = io::pipe().unwrap();
         drop(reader);
-        let printer = Printer::new(Output::Text, Colour::Never, true);
+        let printer = Printer::new(Output::Text, Colour::Never, true, &EnvironmentName::production());
         printer.write(0, &mut writer, "nobody reads this\n");
         assert!(printer.gone[0].load(Ordering::Relaxed));
     }

@@ -238,7 +238,8 @@ fn section(page: &mut Page, name: &str) {
 }
 
 fn value(page: &mut Page, label: &str, tone: Tone, text: &str, style: &Style) {
-    page.hanging(Line::indent(4).plain(label).to(VALUE), tone, text, style.edge());
+    let text = words::addressed(text, &style.environment);
+    page.hanging(Line::indent(4).plain(label).to(VALUE), tone, &text, style.edge());
 }
 
 /// What is different now from before.
@@ -459,7 +460,11 @@ fn way_back(page: &mut Page, run: &Run<'_>, style: &Style) {
 /// Commands for whoever reads this.
 pub(super) fn next_commands(run: &Run<'_>) -> Vec<(String, String)> {
     let mut commands = Vec::new();
-    let mut add = |what: &str, command: String| commands.push((what.to_owned(), command));
+    let environment = &run.plan.environment;
+    let mut add = |what: &str, command: String| {
+        let command = words::addressed(&command, environment).into_owned();
+        commands.push((what.to_owned(), command));
+    };
     match run.state.phase {
         UpgradePhase::Aborted | UpgradePhase::Failed => {
             if let Some(service) = run.plan.services.iter().find(|change| change.from != change.to)

@@ -87,7 +87,8 @@ pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
 }
 
 fn value(page: &mut Page, label: &str, tone: Tone, text: &str, style: &Style) {
-    page.hanging(Line::indent(2).plain(label).to(VALUE), tone, text, style.edge());
+    let text = words::addressed(text, &style.environment);
+    page.hanging(Line::indent(2).plain(label).to(VALUE), tone, &text, style.edge());
 }
 
 fn head(page: &mut Page, seen: &Status<'_>, style: &Style) {

@@ -1,5 +1,6 @@
 //! What every renderer is told about where its text will be read.
 
+use cutover_model::EnvironmentName;
 use jiff::tz::TimeZone;
 
 /// Where a text will be read.
@@ -11,16 +12,19 @@ pub(crate) struct Style {
     pub(crate) colour: bool,
     /// The zone of the reader's clock.
     pub(crate) zone: TimeZone,
+    /// The environment that the commands in it are meant for.
+    pub(crate) environment: EnvironmentName,
 }
 
 impl Style {
     /// Eighty columns, no colour, UTC: for files and tests.
     #[cfg(test)]
-    pub(crate) const fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Self {
             width: 80,
             colour: false,
             zone: TimeZone::UTC,
+            environment: EnvironmentName::production(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! What only this machine can say before anything is touched.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cutover_migrate::MigrateDatabases;
-use cutover_model::{Action, Bytes, Diagnostic, Plan, RevisionId, Webhook};
+use cutover_model::{Action, Bytes, Diagnostic, Plan, RevisionId, ServiceChange, StrategyKind, Webhook};
 use cutover_ports::{Check, Checks, Databases as _};
 use cutover_proxy::ProxyRouter;
-use cutover_spec::{Release, Target};
+use cutover_spec::{PortRange, Release, Target};
+use cutover_target_process::check_room;
 use nix::unistd::{AccessFlags, access};
 
 use crate::context::Context;
@@ -68,6 +69,25 @@ impl MachineChecks {
         })
     }
 
+    /// The range that a service's new instances get their ports from, and how many of them the plan starts while every
+    /// old one still has its own.
+    fn ports_of(&self, plan: &Plan, change: &ServiceChange) -> Option<(PortRange, u32)> {
+        let to = change.to.as_ref()?;
+        let release = self
+            .releases
+            .iter()
+            .find(|one| one.revisions.get(&to.service) == Some(to))?;
+        let Target::Process(target) = &release.application.services.get(&to.service)?.target;
+        let needed = match plan.strategy {
+            StrategyKind::BlueGreen | StrategyKind::Canary => change.replicas,
+            // One is replaced before the next starts.
+            StrategyKind::Rolling => change.replicas.min(1),
+            StrategyKind::Recreate if change.from.is_some() => 0,
+            StrategyKind::Recreate => change.replicas,
+        };
+        Some((target.ports?, needed))
+    }
+
     /// A place where clients connect is free, or this environment's proxy has it.
     async fn listen(&self, listen: &str) -> Option<Diagnostic> {
         let ours = self.proxy.client().stats().await.is_ok_and(|stats| {
@@ -86,7 +106,8 @@ impl MachineChecks {
                 needed += self.databases.observe(database).await.ok()?.size.unwrap_or(0);
             }
         }
-        let free = cutover_os::free_bytes(&self.backups).ok()?;
+        let there = self.backups.ancestors().find(|one| one.is_dir())?;
+        let free = cutover_os::free_bytes(there).ok()?;
         (needed > 0 && free < needed + MARGIN).then(|| {
             Diagnostic::error(
                 "backup.disk-full",
@@ -113,6 +134,15 @@ impl Checks for MachineChecks {
                     problem: self.program_of(to),
                 });
             }
+            if let Some(to) = change.to.as_ref().filter(|to| change.from.as_ref() != Some(to))
+                && let Some((range, needed)) = self.ports_of(plan, change)
+            {
+                let what = format!("{} {}", to.service, to.version);
+                checks.push(Check {
+                    name: format!("ports for {what}"),
+                    problem: check_room(range, needed, &what).err(),
+                });
+            }
             if let Some(listen) = &change.listen {
                 checks.push(Check {
                     name: format!("{listen} is ours"),
@@ -125,6 +155,10 @@ impl Checks for MachineChecks {
             .iter()
             .any(|step| matches!(step.action, Action::Backup { .. }))
         {
+            checks.push(Check {
+                name: "the folder of the backups".to_owned(),
+                problem: unwritable(&self.backups),
+            });
             checks.push(Check {
                 name: "free disk for the backup".to_owned(),
                 problem: self.disk(plan).await,
@@ -185,6 +219,24 @@ pub(crate) fn taken(listen: &str) -> Option<Diagnostic> {
     };
     let port = listen.rsplit(':').next().unwrap_or(listen);
     Some(found.help(format!("ss -ltnp 'sport = {port}'")))
+}
+
+/// Why nothing can be written where the backups go: what is missing of the folder is made by the backup.
+fn unwritable(folder: &Path) -> Option<Diagnostic> {
+    let there = folder.ancestors().find(|one| one.exists())?;
+    let why = if !there.is_dir() {
+        "is not a folder".to_owned()
+    } else if let Err(error) = access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
+        format!("cannot be written: {}", error.desc())
+    } else {
+        return None;
+    };
+    let message = format!(
+        "the backups go to {}, and {} {why}",
+        folder.display(),
+        there.display()
+    );
+    Some(Diagnostic::error("backup.unwritable", message).help(format!("ls -ld {}", there.display())))
 }
 
 fn same_address(wanted: &str, listener: &str) -> bool {
@@ -253,6 +305,20 @@ mod tests {
         );
         drop(listener);
         assert_eq!(taken(&address), None);
+    }
+
+    #[test]
+    fn a_file_where_the_backups_go_is_found() {
+        let top = tempfile::tempdir().unwrap();
+        assert_eq!(unwritable(&top.path().join("not/yet/there")), None);
+        std::fs::write(top.path().join("file"), "").unwrap();
+        let found = unwritable(&top.path().join("file/backups")).unwrap();
+        assert_eq!(found.code, "backup.unwritable");
+        assert!(
+            found.message.ends_with("file is not a folder"),
+            "{}",
+            found.message
+        );
     }
 
     #[test]
