@@ -61,6 +61,7 @@ impl Context {
         // What runs in an environment can be looked at and taken back even when the file no longer has it; a word that
         // was mistyped makes no folder.
         if let Err(found) = &application
+            && found.iter().any(|one| one.code == "spec.unknown-environment")
             && !state.own().exists()
         {
             return Err(Failure::usage(found.clone()));
