@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "a task talks to whoever started it")]
 
+mod bench;
 mod cargo;
 mod check_deps;
 mod ci;
@@ -51,6 +52,9 @@ enum Task {
     Tidy,
     /// Run the simulator over many seeds, or one seed with its story
     Sim(sim::Options),
+    /// Measure: builds what is shipped, and says it beside others
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Write the generated files again
     Generate(generate::Options),
 }
@@ -63,6 +67,7 @@ fn run(task: &Task) -> Result<()> {
         Task::CheckDeps => check_deps::run(&repository),
         Task::Tidy => tidy::run(&repository),
         Task::Sim(options) => sim::run(&repository, options),
+        Task::Bench(bench) => bench::run(&repository, bench),
         Task::Generate(options) => generate::run(&repository, options),
     }
 }

@@ -90,6 +90,8 @@ pub(crate) const PLACES: &[Place] = &[
     // The simulator runs the real engine over a world of its own: an adapter in it would be a real one.
     tool("cutover-sim", Floor::Adapters, &[]),
     tool("cutover-testkit", Floor::Edge, &[]),
+    // Drives the data plane as a controller would, and measures it.
+    tool("proxy-bench", Floor::Edge, &[]),
     // A reader of the example must not need to know Cutover, nor an application any of its crates.
     tool("shop", Floor::Pure, &[]),
     tool(
