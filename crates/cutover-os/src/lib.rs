@@ -23,6 +23,7 @@ mod pidfd;
 mod port_owner;
 mod private;
 mod proc_stat;
+mod ready;
 mod spawn;
 
 pub use disk::free_bytes;
@@ -37,4 +38,5 @@ pub use peer::{PeerCredentials, peer_credentials};
 pub use pidfd::{Exit, PidFd, PidFdError};
 pub use port_owner::{PortOwner, group_owns_port, port_owners};
 pub use private::{OpenTo, close_folder, make_private_folder, open_to, rename_synced, write_whole};
+pub use ready::{READY_ENV, announce_ready};
 pub use spawn::{Grouping, SpawnOptions, spawn};

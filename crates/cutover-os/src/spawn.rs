@@ -11,6 +11,7 @@ use nix::libc;
 use crate::identity::ProcessIdentity;
 use crate::inherit::{INHERITED_ENV, render};
 use crate::pidfd::PidFd;
+use crate::ready::READY_ENV;
 
 /// How far the child is set apart from its parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct SpawnOptions<'a> {
     pub listeners: Vec<(String, BorrowedFd<'a>)>,
     /// Its group and session.
     pub grouping: Grouping,
+    /// The writing end of a pipe on which the child says that it serves, by [`crate::announce_ready`].
+    pub ready: Option<BorrowedFd<'a>>,
 }
 
 /// Prepares a command. The sockets are found by their numbers at the time of the spawn: they must still be open then.
@@ -55,7 +58,14 @@ fn configure(command: &mut Command, options: &SpawnOptions<'_>) -> io::Result<()
     if grouping == Grouping::OwnGroup {
         command.process_group(0);
     }
-    let numbers: Vec<RawFd> = named.into_iter().map(|(_, fd)| fd).collect();
+    let mut numbers: Vec<RawFd> = named.into_iter().map(|(_, fd)| fd).collect();
+    match options.ready {
+        None => command.env_remove(READY_ENV),
+        Some(pipe) => {
+            numbers.push(pipe.as_raw_fd());
+            command.env(READY_ENV, pipe.as_raw_fd().to_string())
+        }
+    };
     if numbers.is_empty() && grouping != Grouping::OwnSession {
         return Ok(());
     }

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cutover_os::{
-    Exit, Grouping, INHERITED_ENV, PidFd, PidFdError, ProcessIdentity, Signal, SpawnOptions, bind_listener,
-    group_owns_port, port_owners, spawn, take_inherited,
+    Exit, Grouping, INHERITED_ENV, PidFd, PidFdError, ProcessIdentity, READY_ENV, Signal, SpawnOptions,
+    announce_ready, bind_listener, group_owns_port, port_owners, spawn, take_inherited,
 };
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -52,6 +52,7 @@ fn inherited_sockets_arrive_by_name() {
         SpawnOptions {
             listeners: vec![("web".to_owned(), listener.as_fd())],
             grouping: Grouping::OwnGroup,
+            ready: None,
         },
     )
     .unwrap();
@@ -64,6 +65,41 @@ fn inherited_sockets_arrive_by_name() {
     assert!(child.wait_ended(WAIT).unwrap());
     assert_eq!(child.reap().unwrap(), Some(Exit::Code(0)));
     assert!(std::env::var_os(INHERITED_ENV).is_none());
+}
+
+#[test]
+fn child_that_is_ready() {
+    if std::env::var_os("IS_READY").is_some() {
+        announce_ready().unwrap();
+        // Nobody is told twice.
+        announce_ready().unwrap();
+    }
+}
+
+#[test]
+fn a_child_says_that_it_serves_and_one_that_ends_before_says_nothing() {
+    for (says, expected) in [(true, "\n"), (false, "")] {
+        let (mut read, write) = std::io::pipe().unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "child_that_is_ready"])
+            .stdout(Stdio::null());
+        if says {
+            command.env("IS_READY", "1");
+        }
+        let options = SpawnOptions {
+            ready: Some(write.as_fd()),
+            ..SpawnOptions::default()
+        };
+        let child = spawn(&mut command, options).unwrap();
+        drop(write);
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut read, &mut said).unwrap();
+        assert_eq!(said, expected);
+        assert!(child.wait_ended(WAIT).unwrap());
+        assert_eq!(child.reap().unwrap(), Some(Exit::Code(0)));
+    }
+    assert!(std::env::var_os(READY_ENV).is_none());
 }
 
 #[test]
@@ -97,6 +133,7 @@ fn a_session_of_its_own_and_the_owner_of_a_port() {
         SpawnOptions {
             listeners: vec![("web".to_owned(), listener.as_fd())],
             grouping: Grouping::OwnSession,
+            ready: None,
         },
     )
     .unwrap();
@@ -131,6 +168,7 @@ fn a_program_that_does_not_exist_is_an_error_even_with_sockets_to_pass() {
         SpawnOptions {
             listeners: vec![("web".to_owned(), listener.as_fd())],
             grouping: Grouping::OwnSession,
+            ready: None,
         },
     )
     .unwrap_err();

@@ -17,6 +17,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
     Stats {
         epoch: shared.epoch,
         pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         serial: snapshot.serial,
         uptime_ms: shared.now_ms(),
         workers: shared.controls.len(),

@@ -151,6 +151,9 @@ pub struct Stats {
     /// Which process it is.
     #[serde(default)]
     pub pid: u32,
+    /// Of which version of Cutover; not said by an older one.
+    #[serde(default)]
+    pub version: String,
     /// The served table's serial.
     pub serial: u64,
     /// How long the process has run, in milliseconds.

@@ -103,8 +103,8 @@ pub(crate) async fn start(core: &Core, id: &InstanceId) -> Result<Process, Launc
     command.env_clear().envs(environment).stdout(out).stderr(err);
     let started = tokio::task::spawn_blocking(move || {
         let options = SpawnOptions {
-            listeners: Vec::new(),
             grouping: Grouping::OwnGroup,
+            ..SpawnOptions::default()
         };
         cutover_os::spawn(&mut command, options)
     })

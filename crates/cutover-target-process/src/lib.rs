@@ -30,6 +30,8 @@ mod redact;
 mod saved;
 mod server;
 mod sidecar;
+mod sidecar_replace;
+mod sidecar_start;
 mod sidecar_task;
 mod start;
 mod state_file;

@@ -72,6 +72,17 @@ impl Orphans {
             .min_by_key(|identity| identity.start_ticks)
     }
 
+    /// The leader with this name that was started last, if that was after `other`.
+    pub(crate) fn younger(&self, name: &str, other: &ProcessIdentity) -> Option<&ProcessIdentity> {
+        let marked = self.by_name.get(name)?.iter();
+        let leaders = marked
+            .filter(|marked| marked.group == marked.identity.pid)
+            .map(|marked| &marked.identity);
+        leaders
+            .filter(|identity| identity.start_ticks > other.start_ticks && identity.pid != other.pid)
+            .max_by_key(|identity| identity.start_ticks)
+    }
+
     /// Ends what is left of a group whose leader `leader` has ended: it may hold the port of the next one.
     pub(crate) async fn end_group(&self, name: &str, leader: &ProcessIdentity) {
         let strays: Vec<PidFd> = self

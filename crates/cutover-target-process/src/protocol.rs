@@ -58,6 +58,15 @@ pub(crate) enum Request {
         fence: Fence,
         name: String,
     },
+    /// Another process takes the place of the sidecar's. An older supervisor does not know this.
+    ReplaceSidecar {
+        fence: Fence,
+        name: String,
+        /// What it is from now on.
+        command: Vec<String>,
+        /// Added for this start alone.
+        arguments: Vec<String>,
+    },
     Sidecars,
     Shutdown {
         force: bool,
@@ -88,6 +97,9 @@ mod tests {
             r#""observe""#.to_owned(),
             format!(r#"{{"remove":{{"fence":{fence},"instance":"api-1","added":1}}}}"#),
             format!(r#"{{"stopSidecar":{{"fence":{fence},"name":"proxy"}}}}"#),
+            format!(
+                r#"{{"replaceSidecar":{{"fence":{fence},"name":"proxy","command":["x"],"arguments":["--take-over"]}}}}"#
+            ),
             r#"{"shutdown":{"force":true}}"#.to_owned(),
             format!(
                 r#"{{"ensureSidecar":{{"fence":{fence},"sidecar":{{"name":"p","command":["x"],"listen":[],"stopGrace":"5s"}}}}}}"#

@@ -112,6 +112,12 @@ async fn answer(core: &Arc<Core>, request: Request) -> Result<Response, PortErro
             Response::Sidecar(core.ensure_sidecar(&fence, sidecar).await?)
         }
         Request::StopSidecar { fence, name } => Response::Gone(core.stop_sidecar(&fence, &name).await?),
+        Request::ReplaceSidecar {
+            fence,
+            name,
+            command,
+            arguments,
+        } => Response::Sidecar(core.replace_sidecar(&fence, &name, command, &arguments).await?),
         Request::Sidecars => Response::Sidecars(core.observe_sidecars()),
         Request::Shutdown { force } => {
             core.shut_down(force).await?;

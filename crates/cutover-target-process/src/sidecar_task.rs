@@ -1,28 +1,26 @@
 //! The life of a sidecar: started on sockets that outlive it, started again on the same ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cutover_model::{Diagnostic, Fence};
-use cutover_os::{Grouping, SpawnOptions};
 use cutover_ports::PortError;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::environment::{self, SUPERVISED};
-use crate::launch::{Launch, LaunchError};
-use crate::log_file;
+use crate::launch::LaunchError;
 use crate::orphan::Orphans;
 use crate::ports;
 use crate::process::{Process, describe};
 use crate::saved::{SavedSidecar, sidecar_mark};
 use crate::sidecar::{ListenerStatus, SidecarSpec, SidecarStatus, resolve};
+use crate::sidecar_start::{self, Held};
 
 /// How often a socket that the sidecar bound itself is looked for.
 const TAKE_OVER_PERIOD: Duration = Duration::from_millis(250);
@@ -34,6 +32,13 @@ const REMOVAL_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct SidecarHandle {
     sockets: Mutex<Sockets>,
+    /// Held while a process is started: for one that has ended, or to take the place of one that runs.
+    pub(crate) starting: tokio::sync::Mutex<()>,
+    /// A process that takes the place of the one that runs, or will when that one has ended.
+    successor: Mutex<Option<Process>>,
+    succeeded: Notify,
+    /// Processes whose place was taken and that finish what they had begun.
+    leaving: TaskTracker,
     pub(crate) stop: CancellationToken,
     /// It has ended and its record and sockets are gone.
     pub(crate) done: CancellationToken,
@@ -42,7 +47,7 @@ pub(crate) struct SidecarHandle {
 #[derive(Debug, Default)]
 struct Sockets {
     /// The sockets by their address as the specification writes it.
-    held: BTreeMap<String, Arc<TcpListener>>,
+    held: Held,
     /// What the running process got at its start.
     passed: BTreeSet<String>,
     pid: Option<u32>,
@@ -54,6 +59,40 @@ struct Sockets {
 impl SidecarHandle {
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        self.sockets().held.clone()
+    }
+
+    /// Who the sidecar is, in memory and on disk.
+    pub(crate) async fn is_now(&self, core: &Core, name: &str, process: &Process, passed: BTreeSet<String>) {
+        let identity = process.identity().clone();
+        {
+            let mut sockets = self.sockets();
+            sockets.pid = Some(identity.pid);
+            sockets.passed = passed;
+            sockets.may_not_copy = false;
+        }
+        core.note(|saved| {
+            if let Some(record) = saved.sidecars.get_mut(name) {
+                record.process = Some(identity);
+            }
+        })
+        .await;
+    }
+
+    /// The process takes the place of the one that runs; that one finishes by itself.
+    pub(crate) fn succeed(&self, process: Process) {
+        *self.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        self.succeeded.notify_one();
+    }
+
+    fn take_successor(&self) -> Option<Process> {
+        self.successor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn missing(&self, spec: &SidecarSpec) -> Vec<String> {
@@ -106,7 +145,7 @@ impl SidecarHandle {
         }
     }
 
-    fn status(&self, record: &SavedSidecar) -> SidecarStatus {
+    pub(crate) fn status(&self, record: &SavedSidecar) -> SidecarStatus {
         let sockets = self.sockets();
         SidecarStatus {
             name: record.spec.name.clone(),
@@ -250,6 +289,13 @@ impl Core {
                         // It has them, or it would not be there; only we cannot see them.
                         sockets.passed = record.spec.listen.iter().cloned().collect();
                     }
+                    drop(sockets);
+                    // It was to take this one's place. Whether it has shows when one of the two ends.
+                    let younger = orphans.younger(&mark, process.identity());
+                    if let Some(next) = younger.and_then(Process::adopt) {
+                        tracing::info!(name, "adopted {}, which was to succeed it", next.identity());
+                        *handle.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+                    }
                 }
                 None => {
                     if let Some(leader) = &record.process {
@@ -285,64 +331,13 @@ fn address_in_use(spec: &SidecarSpec, address: &str, error: &io::Error) -> Diagn
 
 /// Starts the sidecar with the sockets that are held, and writes down who it is.
 async fn start(core: &Core, name: &str, handle: &SidecarHandle) -> Result<Process, LaunchError> {
-    let saved = core.state.get();
-    let Some(record) = saved.sidecars.get(name) else {
+    let spec = core.state.get().sidecars.get(name).map(|r| r.spec.clone());
+    let Some(spec) = spec else {
         let what = name.to_owned();
         return Err(LaunchError::Empty { what });
     };
-    let spec = &record.spec;
-    let mut environment = environment::base();
-    environment.extend(spec.environment.clone());
-    environment.insert(SUPERVISED.to_owned(), saved.mark(&sidecar_mark(name)));
-    let search = environment.get("PATH").map_or("", String::as_str);
-    let root = core.paths.root().to_owned();
-    let launch = Launch::check(name, &spec.command, root, search)?;
-    let log = spec
-        .log_file
-        .clone()
-        .unwrap_or_else(|| core.paths.sidecar_log(name));
-    let log = log_file::open(&log).and_then(|log| Ok((log.try_clone()?, log)));
-    let (out, err) = log.map_err(|source| LaunchError::Log {
-        what: name.to_owned(),
-        source,
-    })?;
-    let mut command = launch.command();
-    command.env_clear().envs(environment).stdout(out).stderr(err);
-    let held = handle.sockets().held.clone();
-    let passed = held.keys().cloned().collect();
-    let started = tokio::task::spawn_blocking(move || {
-        let options = SpawnOptions {
-            listeners: held
-                .iter()
-                .map(|(name, socket)| (name.clone(), socket.as_fd()))
-                .collect(),
-            grouping: Grouping::OwnSession,
-        };
-        cutover_os::spawn(&mut command, options)
-    })
-    .await
-    .map_err(io::Error::other)
-    .and_then(|result| result)
-    .and_then(Process::new);
-    let process = started.map_err(|source| LaunchError::Refused {
-        what: name.to_owned(),
-        path: launch.program,
-        source,
-    })?;
-    let identity = process.identity().clone();
-    {
-        let mut sockets = handle.sockets();
-        sockets.pid = Some(identity.pid);
-        sockets.passed = passed;
-        sockets.may_not_copy = false;
-    }
-    tracing::info!(name, "started {identity}");
-    core.note(|saved| {
-        if let Some(record) = saved.sidecars.get_mut(name) {
-            record.process = Some(identity);
-        }
-    })
-    .await;
+    let (process, passed) = sidecar_start::spawn(core, &spec, &spec.command, handle.held(), None).await?;
+    handle.is_now(core, name, &process, passed).await;
     Ok(process)
 }
 
@@ -370,13 +365,35 @@ async fn run(core: Arc<Core>, name: String, handle: Arc<SidecarHandle>, first: O
                         }
                         return forget(&core, &name, &handle).await;
                     }
+                    () = handle.succeeded.notified() => {
+                        // It was taken up already if the other one ended first.
+                        current = match handle.take_successor() {
+                            None => Some(process),
+                            Some(next) => {
+                                let grace = spec.stop_grace.as_duration();
+                                let left =
+                                    let_go(Arc::clone(&core), Arc::clone(&handle), name.clone(), process, grace);
+                                handle.leaving.spawn(left);
+                                Some(next)
+                            }
+                        };
+                        continue;
+                    }
                     () = process.ended() => {}
                     () = hold_new_sockets(&core, &name, &handle, &process) => {}
                 }
                 ran_for = since.elapsed();
-                handle.sockets().pid = None;
                 // What it left in its group could not serve, and must not keep its sockets.
                 let exit = process.end(Duration::ZERO).await;
+                let _turn = handle.starting.lock().await;
+                if let Some(next) = handle.take_successor() {
+                    tracing::info!(name, "{} takes its place", next.identity());
+                    let passed = spec.listen.iter().cloned().collect();
+                    handle.is_now(&core, &name, &next, passed).await;
+                    current = Some(next);
+                    continue;
+                }
+                handle.sockets().pid = None;
                 core.note(|saved| {
                     if let Some(record) = saved.sidecars.get_mut(&name) {
                         record.restarts += 1;
@@ -385,13 +402,22 @@ async fn run(core: Arc<Core>, name: String, handle: Arc<SidecarHandle>, first: O
                 .await;
                 Some(describe(exit))
             }
-            None => match restart(&core, &name, &handle).await {
-                Ok(process) => {
-                    current = Some(process);
-                    continue;
+            None => {
+                let _turn = handle.starting.lock().await;
+                match handle.take_successor() {
+                    Some(next) => {
+                        current = Some(next);
+                        continue;
+                    }
+                    None => match restart(&core, &name, &handle).await {
+                        Ok(process) => {
+                            current = Some(process);
+                            continue;
+                        }
+                        Err(why) => Some(why),
+                    },
                 }
-                Err(why) => Some(why),
-            },
+            }
         };
         if let Some(failure) = failure {
             tracing::warn!(name, failure, "the sidecar is not running");
@@ -401,9 +427,41 @@ async fn run(core: Arc<Core>, name: String, handle: Arc<SidecarHandle>, first: O
             biased;
             () = core.leave.cancelled() => return,
             () = handle.stop.cancelled() => return forget(&core, &name, &handle).await,
+            () = handle.succeeded.notified() => {}
             () = tokio::time::sleep(backoff.after(ran_for)) => {}
         }
     }
+}
+
+/// Somebody else has its place: it finishes by itself, and is made to when that takes too long.
+async fn let_go(
+    core: Arc<Core>,
+    handle: Arc<SidecarHandle>,
+    name: String,
+    process: Process,
+    grace: Duration,
+) {
+    tokio::select! {
+        biased;
+        () = core.leave.cancelled() => return,
+        () = process.ended() => {}
+        () = handle.stop.cancelled() => {}
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!(name, "{} did not finish in time", process.identity());
+        }
+    }
+    let grace = if handle.stop.is_cancelled() {
+        grace
+    } else {
+        Duration::ZERO
+    };
+    let exit = process.end(grace).await;
+    tracing::info!(
+        name,
+        "{}, whose place was taken, {}",
+        process.identity(),
+        describe(exit)
+    );
 }
 
 async fn restart(core: &Core, name: &str, handle: &SidecarHandle) -> Result<Process, String> {
@@ -439,6 +497,8 @@ async fn hold_new_sockets(core: &Core, name: &str, handle: &SidecarHandle, proce
 }
 
 async fn forget(core: &Core, name: &str, handle: &SidecarHandle) {
+    handle.leaving.close();
+    handle.leaving.wait().await;
     core.note(|saved| {
         saved.sidecars.remove(name);
     })

@@ -103,8 +103,8 @@ fn spawn(paths: &Paths, spec: &SpawnSpec) -> Result<PidFd, PortError> {
         .stdout(out)
         .stderr(err);
     let options = SpawnOptions {
-        listeners: Vec::new(),
         grouping: Grouping::OwnSession,
+        ..SpawnOptions::default()
     };
     cutover_os::spawn(&mut command, options).map_err(refused)
 }

@@ -119,6 +119,32 @@ impl ProcessTarget {
         }
     }
 
+    /// A process of `command` with `arguments` takes the place of the sidecar's, on the same sockets; `command` alone is
+    /// what is started from then on. It has to come to terms with the process that runs, and to say that it serves by
+    /// [`cutover_os::announce_ready`] within 30 s. The process whose place was taken has the sidecar's grace to finish.
+    ///
+    /// # Errors
+    /// `target.no-sidecar`; `target.not-replaced` or `target.start-failed` if the new process does not serve: then
+    /// nothing has changed; else as [`Self::ensure_sidecar`].
+    pub async fn replace_sidecar(
+        &self,
+        fence: &Fence,
+        name: &str,
+        command: Vec<String>,
+        arguments: Vec<String>,
+    ) -> Result<SidecarStatus, PortError> {
+        let request = Request::ReplaceSidecar {
+            fence: fence.clone(),
+            name: name.to_owned(),
+            command,
+            arguments,
+        };
+        match self.ask(&request, ANSWER_TIMEOUT).await? {
+            Response::Sidecar(status) => Ok(status),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// The sidecar and its sockets are gone. Gone already is `Ok`.
     ///
     /// # Errors

@@ -421,6 +421,11 @@ pub(crate) enum Proxy {
         #[arg(long)]
         metrics: bool,
     },
+    /// Put this program in the place of the proxy that runs, on the same sockets
+    ///
+    /// The new process serves before the old one stops accepting; the old one finishes what is open and closes idle
+    /// connections one by one. If the new one fails, the old one goes on.
+    Upgrade,
 }
 
 /// Without `--listen` it is what the supervisor starts: the table comes over the admin socket and from the folder.
@@ -450,6 +455,9 @@ pub(crate) struct ProxyRun {
     /// The `app` label of its metrics
     #[arg(long, value_name = "NAME", default_value = "proxy")]
     pub(crate) application: String,
+    /// Take the place of the proxy that serves from the same folder
+    #[arg(long, hide = true, requires = "state_dir", conflicts_with = "listen")]
+    pub(crate) take_over: bool,
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,

@@ -53,6 +53,7 @@ fn spawn(listener: &TcpListener, folder: &TempDir, take_over: bool) -> PidFd {
     let passed = SpawnOptions {
         listeners: vec![("api".to_owned(), listener.as_fd())],
         grouping: Grouping::OwnGroup,
+        ready: None,
     };
     cutover_os::spawn(&mut command, passed).unwrap()
 }

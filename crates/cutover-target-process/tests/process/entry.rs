@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cutover_os::{PidFd, ProcessIdentity, Signal};
 use cutover_target_process::{LogLimits, SupervisorOptions, supervise};
 
 use crate::world::WallClock;
@@ -69,6 +70,7 @@ fn server() {
     if let Ok(more) = std::fs::read_to_string(orders.join("bind")) {
         listeners.push(TcpListener::bind(more.trim()).unwrap());
     }
+    come_to_terms(&orders);
     let threads: Vec<_> = listeners
         .into_iter()
         .map(|listener| {
@@ -83,6 +85,31 @@ fn server() {
         .collect();
     for thread in threads {
         thread.join().unwrap();
+    }
+}
+
+/// Takes the place of the server that runs, if that is what it was started for, as the order `next` says.
+fn come_to_terms(orders: &Path) {
+    let pid = orders.join("pid");
+    let before = std::fs::read_to_string(&pid);
+    if std::env::var_os(cutover_os::READY_ENV).is_some() {
+        let next = orders.join("next");
+        if std::fs::read_to_string(&next).is_ok_and(|order| order == "die") {
+            std::process::exit(4);
+        }
+        if next.exists() {
+            std::fs::write(orders.join("waiting"), std::process::id().to_string()).unwrap();
+            while next.exists() {
+                std::thread::yield_now();
+            }
+        }
+        std::fs::write(&pid, std::process::id().to_string()).unwrap();
+        // Whoever started it may be gone.
+        let _told = cutover_os::announce_ready();
+        let before = ProcessIdentity::of(before.unwrap().parse().unwrap()).unwrap();
+        PidFd::open(&before).unwrap().signal(Signal::SIGTERM).unwrap();
+    } else {
+        std::fs::write(pid, std::process::id().to_string()).unwrap();
     }
 }
 

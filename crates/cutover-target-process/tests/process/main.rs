@@ -16,5 +16,6 @@ mod failures;
 mod fencing;
 mod health;
 mod lifecycle;
+mod replacing;
 mod sidecar;
 mod world;

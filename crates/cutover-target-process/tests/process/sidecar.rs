@@ -8,7 +8,7 @@ use cutover_target_process::{SidecarSpec, SidecarStatus};
 
 use crate::world::{World, eventually, fence, get, kill, server_command};
 
-fn sidecar(world: &World, listen: &[&str]) -> SidecarSpec {
+pub(crate) fn sidecar(world: &World, listen: &[&str]) -> SidecarSpec {
     SidecarSpec {
         name: "proxy".to_owned(),
         command: server_command(),
@@ -19,17 +19,17 @@ fn sidecar(world: &World, listen: &[&str]) -> SidecarSpec {
     }
 }
 
-fn address() -> String {
+pub(crate) fn address() -> String {
     format!("127.0.0.1:{}", cutover_testkit::free_port())
 }
 
-async fn status(world: &World) -> SidecarStatus {
+pub(crate) async fn status(world: &World) -> SidecarStatus {
     let mut all = world.target.sidecars().await.unwrap();
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0)
 }
 
-async fn pid_at(address: &str) -> u32 {
+pub(crate) async fn pid_at(address: &str) -> u32 {
     get(address, "/pid").await.unwrap().parse().unwrap()
 }
 

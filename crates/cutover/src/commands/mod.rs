@@ -11,6 +11,7 @@ mod migrate;
 mod plan;
 mod proxy;
 mod proxy_run;
+mod proxy_upgrade;
 mod request;
 mod schema;
 mod status;

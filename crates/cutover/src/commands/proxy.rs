@@ -16,6 +16,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
             "cutover proxy status",
         )),
         Proxy::Status { metrics } => status(ctx, machine, metrics).await,
+        Proxy::Upgrade => super::proxy_upgrade::run(ctx, machine).await,
     }
 }
 

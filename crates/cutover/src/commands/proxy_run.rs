@@ -52,6 +52,9 @@ pub(crate) fn serve(run: &ProxyRun, printer: &Printer) -> Outcome {
         if !said.is_empty() {
             printer.talk(&said);
         }
+        if let Err(error) = cutover_os::announce_ready() {
+            tracing::warn!(%error, "nobody can be told that this process serves");
+        }
     };
     cutover_proxy::run_announced(options, announce).map_err(|error| Failure::from(diagnostic(&error)))?;
     Ok(ExitCode::Done)
@@ -60,6 +63,7 @@ pub(crate) fn serve(run: &ProxyRun, printer: &Printer) -> Outcome {
 fn options(run: &ProxyRun, folder: PathBuf) -> ProxyOptions {
     let admin = admin_socket(&folder);
     let mut options = ProxyOptions::new(run.application.clone(), folder, admin);
+    options.take_over = run.take_over;
     options.workers = run.workers.map(usize::from);
     let limits = &mut options.limits;
     limits.head_timeout = run.header_timeout.as_duration();

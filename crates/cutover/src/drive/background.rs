@@ -44,8 +44,8 @@ pub(crate) fn start(ctx: &Context) -> Result<u32, Failure> {
         .stdout(out)
         .stderr(err);
     let options = SpawnOptions {
-        listeners: Vec::new(),
         grouping: Grouping::OwnSession,
+        ..SpawnOptions::default()
     };
     let process = cutover_os::spawn(&mut command, options).map_err(refused)?;
     Ok(process.identity().pid)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cutover_model::{Diagnostic, Fence, Plan, Span};
 use cutover_proxy::ProxyRouter;
-use cutover_target_process::{ProcessTarget, ProcessTargetOptions, SidecarSpec, SpawnSpec};
+use cutover_target_process::{ProcessTarget, ProcessTargetOptions, SidecarSpec, SidecarStatus, SpawnSpec};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -61,6 +61,31 @@ impl Machine {
         })
     }
 
+    fn proxy_command(&self) -> Result<Vec<String>, Failure> {
+        Ok(vec![
+            program()?.to_string_lossy().into_owned(),
+            "proxy".to_owned(),
+            "run".to_owned(),
+            "--state-dir".to_owned(),
+            self.proxy_dir.to_string_lossy().into_owned(),
+            "--application".to_owned(),
+            self.application.clone(),
+        ])
+    }
+
+    /// Whether the supervisor looks after a proxy.
+    pub(crate) async fn has_proxy(&self) -> Result<bool, Failure> {
+        let sidecars = self.target.sidecars().await?;
+        Ok(sidecars.iter().any(|sidecar| sidecar.name == PROXY))
+    }
+
+    /// A process of this program takes the place of the proxy that runs; returns when it serves.
+    pub(crate) async fn replace_proxy(&self, fence: &Fence) -> Result<SidecarStatus, Failure> {
+        let more = vec!["--take-over".to_owned()];
+        let command = self.proxy_command()?;
+        Ok(self.target.replace_sidecar(fence, PROXY, command, more).await?)
+    }
+
     /// The addresses that the proxy listens on, as they were written.
     pub(crate) async fn listeners(&self) -> Vec<String> {
         let sidecars = self.target.sidecars().await.unwrap_or_default();
@@ -84,15 +109,7 @@ impl Machine {
         }
         let spec = SidecarSpec {
             name: PROXY.to_owned(),
-            command: vec![
-                program()?.to_string_lossy().into_owned(),
-                "proxy".to_owned(),
-                "run".to_owned(),
-                "--state-dir".to_owned(),
-                self.proxy_dir.to_string_lossy().into_owned(),
-                "--application".to_owned(),
-                self.application.clone(),
-            ],
+            command: self.proxy_command()?,
             listen,
             environment: std::collections::BTreeMap::new(),
             log_file: None,
