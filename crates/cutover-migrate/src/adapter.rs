@@ -3,23 +3,24 @@
 //! SQLite works on a thread of its own, because its calls block; the common code is the same.
 
 use cutover_db::{DatabaseUrl, DbError};
-use cutover_model::{DatabaseState, Diagnostic, Fence, MigrationId, Timestamp, Version};
+use cutover_model::{DatabaseState, Diagnostic, Fence};
 use cutover_ports::{MigrationReport, PortError};
-use cutover_sql::Dialect;
 use tokio::runtime::Handle;
 
-use crate::failure::{Failure, plain};
-use crate::fence::{self, Meta};
+use crate::failure::plain;
+use crate::history::{HistoryRow, LogEntry, Recorded};
 use crate::job::{self, Job};
+use crate::note::{self, Note, Pen};
 use crate::postgres::{LockError, PostgresSession};
 use crate::session::Session;
 use crate::sqlite::{ObserveError, SqliteSession};
-use crate::{HistoryRow, LockPolicy, history};
+use crate::{LockPolicy, fence, history};
 
 /// What a database says of itself.
 pub(crate) struct Observed {
     pub(crate) state: DatabaseState,
     pub(crate) history: Vec<HistoryRow>,
+    pub(crate) has_log: bool,
 }
 
 fn db_error(what: &str, error: &DbError) -> PortError {
@@ -47,7 +48,7 @@ async fn blocking<T: Send + 'static>(
 
 /// Reads state and history; creates nothing.
 pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, PortError> {
-    let (mut state, history, meta) = match url {
+    let recorded = match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = PostgresSession::open(url, None)
                 .await
@@ -71,30 +72,96 @@ pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, P
             .await?
         }
     };
+    let Recorded {
+        mut state,
+        meta,
+        history,
+        has_log,
+    } = recorded;
     if let Some(meta) = &meta {
         fence::readable(what, meta)?;
     }
     state.applied = history.iter().map(HistoryRow::applied).collect();
     state.retired_below = meta.and_then(|meta| meta.retired_below);
-    Ok(Observed { state, history })
+    Ok(Observed {
+        state,
+        history,
+        has_log,
+    })
 }
 
-/// Runs one file, under the migrators' lock.
-pub(crate) async fn run(url: &DatabaseUrl, job: Job) -> Result<MigrationReport, PortError> {
+/// What of several files was run, and what stopped it.
+pub(crate) type Ran = (Vec<MigrationReport>, Option<PortError>);
+
+/// The log of a database that has one.
+pub(crate) async fn log(what: &str, url: &DatabaseUrl) -> Result<Vec<LogEntry>, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
-            let mut session = locked(url, &job.what, &job.fence, &job.policy).await?;
-            job::run(&mut session, &job).await
+            let mut session = PostgresSession::open(url, None)
+                .await
+                .map_err(|error| db_error(what, &error))?;
+            let entries = history::entries(&mut session).await;
+            entries.map_err(|failure| plain(what, failure))
         }
         DatabaseUrl::Sqlite(url) => {
-            let (path, what, handle) = (url.path.clone(), job.what.clone(), Handle::current());
-            blocking(&what, move || {
-                let mut session = SqliteSession::open(&path).map_err(|error| db_error(&job.what, &error))?;
-                handle.block_on(job::run(&mut session, &job))
+            let (path, name, handle) = (url.path.clone(), what.to_owned(), Handle::current());
+            blocking(what, move || {
+                let mut session = SqliteSession::open(&path).map_err(|error| db_error(&name, &error))?;
+                let entries = handle.block_on(history::entries(&mut session));
+                entries.map_err(|failure| plain(&name, failure))
             })
             .await
         }
     }
+}
+
+/// Runs files in order, under the migrators' lock and in one session; stops at the first that fails.
+pub(crate) async fn run(url: &DatabaseUrl, jobs: Vec<Job>) -> Ran {
+    let Some(first) = jobs.first() else {
+        return (Vec::new(), None);
+    };
+    let what = first.what.clone();
+    match url {
+        DatabaseUrl::Postgres(url) => match locked(url, &what, &first.fence, &first.policy).await {
+            Ok(mut session) => one_by_one(&mut session, &jobs).await,
+            Err(error) => (Vec::new(), Some(error)),
+        },
+        DatabaseUrl::Sqlite(url) => {
+            let (path, handle) = (url.path.clone(), Handle::current());
+            let name = what.clone();
+            let all = blocking(&what, move || {
+                let mut session = SqliteSession::open(&path).map_err(|error| db_error(&name, &error))?;
+                Ok(handle.block_on(one_by_one(&mut session, &jobs)))
+            });
+            all.await.unwrap_or_else(|error| (Vec::new(), Some(error)))
+        }
+    }
+}
+
+async fn one_by_one<S: Session>(session: &mut S, jobs: &[Job]) -> Ran {
+    let mut done = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        match one(session, job).await {
+            Ok(report) => done.push(report),
+            Err(error) => return (done, Some(error)),
+        }
+    }
+    (done, None)
+}
+
+async fn one<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
+    if job.retire
+        && let Some(version) = &job.file.migration.retires
+    {
+        let pen = Pen {
+            what: job.what.clone(),
+            dialect: job.dialect,
+            fence: job.fence.clone(),
+            policy: job.policy.clone(),
+        };
+        note::write(session, &pen, &Note::RetireBelow(version.clone())).await?;
+    }
+    job::run(session, job).await
 }
 
 async fn locked(
@@ -116,125 +183,20 @@ async fn locked(
     Ok(session)
 }
 
-/// A change of the bookkeeping alone.
-#[derive(Debug, Clone)]
-pub(crate) enum Note {
-    RetireBelow(Version),
-    Reopen(MigrationId, Timestamp),
-    /// Takes the database over from whatever store it belonged to.
-    Adopt,
-}
-
-pub(crate) struct Writer<'a> {
-    pub(crate) what: String,
-    pub(crate) url: &'a DatabaseUrl,
-    pub(crate) fence: &'a Fence,
-    pub(crate) policy: &'a LockPolicy,
-}
-
-/// Changes the bookkeeping in one fenced transaction.
-pub(crate) async fn note(writer: Writer<'_>, note: Note) -> Result<(), PortError> {
-    let dialect = writer.url.dialect();
-    let (what, fence, policy) = (writer.what, writer.fence.clone(), writer.policy.clone());
-    match writer.url {
+/// Changes the bookkeeping.
+pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), PortError> {
+    match url {
         DatabaseUrl::Postgres(url) => {
-            let mut session = locked(url, &what, &fence, &policy).await?;
-            patiently(&mut session, dialect, &what, &fence, &policy, &note).await
+            let mut session = locked(url, &pen.what, &pen.fence, &pen.policy).await?;
+            note::write(&mut session, &pen, &note).await
         }
         DatabaseUrl::Sqlite(url) => {
-            let (path, handle) = (url.path.clone(), Handle::current());
-            blocking(&what.clone(), move || {
-                let mut session = SqliteSession::open(&path).map_err(|error| db_error(&what, &error))?;
-                let work = patiently(&mut session, dialect, &what, &fence, &policy, &note);
-                handle.block_on(work)
+            let (path, what, handle) = (url.path.clone(), pen.what.clone(), Handle::current());
+            blocking(&what, move || {
+                let mut session = SqliteSession::open(&path).map_err(|error| db_error(&pen.what, &error))?;
+                handle.block_on(note::write(&mut session, &pen, &note))
             })
             .await
         }
     }
-}
-
-async fn patiently<S: Session>(
-    session: &mut S,
-    dialect: Dialect,
-    what: &str,
-    fence: &Fence,
-    policy: &LockPolicy,
-    note: &Note,
-) -> Result<(), PortError> {
-    let mut attempt = 1;
-    loop {
-        let timeout = policy.timeout(attempt);
-        let failure = match write(session, dialect, what, fence, timeout, note).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
-        session.rollback().await;
-        if !matches!(failure, Failure::Locked { .. }) || attempt >= policy.tries {
-            return Err(plain(what, failure));
-        }
-        tokio::time::sleep(policy.pause(attempt)).await;
-        attempt += 1;
-    }
-}
-
-async fn write<S: Session>(
-    session: &mut S,
-    dialect: Dialect,
-    what: &str,
-    fence: &Fence,
-    timeout: std::time::Duration,
-    note: &Note,
-) -> Result<(), Failure> {
-    session.begin(timeout).await?;
-    history::ensure(session).await?;
-    match note {
-        Note::Adopt => adopt(session, dialect, what, fence).await?,
-        Note::RetireBelow(version) => {
-            let meta = job::claim(session, dialect, what, fence).await?;
-            if meta.retired_below.as_ref().is_none_or(|old| old < version) {
-                let retired_below = Some(version.clone());
-                history::write_meta(
-                    session,
-                    &Meta {
-                        retired_below,
-                        ..meta
-                    },
-                )
-                .await?;
-            }
-        }
-        Note::Reopen(id, now) => {
-            job::claim(session, dialect, what, fence).await?;
-            let rows = history::all(session).await?;
-            if let Some(row) = rows.into_iter().find(|row| row.id == *id && row.complete) {
-                history::remove(session, id).await?;
-                let row = HistoryRow {
-                    complete: false,
-                    reopened_at: Some(*now),
-                    ..row
-                };
-                history::put(session, &row).await?;
-            }
-        }
-    }
-    session.commit().await
-}
-
-async fn adopt<S: Session>(
-    session: &mut S,
-    dialect: Dialect,
-    what: &str,
-    fence: &Fence,
-) -> Result<(), Failure> {
-    let found = history::meta(session, job::for_update(dialect)).await?;
-    if let Some(meta) = &found {
-        fence::readable(what, meta)?;
-    }
-    let meta = Meta {
-        format: fence::FORMAT,
-        store: fence.store.clone(),
-        generation: fence.generation,
-        retired_below: found.and_then(|meta| meta.retired_below),
-    };
-    history::write_meta(session, &meta).await
 }

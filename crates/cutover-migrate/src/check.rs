@@ -1,8 +1,9 @@
 //! Findings: what in files and history does not fit together. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cutover_model::{Diagnostic, MigrationPhase};
+use cutover_model::{Diagnostic, MigrationId, MigrationPhase};
 use cutover_sql::locate;
 
 use crate::{HistoryRow, MigrationFile};
@@ -12,9 +13,10 @@ use crate::{HistoryRow, MigrationFile};
 pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let highest = history.iter().map(|row| &row.id).max();
+    let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
     for file in files {
         let id = &file.migration.id;
-        match history.iter().find(|row| row.id == *id) {
+        match recorded.get(id) {
             Some(row) if !row.is_of(&file.migration) => out.push(changed(file, row)),
             Some(_) => {}
             None => {
@@ -45,8 +47,9 @@ pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> 
             );
         }
     }
+    let known: BTreeSet<&MigrationId> = files.iter().map(|file| &file.migration.id).collect();
     for row in history {
-        if !files.iter().any(|file| file.migration.id == row.id) {
+        if !known.contains(&row.id) {
             let release = row.release.as_ref();
             let by = release.map_or_else(String::new, |version| format!(" by release {version}"));
             out.push(

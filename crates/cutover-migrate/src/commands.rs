@@ -1,11 +1,17 @@
 //! What `cutover migrate` does without an upgrade.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cutover_model::{DatabaseName, Diagnostic, Fence, MigrationPhase, Severity};
-use cutover_ports::{Databases as _, MigrateOptions, MigrationReport, PortError};
+use cutover_model::{DatabaseName, Diagnostic, Fence, MigrationId, Severity, Span, Version};
+use cutover_ports::{MigrateOptions, MigrationReport, PortError};
 
-use crate::{Direction, MigrateDatabases, MigrationFile, StatusLine, check, status};
+use crate::databases::{Run, what};
+use crate::note::Note;
+use crate::{
+    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, StatusLine, adapter, check,
+    script, status,
+};
 
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +24,35 @@ pub enum Reach {
     Steps(usize),
 }
 
+/// What of a history is corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// The checksum that is recorded becomes that of the file: the change of the file is accepted.
+    Checksum,
+    /// What was begun was finished by hand: it is recorded as applied, whole.
+    Applied,
+    /// What is recorded was taken back by hand: the record is removed.
+    NotApplied,
+}
+
+/// A contract that is not due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which.
+    pub id: MigrationId,
+    /// It waits until no instance below this version is left.
+    pub retires: Version,
+}
+
+/// What a way up would do.
+#[derive(Debug, Clone, Default)]
+pub struct Pending {
+    /// The files that would be run, in order.
+    pub run: Vec<Arc<MigrationFile>>,
+    /// The contracts that would be passed over.
+    pub waiting: Vec<Waiting>,
+}
+
 impl MigrateDatabases {
     /// A line per migration, of the files and of the history.
     ///
@@ -26,6 +61,76 @@ impl MigrateDatabases {
     pub async fn status(&self, database: &DatabaseName) -> Result<Vec<StatusLine>, PortError> {
         let observed = self.look(database).await?;
         Ok(status::lines(&self.find(database)?.files, &observed.history))
+    }
+
+    /// All that was ever done to the database's history, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn log(&self, database: &DatabaseName) -> Result<Vec<LogEntry>, PortError> {
+        if !self.look(database).await?.has_log {
+            return Ok(Vec::new());
+        }
+        adapter::log(&what(database), &self.find(database)?.url).await
+    }
+
+    /// What is pending, in order, after files and history were compared.
+    ///
+    /// # Errors
+    /// When they do not fit together, or the database cannot be read.
+    pub async fn pending(
+        &self,
+        database: &DatabaseName,
+        reach: Reach,
+        contracts: bool,
+    ) -> Result<Pending, PortError> {
+        let observed = self.look(database).await?;
+        let files = &self.find(database)?.files;
+        refuse_errors(check::findings(files, &observed.history))?;
+        let complete: BTreeSet<&MigrationId> = observed
+            .history
+            .iter()
+            .filter(|row| row.complete)
+            .map(|row| &row.id)
+            .collect();
+        let mut out = Pending::default();
+        for file in files {
+            let migration = &file.migration;
+            if complete.contains(&migration.id) {
+                continue;
+            }
+            match &migration.retires {
+                Some(retires) if !contracts => out.waiting.push(Waiting {
+                    id: migration.id.clone(),
+                    retires: retires.clone(),
+                }),
+                _ => out.run.push(Arc::clone(file)),
+            }
+        }
+        match reach {
+            Reach::All => {}
+            Reach::To(number) => {
+                self.known_number(database, number)?;
+                out.run.retain(|file| file.migration.id.number <= number);
+                out.waiting.retain(|waiting| waiting.id.number <= number);
+            }
+            Reach::Steps(steps) => out.run.truncate(steps),
+        }
+        Ok(out)
+    }
+
+    fn known_number(&self, database: &DatabaseName, number: u64) -> Result<(), PortError> {
+        let files = &self.find(database)?.files;
+        if number == 0 || files.iter().any(|file| file.migration.id.number == number) {
+            return Ok(());
+        }
+        Err(PortError::refused(
+            Diagnostic::error(
+                "migrate.unknown-number",
+                format!("there is no migration with the number {number}"),
+            )
+            .help("cutover migrate status"),
+        ))
     }
 
     /// Applies what is pending, in order. Contracts are passed over unless they are asked for; then
@@ -43,46 +148,31 @@ impl MigrateDatabases {
         options: &MigrateOptions,
         done: &mut Vec<MigrationReport>,
     ) -> Result<(), PortError> {
-        let observed = self.look(database).await?;
-        let files = &self.find(database)?.files;
-        refuse_errors(check::findings(files, &observed.history))?;
-        let pending: Vec<&Arc<MigrationFile>> = files
-            .iter()
-            .filter(|file| !observed.state.has(&file.migration.id))
-            .filter(|file| contracts || file.migration.phase != MigrationPhase::Contract)
-            .collect();
-        let pending = match reach {
-            Reach::All => pending,
-            Reach::To(number) => pending
-                .into_iter()
-                .filter(|file| file.migration.id.number <= number)
-                .collect(),
-            Reach::Steps(steps) => pending.into_iter().take(steps).collect(),
+        let pending = self.pending(database, reach, contracts).await?;
+        let run = Run {
+            fence,
+            options,
+            direction: Direction::Up,
+            retire: true,
         };
-        for file in pending {
-            if let Some(version) = &file.migration.retires {
-                self.retire_below(fence, database, version).await?;
-            }
-            let report = self.run(fence, database, file, options, Direction::Up).await?;
-            done.push(report);
-        }
-        Ok(())
+        let (reports, failed) = self.run(database, &pending.run, &run).await?;
+        done.extend(reports);
+        failed.map_or(Ok(()), Err)
     }
 
-    /// Takes back what is applied, the last first. Refuses before anything is touched when one of the files is
-    /// irreversible or not here.
+    /// What a way down would take back, the last first.
     ///
     /// # Errors
-    /// When one cannot be taken back, or a down file fails.
-    pub async fn migrate_down(
+    /// When one of them is irreversible or has no file here.
+    pub async fn applied(
         &self,
-        fence: &Fence,
         database: &DatabaseName,
         reach: Reach,
-        options: &MigrateOptions,
-        done: &mut Vec<MigrationReport>,
-    ) -> Result<(), PortError> {
+    ) -> Result<Vec<Arc<MigrationFile>>, PortError> {
         let observed = self.look(database).await?;
+        if let Reach::To(number) = reach {
+            self.known_number(database, number)?;
+        }
         let files = &self.find(database)?.files;
         let applied = observed.history.iter().rev();
         let rows: Vec<_> = match reach {
@@ -113,11 +203,120 @@ impl MigrateDatabases {
             }
             chosen.push(Arc::clone(file));
         }
-        for file in chosen {
-            let report = self.run(fence, database, &file, options, Direction::Down).await?;
-            done.push(report);
+        Ok(chosen)
+    }
+
+    /// Takes back what is applied, the last first. Refuses before anything is touched when one of the files is
+    /// irreversible or not here.
+    ///
+    /// # Errors
+    /// When one cannot be taken back, or a down file fails.
+    pub async fn migrate_down(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        reach: Reach,
+        options: &MigrateOptions,
+        done: &mut Vec<MigrationReport>,
+    ) -> Result<(), PortError> {
+        let chosen = self.applied(database, reach).await?;
+        let run = Run {
+            fence,
+            options,
+            direction: Direction::Down,
+            retire: false,
+        };
+        let (reports, failed) = self.run(database, &chosen, &run).await?;
+        done.extend(reports);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What a way up or down would run, as text; nothing is run, and the history is not part of it.
+    ///
+    /// # Errors
+    /// As [`pending`](Self::pending) and [`applied`](Self::applied).
+    pub async fn sql(
+        &self,
+        database: &DatabaseName,
+        direction: Direction,
+        reach: Reach,
+        contracts: bool,
+    ) -> Result<String, PortError> {
+        let files = match direction {
+            Direction::Up => self.pending(database, reach, contracts).await?.run,
+            Direction::Down => self.applied(database, reach).await?,
+        };
+        Ok(script::text(&files, direction))
+    }
+
+    /// Corrects what is recorded of one migration, and of no other.
+    ///
+    /// # Errors
+    /// When there is no such record, or no file to compare it with.
+    pub async fn repair(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        id: &MigrationId,
+        repair: Repair,
+        options: &MigrateOptions,
+    ) -> Result<(), PortError> {
+        let files = &self.find(database)?.files;
+        let file = files.iter().rev().find(|file| file.migration.id == *id);
+        let note = match (repair, file) {
+            (_, Some(file)) => Note::Repair(repair, Box::new(self.row(file, options))),
+            (Repair::NotApplied, None) => Note::Forget(id.clone(), self.now(), options.by.clone()),
+            (Repair::Checksum | Repair::Applied, None) => {
+                return Err(PortError::refused(
+                    Diagnostic::error("migrate.file-missing", format!("there is no file of {id} here"))
+                        .help(format!("cutover migrate repair --only {id} --as not-applied")),
+                ));
+            }
+        };
+        self.note(fence, database, note).await
+    }
+
+    /// Records the files up to a number as applied without running them: the database was made by other means. Only
+    /// into an empty history. Answers how many.
+    ///
+    /// # Errors
+    /// When there is a history already, or no file has that number.
+    pub async fn baseline(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        number: u64,
+        options: &MigrateOptions,
+    ) -> Result<usize, PortError> {
+        self.known_number(database, number)?;
+        let files = &self.find(database)?.files;
+        let rows: Arc<[HistoryRow]> = files
+            .iter()
+            .filter(|file| file.migration.id.number <= number)
+            .map(|file| self.row(file, options))
+            .collect();
+        let count = rows.len();
+        let detail = "recorded as applied, not run".to_owned();
+        self.note(fence, database, Note::Fill(Act::Baseline, rows, detail))
+            .await?;
+        Ok(count)
+    }
+
+    /// The record of a file that is applied now.
+    fn row(&self, file: &MigrationFile, options: &MigrateOptions) -> HistoryRow {
+        HistoryRow {
+            id: file.migration.id.clone(),
+            phase: file.migration.phase,
+            checksum: file.migration.checksum.clone(),
+            raw_checksum: file.raw_checksum.clone(),
+            applied_at: self.now(),
+            applied_by: options.by.clone(),
+            took: Span::ZERO,
+            release: Some(options.release.clone()),
+            upgrade: None,
+            complete: true,
+            reopened_at: None,
         }
-        Ok(())
     }
 }
 

@@ -1,15 +1,18 @@
 //! The port: databases by name, each with its URL and the files that are known of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use cutover_db::DatabaseUrl;
-use cutover_model::{DatabaseName, DatabaseState, Diagnostic, Fence, Migration, Version};
+use cutover_model::{
+    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationPhase, Timestamp, Version,
+};
 use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
 
-use crate::adapter::{self, Note, Observed, Writer};
+use crate::adapter::{self, Observed, Ran};
 use crate::job::Job;
+use crate::note::{Note, Pen};
 use crate::{Direction, LockPolicy, MigrationFile, check};
 
 /// The databases of an application, and how they are migrated.
@@ -54,11 +57,10 @@ impl MigrateDatabases {
             files: Vec::new(),
         });
         known.url = url;
+        let key = |file: &MigrationFile| (file.migration.id.clone(), file.migration.checksum.clone());
+        let mut seen: BTreeSet<_> = known.files.iter().map(|file| key(file)).collect();
         for file in files {
-            let same = |old: &&Arc<MigrationFile>| {
-                old.migration.id == file.migration.id && old.migration.checksum == file.migration.checksum
-            };
-            if known.files.iter().find(same).is_none() {
+            if seen.insert(key(&file)) {
                 known.files.push(Arc::new(file));
             }
         }
@@ -87,44 +89,66 @@ impl MigrateDatabases {
         adapter::observe(&what(database), &self.find(database)?.url).await
     }
 
-    async fn note(&self, fence: &Fence, database: &DatabaseName, note: Note) -> Result<(), PortError> {
-        let writer = Writer {
-            what: what(database),
-            url: &self.find(database)?.url,
-            fence,
-            policy: &self.policy,
-        };
-        adapter::note(writer, note).await
-    }
-
-    pub(crate) async fn run(
+    pub(crate) async fn note(
         &self,
         fence: &Fence,
         database: &DatabaseName,
-        file: &Arc<MigrationFile>,
-        options: &MigrateOptions,
-        direction: Direction,
-    ) -> Result<MigrationReport, PortError> {
-        let known = self.find(database)?;
-        let backfills = known
-            .files
-            .iter()
-            .filter(|file| file.migration.phase == cutover_model::MigrationPhase::Backfill)
-            .cloned()
-            .collect();
-        let job = Job {
+        note: Note,
+    ) -> Result<(), PortError> {
+        let url = &self.find(database)?.url;
+        let pen = Pen {
             what: what(database),
-            dialect: known.url.dialect(),
+            dialect: url.dialect(),
             fence: fence.clone(),
             policy: self.policy.clone(),
-            clock: Arc::clone(&self.clock),
-            file: Arc::clone(file),
-            backfills,
-            options: options.clone(),
-            direction,
         };
-        adapter::run(&known.url, job).await
+        adapter::note(url, pen, note).await
     }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Runs files in order; stops at the first that fails.
+    pub(crate) async fn run(
+        &self,
+        database: &DatabaseName,
+        files: &[Arc<MigrationFile>],
+        run: &Run<'_>,
+    ) -> Result<Ran, PortError> {
+        let known = self.find(database)?;
+        let backfills: Arc<[Arc<MigrationFile>]> = known
+            .files
+            .iter()
+            .filter(|file| file.migration.phase == MigrationPhase::Backfill)
+            .cloned()
+            .collect();
+        let jobs = files
+            .iter()
+            .map(|file| Job {
+                what: what(database),
+                dialect: known.url.dialect(),
+                fence: run.fence.clone(),
+                policy: self.policy.clone(),
+                clock: Arc::clone(&self.clock),
+                file: Arc::clone(file),
+                backfills: Arc::clone(&backfills),
+                options: run.options.clone(),
+                direction: run.direction,
+                retire: run.retire,
+            })
+            .collect();
+        Ok(adapter::run(&known.url, jobs).await)
+    }
+}
+
+/// How files are run.
+pub(crate) struct Run<'a> {
+    pub(crate) fence: &'a Fence,
+    pub(crate) options: &'a MigrateOptions,
+    pub(crate) direction: Direction,
+    /// Whether `retired_below` is raised before each contract.
+    pub(crate) retire: bool,
 }
 
 pub(crate) fn what(database: &DatabaseName) -> String {
@@ -161,8 +185,21 @@ impl Databases for MigrateDatabases {
             ));
         };
         let file = Arc::clone(file);
-        self.run(fence, &migration.database, &file, options, Direction::Up)
-            .await
+        let run = Run {
+            fence,
+            options,
+            direction: Direction::Up,
+            retire: false,
+        };
+        let (mut done, failed) = self.run(&migration.database, &[file], &run).await?;
+        match (done.pop(), failed) {
+            (Some(report), None) => Ok(report),
+            (_, Some(error)) => Err(error),
+            (None, None) => Err(PortError::refused(
+                Diagnostic::error("db.failed", format!("{} was not run", migration.id))
+                    .help("cutover status"),
+            )),
+        }
     }
 
     async fn retire_below(
@@ -176,7 +213,7 @@ impl Databases for MigrateDatabases {
     }
 
     async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError> {
-        let note = Note::Reopen(migration.id.clone(), self.clock.now());
+        let note = Note::Reopen(migration.id.clone(), self.clock.now(), "a way back".to_owned());
         self.note(fence, &migration.database, note).await
     }
 

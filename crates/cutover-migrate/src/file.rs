@@ -10,6 +10,8 @@ pub struct MigrationFile {
     pub migration: Migration,
     /// Digest over the up file as it is, byte by byte.
     pub raw_checksum: Digest,
+    /// Queries that must return 0 before its first statement, in order.
+    pub prechecks: Vec<String>,
     /// What applies it.
     pub up: Script,
     /// What takes it back; none when it is irreversible.

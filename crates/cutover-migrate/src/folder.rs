@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use cutover_model::{Diagnostic, MigrationId, MigrationPhase, Version};
 use cutover_spec::StoredFile;
 
+/// The most bytes that a file may have. A release stores its files, so data of such a size belongs elsewhere.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
 /// The `.sql` files of a folder with their texts, by name. Nothing else in it is looked at.
 ///
 /// # Errors
@@ -24,6 +27,20 @@ pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
         let path = entry.map_err(|error| refuse(folder, error.to_string()))?.path();
         if path.extension().is_none_or(|extension| extension != "sql") {
             continue;
+        }
+        let size = fs::metadata(&path)
+            .map_err(|error| refuse(&path, error.to_string()))?
+            .len();
+        if size > LARGEST {
+            return Err(Diagnostic::error(
+                "migrate.too-large",
+                format!(
+                    "{} has {size} bytes, and a file may have {LARGEST}",
+                    path.display()
+                ),
+            )
+            .note("next", "split it, or load such data by a program of its own")
+            .help("cutover check"));
         }
         let bytes = fs::read(&path).map_err(|error| refuse(&path, error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -140,5 +157,9 @@ mod tests {
         assert_eq!(error.code, "migrate.unreadable");
         assert!(error.message.contains("byte 8 is not UTF-8"), "{error}");
         assert!(read_folder(&folder.path().join("none")).is_err());
+        let huge = folder.path().join("000_huge.up.sql");
+        fs::remove_file(folder.path().join("001_a.up.sql")).unwrap();
+        fs::File::create(huge).unwrap().set_len(LARGEST + 1).unwrap();
+        assert_eq!(read_folder(folder.path()).unwrap_err().code, "migrate.too-large");
     }
 }

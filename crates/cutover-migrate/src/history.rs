@@ -1,12 +1,12 @@
-//! The history's tables: the same three, and the same statements, in every database.
+//! The history's tables: the same four, and the same statements, in every database.
 //!
 //! `cutover_meta` has one row: format, store, generation, `retired_below`. `cutover_history` has a row per file that
-//! is applied or begun; `cutover_statements` one per statement of files that run without a transaction. Moments are
-//! RFC 3339 texts, flags are 0 and 1.
+//! is applied or begun; `cutover_statements` one per statement of files that run without a transaction; `cutover_log`
+//! a row for all that was ever done to the others. Moments are RFC 3339 texts, flags are 0 and 1.
 
 use cutover_model::{
-    AppliedMigration, Digest, Generation, Migration, MigrationId, MigrationPhase, Span, StoreId, Timestamp,
-    Version,
+    AppliedMigration, DatabaseState, Digest, Generation, Migration, MigrationId, MigrationPhase, Span,
+    StoreId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::session::{Session, TextRow};
 /// Which way a file is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Direction {
+pub enum Direction {
     /// Applied.
     Up,
     /// Taken back.
@@ -81,6 +81,40 @@ impl HistoryRow {
     }
 }
 
+/// All that a database has on record, read in one transaction.
+pub(crate) struct Recorded {
+    pub(crate) state: DatabaseState,
+    pub(crate) meta: Option<Meta>,
+    pub(crate) history: Vec<HistoryRow>,
+    /// Whether there is a log: databases that were migrated before there was one have none until they are written to.
+    pub(crate) has_log: bool,
+}
+
+impl Recorded {
+    /// No table of ours.
+    pub(crate) const fn nothing(state: DatabaseState) -> Self {
+        Self {
+            state,
+            meta: None,
+            history: Vec::new(),
+            has_log: false,
+        }
+    }
+
+    pub(crate) async fn read<S: Session>(
+        session: &mut S,
+        state: DatabaseState,
+        has_log: bool,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            state,
+            meta: meta(session, "").await?,
+            history: all(session).await?,
+            has_log,
+        })
+    }
+}
+
 /// A statement of a file that runs without a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -93,7 +127,7 @@ fn int(number: u64) -> Option<String> {
     Some(number.to_string())
 }
 
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS {t}cutover_meta (
         id integer PRIMARY KEY CHECK (id = 1), format integer NOT NULL, store text NOT NULL,
         generation bigint NOT NULL, retired_below text)",
@@ -106,6 +140,10 @@ const TABLES: [&str; 3] = [
         number bigint NOT NULL, name text NOT NULL, direction text NOT NULL, ordinal integer NOT NULL,
         checksum text NOT NULL, started_at text NOT NULL, finished_at text, took_ms bigint,
         PRIMARY KEY (number, name, direction, ordinal))",
+    "CREATE TABLE IF NOT EXISTS {t}cutover_log (
+        seq bigint NOT NULL PRIMARY KEY, number bigint NOT NULL, name text NOT NULL, width integer NOT NULL,
+        act text NOT NULL, done_at text NOT NULL, done_by text NOT NULL, took_ms bigint NOT NULL, release text,
+        upgrade text, detail text)",
 ];
 
 async fn run<S: Session>(
@@ -117,7 +155,12 @@ async fn run<S: Session>(
     session.rows(&sql, params).await
 }
 
+/// Makes the tables where they are missing, within the open transaction; asked only until a transaction of this session
+/// that did so was committed.
 pub(crate) async fn ensure<S: Session>(session: &mut S) -> Result<(), Failure> {
+    if *session.ensured() {
+        return Ok(());
+    }
     for table in TABLES {
         run(session, table, &[]).await?;
     }
@@ -157,13 +200,30 @@ pub(crate) async fn write_meta<S: Session>(session: &mut S, meta: &Meta) -> Resu
     run(session, sql, &params).await.map(drop)
 }
 
+const ROW: &str =
+    "SELECT CAST(number AS text), name, CAST(width AS text), phase, checksum, checksum_raw, applied_at,
+        applied_by, CAST(took_ms AS text), release, upgrade, CAST(complete AS text), reopened_at
+    FROM {t}cutover_history";
+
 pub(crate) async fn all<S: Session>(session: &mut S) -> Result<Vec<HistoryRow>, Failure> {
-    let sql =
-        "SELECT CAST(number AS text), name, CAST(width AS text), phase, checksum, checksum_raw, applied_at,
-            applied_by, CAST(took_ms AS text), release, upgrade, CAST(complete AS text), reopened_at
-        FROM {t}cutover_history ORDER BY number, name";
-    let rows = run(session, sql, &[]).await?;
+    let rows = run(session, &format!("{ROW} ORDER BY number, name"), &[]).await?;
     rows.iter().map(read_row).collect()
+}
+
+/// The row of one file.
+pub(crate) async fn one<S: Session>(
+    session: &mut S,
+    id: &MigrationId,
+) -> Result<Option<HistoryRow>, Failure> {
+    let sql = format!("{ROW} WHERE number = CAST(?1 AS bigint) AND name = ?2");
+    let rows = run(session, &sql, &[int(id.number), Some(id.name.clone())]).await?;
+    rows.first().map(read_row).transpose()
+}
+
+/// Whether nothing was ever applied.
+pub(crate) async fn is_empty<S: Session>(session: &mut S) -> Result<bool, Failure> {
+    let rows = run(session, "SELECT name FROM {t}cutover_history LIMIT 1", &[]).await?;
+    Ok(rows.is_empty())
 }
 
 fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
@@ -249,6 +309,121 @@ pub(crate) async fn steps<S: Session>(
                 ordinal: row.parse()?,
                 checksum: row.digest()?,
                 finished: row.next().is_some(),
+            })
+        })
+        .collect()
+}
+
+/// What was done to a database's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// A file was applied.
+    Up,
+    /// A file was taken back.
+    Down,
+    /// A backfill must run once more.
+    Reopen,
+    /// A person corrected what is recorded.
+    Repair,
+    /// A file was recorded as applied without being run.
+    Baseline,
+    /// A file was recorded as applied because another tool's history says so.
+    Import,
+}
+
+impl Act {
+    /// As it is shown and stored.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Reopen => "reopen",
+            Self::Repair => "repair",
+            Self::Baseline => "baseline",
+            Self::Import => "import",
+        }
+    }
+
+    const ALL: [Self; 6] = [
+        Self::Up,
+        Self::Down,
+        Self::Reopen,
+        Self::Repair,
+        Self::Baseline,
+        Self::Import,
+    ];
+}
+
+/// One thing that was done to a database's history; the list of them only grows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogEntry {
+    /// To which migration.
+    pub id: MigrationId,
+    /// What.
+    pub act: Act,
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// How long it ran.
+    pub took: Span,
+    /// By which release.
+    pub release: Option<Version>,
+    /// By which upgrade.
+    pub upgrade: Option<String>,
+    /// More, in words.
+    pub detail: Option<String>,
+}
+
+/// Writes an entry; the fence's row is locked, so that no two writers take the same place.
+pub(crate) async fn log<S: Session>(session: &mut S, entry: &LogEntry) -> Result<(), Failure> {
+    let params = [
+        int(entry.id.number),
+        Some(entry.id.name.clone()),
+        int(entry.id.width.into()),
+        Some(entry.act.word().to_owned()),
+        Some(entry.at.to_string()),
+        Some(entry.by.clone()),
+        int(entry.took.as_millis()),
+        entry.release.as_ref().map(Version::to_string),
+        entry.upgrade.clone(),
+        entry.detail.clone(),
+    ];
+    let sql = "INSERT INTO {t}cutover_log (seq, number, name, width, act, done_at, done_by, took_ms, release, upgrade,
+            detail)
+        SELECT coalesce(max(seq), 0) + 1, CAST(?1 AS bigint), ?2, CAST(?3 AS integer), ?4, ?5, ?6,
+            CAST(?7 AS bigint), ?8, ?9, ?10 FROM {t}cutover_log";
+    run(session, sql, &params).await.map(drop)
+}
+
+/// All that was done, oldest first.
+pub(crate) async fn entries<S: Session>(session: &mut S) -> Result<Vec<LogEntry>, Failure> {
+    let sql = "SELECT CAST(number AS text), name, CAST(width AS text), act, done_at, done_by, CAST(took_ms AS text),
+            release, upgrade, detail FROM {t}cutover_log ORDER BY seq";
+    let rows = run(session, sql, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let mut row = Reader::new("cutover_log", row);
+            Ok(LogEntry {
+                id: MigrationId {
+                    number: row.parse()?,
+                    name: row.text()?,
+                    width: row.parse()?,
+                },
+                act: {
+                    let word = row.text()?;
+                    let known = Act::ALL.into_iter().find(|act| act.word() == word);
+                    known.ok_or_else(|| row.damaged(&word))?
+                },
+                at: row.parse()?,
+                by: row.text()?,
+                took: Span::from_millis(row.parse()?),
+                release: row.optional()?,
+                upgrade: row.next(),
+                detail: row.next(),
             })
         })
         .collect()

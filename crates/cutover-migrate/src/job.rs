@@ -8,6 +8,7 @@ use cutover_sql::{Dialect, writes_rows};
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
+use crate::history::{Act, LogEntry};
 use crate::session::Session;
 use crate::{Direction, HistoryRow, LockPolicy, MigrationFile, Script, fence, history, stepwise, verify};
 
@@ -22,9 +23,11 @@ pub(crate) struct Job {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) file: Arc<MigrationFile>,
     /// The backfills of the same set: their verify queries run before a contract.
-    pub(crate) backfills: Vec<Arc<MigrationFile>>,
+    pub(crate) backfills: Arc<[Arc<MigrationFile>]>,
     pub(crate) options: MigrateOptions,
     pub(crate) direction: Direction,
+    /// Whether `retired_below` is raised before a contract; an upgrade does that in a step of its own.
+    pub(crate) retire: bool,
 }
 
 /// What the history says at the beginning.
@@ -135,7 +138,9 @@ async fn commit<S: Session>(session: &mut S) -> Result<(), Trouble> {
         failure,
         statement: None,
         committing: true,
-    })
+    })?;
+    *session.ensured() = true;
+    Ok(())
 }
 
 pub(crate) fn elapsed(start: Instant) -> Span {
@@ -175,9 +180,8 @@ impl Job {
         history::ensure(session).await?;
         let meta = claim(session, self.dialect, &self.what, &self.fence).await?;
         let migration = &self.file.migration;
-        let rows = history::all(session).await?;
-        let row = rows.iter().find(|row| row.id == migration.id);
-        match (self.direction, row) {
+        let row = history::one(session, &migration.id).await?;
+        match (self.direction, &row) {
             (Direction::Up, Some(row)) if !row.is_of(migration) => {
                 let found = crate::check::changed(&self.file, row);
                 return Err(PortError::refused(found).into());
@@ -186,11 +190,18 @@ impl Job {
             (Direction::Down, None) => return Ok(Gate::Already),
             _ => {}
         }
-        if self.direction == Direction::Up && migration.phase == MigrationPhase::Contract {
-            self.check_retired(&meta)?;
-            verify::before_contract(session, self, &rows).await?;
+        if self.direction == Direction::Up {
+            // One that was begun may have made untrue itself what was asked before.
+            if row.as_ref().is_none_or(|row| row.reopened_at.is_some()) {
+                verify::prechecks(session, &self.file).await?;
+            }
+            if migration.phase == MigrationPhase::Contract {
+                self.check_retired(&meta)?;
+                let rows = history::all(session).await?;
+                verify::before_contract(session, self, &rows).await?;
+            }
         }
-        Ok(Gate::Go(row.cloned().map(Box::new)))
+        Ok(Gate::Go(row.map(Box::new)))
     }
 
     /// Invariant I11: nobody may start a version that this contract cuts off, and the database itself says so.
@@ -225,15 +236,28 @@ impl Job {
     /// What the history gets, in the transaction of the last statement.
     pub(crate) async fn finish<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
         let migration = &self.file.migration;
-        match self.direction {
-            Direction::Down => history::remove(session, &migration.id).await,
-            Direction::Up => {
-                if migration.phase == MigrationPhase::Backfill {
-                    verify::after_backfill(session, &self.file).await?;
-                }
-                history::put(session, &self.row(took, true)).await
+        let act = match self.direction {
+            Direction::Down => {
+                history::remove(session, &migration.id).await?;
+                Act::Down
             }
-        }
+            Direction::Up => {
+                verify::after(session, &self.file).await?;
+                history::put(session, &self.row(took, true)).await?;
+                Act::Up
+            }
+        };
+        let entry = LogEntry {
+            id: migration.id.clone(),
+            act,
+            at: self.clock.now(),
+            by: self.options.by.clone(),
+            took,
+            release: Some(self.options.release.clone()),
+            upgrade: self.options.upgrade.as_ref().map(ToString::to_string),
+            detail: None,
+        };
+        history::log(session, &entry).await
     }
 
     pub(crate) fn row(&self, took: Span, complete: bool) -> HistoryRow {

@@ -96,6 +96,11 @@ fn bad_name(name: &str) -> Diagnostic {
     .help("cutover migrate new NAME")
 }
 
+/// A number of a date or a moment (`20261127`, `20261127093000`): such numbers have gaps.
+const fn is_timestamp(id: &MigrationId) -> bool {
+    id.width >= 8
+}
+
 fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagnostic>) {
     let next_number = pairs.keys().last().map_or(1, |id| id.number + 1);
     for (before, after) in pairs.keys().zip(pairs.keys().skip(1)) {
@@ -112,7 +117,7 @@ fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagn
                 .at(file())
                 .help(format!("mv {after}.up.sql {fix}")),
             );
-        } else if before.number + 1 != after.number {
+        } else if before.number + 1 != after.number && !is_timestamp(before) && !is_timestamp(after) {
             let missing = before.number + 1;
             errors.push(
                 Diagnostic::error(
@@ -175,6 +180,7 @@ fn read(
             summary: header.summary,
         },
         raw_checksum: Digest::of(up.text.as_bytes()),
+        prechecks: header.prechecks,
         up: up_script,
         down: parsed_down.flatten().map(|(_, script)| script),
     })
@@ -303,6 +309,12 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
 }
 
 fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
+    if let DirectiveProblem::MixedPhases(..) = error.problem {
+        return Diagnostic::error("migrate.mixed-phase", format!("{name} mixes phases: {error}"))
+            .at(at)
+            .label("write a file for each phase: the earlier one runs while the old version still does")
+            .help("cutover migrate new NAME --release VERSION --phase contract --retires VERSION");
+    }
     let diagnostic = Diagnostic::error("migrate.directive", format!("{name}: {error}"))
         .at(at)
         .help("cutover migrate validate");
@@ -311,9 +323,8 @@ fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
             nearest: Some(nearest),
             ..
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
-        DirectiveProblem::Unknown { nearest: None, .. } => {
-            diagnostic.label("known are phase=, retires=, transaction=, verify and irreversible reason=")
-        }
+        DirectiveProblem::Unknown { nearest: None, .. } => diagnostic
+            .label("known are phase=, retires=, transaction=, precheck, verify and irreversible reason="),
         _ => diagnostic,
     }
 }
@@ -425,6 +436,16 @@ mod tests {
                 &["migrate.transaction-control", "migrate.transaction-control"],
             ),
             (
+                &[
+                    (
+                        "1_a.up.sql",
+                        "-- cutover: phase=expand\n-- cutover: phase=contract retires=1.0.0\nSELECT 1",
+                    ),
+                    down,
+                ],
+                &["migrate.mixed-phase"],
+            ),
+            (
                 &[("a.up.sql", UP), ("1.sql", "")],
                 &["migrate.bad-name", "migrate.bad-name"],
             ),
@@ -440,6 +461,26 @@ mod tests {
         for (files, codes) in cases {
             assert_eq!(load(files).unwrap_err(), *codes, "{files:?}");
         }
+    }
+
+    #[test]
+    fn timestamps_have_gaps() {
+        let found = load(&[
+            ("20261101090000_a.up.sql", UP),
+            ("20261101090000_a.down.sql", "SELECT 1"),
+            ("20261127093000_b.up.sql", UP),
+            ("20261127093000_b.down.sql", "SELECT 1"),
+        ]);
+        assert_eq!(found.unwrap()[1].migration.id.number, 20_261_127_093_000);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_crlf_change_nothing() {
+        let text = format!("\u{feff}{}", UP.replace('\n', "\r\n"));
+        let found = load(&[("1_a.up.sql", &text), ("1_a.down.sql", "SELECT 1")]).unwrap();
+        let plain = load(&[("1_a.up.sql", UP), ("1_a.down.sql", "SELECT 1")]).unwrap();
+        assert_eq!(found[0].migration.checksum, plain[0].migration.checksum);
+        assert_eq!(found[0].up.statements[0].text, "CREATE TABLE t (a int)");
     }
 
     #[test]

@@ -12,10 +12,8 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::HistoryRow;
 use crate::failure::Failure;
-use crate::fence::Meta;
-use crate::history;
+use crate::history::Recorded;
 use crate::session::{IndexState, Session, TextRow, not_one_number};
 
 use blockers::Watcher;
@@ -29,6 +27,7 @@ pub(crate) struct PostgresSession {
     pid: String,
     lock_timeout: Duration,
     watcher: Watcher,
+    ensured: bool,
 }
 
 impl PostgresSession {
@@ -73,19 +72,19 @@ impl PostgresSession {
             pid: row.get(1),
             lock_timeout: Duration::ZERO,
             watcher: Watcher::default(),
+            ensured: false,
         })
     }
 
     /// Reads without leaving a trace.
-    pub(crate) async fn observe(
-        &mut self,
-    ) -> Result<(DatabaseState, Vec<HistoryRow>, Option<Meta>), Failure> {
+    pub(crate) async fn observe(&mut self) -> Result<Recorded, Failure> {
         // One snapshot for everything that is read.
         self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
         let sql = "SELECT split_part(current_setting('server_version'), ' ', 1),
                 pg_database_size(current_database())::text,
-                (to_regclass(?1 || 'cutover_history') IS NOT NULL)::text";
+                (to_regclass(?1 || 'cutover_history') IS NOT NULL)::text,
+                (to_regclass(?1 || 'cutover_log') IS NOT NULL)::text";
         let prefix = Some(self.prefix.clone());
         let rows = self.rows(sql, &[prefix]).await?;
         let mut row = rows.into_iter().next().unwrap_or_default().into_iter();
@@ -96,11 +95,10 @@ impl PostgresSession {
         };
         state.size = next().parse().ok();
         if next() != "true" {
-            return Ok((state, Vec::new(), None));
+            return Ok(Recorded::nothing(state));
         }
-        let meta = history::meta(self, "").await?;
-        let rows = history::all(self).await?;
-        Ok((state, rows, meta))
+        let has_log = next() == "true";
+        Recorded::read(self, state, has_log).await
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), Failure> {
@@ -191,6 +189,10 @@ fn position(error: &ServerError, sql: &str) -> Option<usize> {
 impl Session for PostgresSession {
     fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    fn ensured(&mut self) -> &mut bool {
+        &mut self.ensured
     }
 
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {

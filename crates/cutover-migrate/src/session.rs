@@ -21,6 +21,9 @@ pub(crate) trait Session {
     /// What stands before the history's tables, so that a file that changes the search path does not hide them.
     fn prefix(&self) -> &str;
 
+    /// Whether the history's tables are known to exist: set once a transaction that ensured them is committed.
+    fn ensured(&mut self) -> &mut bool;
+
     /// Begins a transaction in which each statement waits so long for a lock, and so do those after it that run outside
     /// of one; zero is without end.
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure>;

@@ -9,15 +9,14 @@ use cutover_model::DatabaseState;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, params_from_iter};
 
-use crate::HistoryRow;
 use crate::failure::{Blocker, Failure};
-use crate::fence::Meta;
-use crate::history;
+use crate::history::Recorded;
 use crate::session::{IndexState, Session, TextRow};
 
 pub(crate) struct SqliteSession {
     connection: Connection,
     path: PathBuf,
+    ensured: bool,
 }
 
 impl SqliteSession {
@@ -27,6 +26,7 @@ impl SqliteSession {
         let session = Self {
             connection,
             path: path.to_owned(),
+            ensured: false,
         };
         // Tables are rebuilt by migrations (SQLite's own procedure, lang_altertable.html §7): with foreign keys on, a
         // DROP TABLE would delete what points to it. What is left pointing nowhere is counted instead.
@@ -35,9 +35,7 @@ impl SqliteSession {
     }
 
     /// Reads without leaving a trace; a database that does not exist has no history.
-    pub(crate) async fn observe(
-        path: &Path,
-    ) -> Result<(DatabaseState, Vec<HistoryRow>, Option<Meta>), ObserveError> {
+    pub(crate) async fn observe(path: &Path) -> Result<Recorded, ObserveError> {
         let server = format!("SQLite {}", rusqlite::version());
         let mut state = DatabaseState {
             server,
@@ -45,12 +43,13 @@ impl SqliteSession {
             ..DatabaseState::default()
         };
         if !path.exists() {
-            return Ok((state, Vec::new(), None));
+            return Ok(Recorded::nothing(state));
         }
         let connection = open_sqlite(path, SqliteMode::Read).map_err(ObserveError::Db)?;
         let mut session = Self {
             connection,
             path: path.to_owned(),
+            ensured: false,
         };
         let wait = Duration::from_secs(5);
         drop(session.connection.busy_timeout(wait));
@@ -58,16 +57,20 @@ impl SqliteSession {
         let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         let size = session.count(size).await.map_err(ObserveError::Failure)?;
         state.size = u64::try_from(size).ok();
-        let table = "SELECT count(*) FROM main.sqlite_master WHERE name = 'cutover_history'";
-        let has_history = session.count(table).await.map_err(ObserveError::Failure)? > 0;
-        if !has_history {
-            return Ok((state, Vec::new(), None));
+        let has = |session: &Self, table: &str| {
+            let sql = format!("SELECT count(*) FROM main.sqlite_master WHERE name = '{table}'");
+            let found = session.single(&sql).map_err(|error| session.failure(&error));
+            found
+                .map(|count| count.is_some_and(|count| count > 0))
+                .map_err(ObserveError::Failure)
+        };
+        if !has(&session, "cutover_history")? {
+            return Ok(Recorded::nothing(state));
         }
-        let meta = history::meta(&mut session, "")
+        let has_log = has(&session, "cutover_log")?;
+        Recorded::read(&mut session, state, has_log)
             .await
-            .map_err(ObserveError::Failure)?;
-        let rows = history::all(&mut session).await.map_err(ObserveError::Failure)?;
-        Ok((state, rows, meta))
+            .map_err(ObserveError::Failure)
     }
 
     fn run(&self, sql: &str) -> Result<(), Failure> {
@@ -140,6 +143,10 @@ pub(crate) enum ObserveError {
 impl Session for SqliteSession {
     fn prefix(&self) -> &'static str {
         "main."
+    }
+
+    fn ensured(&mut self) -> &mut bool {
+        &mut self.ensured
     }
 
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! What `cutover migrate status` shows: a line per file, of the folder and of the history. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_model::{MigrationId, MigrationPhase, Span, Timestamp, Version};
@@ -60,11 +61,13 @@ pub struct StatusLine {
 /// All lines, by number.
 pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<StatusLine> {
     let highest = history.iter().map(|row| row.id.number).max();
+    let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
+    let known: BTreeSet<&MigrationId> = files.iter().map(|file| &file.migration.id).collect();
     let mut out: Vec<StatusLine> = files
         .iter()
         .map(|file| {
             let migration = &file.migration;
-            let row = history.iter().find(|row| row.id == migration.id);
+            let row = recorded.get(&migration.id).copied();
             let status = match row {
                 Some(row) if !row.is_of(migration) => MigrationStatus::Changed,
                 Some(row) => of_row(row),
@@ -89,7 +92,7 @@ pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec
         .collect();
     let unknown = history
         .iter()
-        .filter(|row| !files.iter().any(|file| file.migration.id == row.id))
+        .filter(|row| !known.contains(&row.id))
         .map(|row| line(&row.id, row.phase, MigrationStatus::Unknown, Some(row), None));
     out.extend(unknown);
     out.sort_by(|a, b| a.id.cmp(&b.id));

@@ -119,6 +119,7 @@ async fn begin<S: Session>(
     intent.complete = false;
     history::put(session, &intent).await?;
     session.commit().await?;
+    *session.ensured() = true;
     Ok(Some(steps))
 }
 

@@ -1,4 +1,4 @@
-//! Verify queries: how many rows are still to be done.
+//! Queries that count what must not be there: before a file's statements, and after them.
 
 use cutover_model::{Diagnostic, MigrationPhase};
 use cutover_ports::PortError;
@@ -8,12 +8,34 @@ use crate::job::Job;
 use crate::session::Session;
 use crate::{HistoryRow, MigrationFile};
 
-/// A backfill is done when its query says so, not when its statements ran.
-pub(crate) async fn after_backfill<S: Session>(session: &mut S, file: &MigrationFile) -> Result<(), Failure> {
+/// Before the first statement: what the file says must not be there is not there.
+pub(crate) async fn prechecks<S: Session>(session: &mut S, file: &MigrationFile) -> Result<(), Failure> {
+    for query in &file.prechecks {
+        let found = ask(session, file, "precheck", query).await?;
+        if found != 0 {
+            return Err(PortError::refused(
+                Diagnostic::error(
+                    "migrate.precheck-failed",
+                    format!(
+                        "{} cannot run yet: its precheck returns {found}, not 0",
+                        file.migration.id
+                    ),
+                )
+                .note("query", query)
+                .help("cutover migrate up"),
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// A file is done when its query says so, not when its statements ran.
+pub(crate) async fn after<S: Session>(session: &mut S, file: &MigrationFile) -> Result<(), Failure> {
     let Some(query) = &file.migration.verify else {
         return Ok(());
     };
-    match left(session, file, query).await? {
+    match ask(session, file, "verify", query).await? {
         0 => Ok(()),
         left => Err(failed(file, left, "cutover migrate validate").into()),
     }
@@ -35,7 +57,7 @@ pub(crate) async fn before_contract<S: Session>(
         .filter(|number| *number < contract.id.number)
         .max()
         .unwrap_or(0);
-    for file in &job.backfills {
+    for file in job.backfills.iter() {
         let id = &file.migration.id;
         if id.number >= contract.id.number || id.number < verified_up_to {
             continue;
@@ -51,7 +73,7 @@ pub(crate) async fn before_contract<S: Session>(
             .into());
         }
         if let Some(query) = &file.migration.verify {
-            match left(session, file, query).await? {
+            match ask(session, file, "verify", query).await? {
                 0 => {}
                 left => return Err(failed(file, left, "cutover migrate status").into()),
             }
@@ -60,12 +82,17 @@ pub(crate) async fn before_contract<S: Session>(
     Ok(())
 }
 
-async fn left<S: Session>(session: &mut S, file: &MigrationFile, query: &str) -> Result<i64, Failure> {
+async fn ask<S: Session>(
+    session: &mut S,
+    file: &MigrationFile,
+    kind: &str,
+    query: &str,
+) -> Result<i64, Failure> {
     session.count(query).await.map_err(|failure| match failure {
         Failure::Statement { said, .. } => PortError::refused(
             Diagnostic::error(
                 "migrate.verify-invalid",
-                format!("the verify query of {} fails: {said}", file.migration.id),
+                format!("the {kind} query of {} fails: {said}", file.migration.id),
             )
             .note("query", query)
             .help("cutover migrate validate"),
@@ -81,7 +108,11 @@ fn failed(file: &MigrationFile, left: i64, help: &str) -> PortError {
         Diagnostic::error(
             "migrate.verify-failed",
             format!(
-                "the backfill {} is not done: its verify query returns {left}, not 0",
+                "{} {} is not done: its verify query returns {left}, not 0",
+                match file.migration.phase {
+                    MigrationPhase::Backfill => "the backfill",
+                    MigrationPhase::Expand | MigrationPhase::Contract => "the migration",
+                },
                 file.migration.id
             ),
         )

@@ -1,7 +1,7 @@
 //! The header of a migration file: `-- cutover: …` comments above its first statement.
 //!
-//! Directives are words with values (`phase=contract retires=2.0.0`), or `verify QUERY` and `irreversible reason=…`,
-//! which take the rest of their comment. A remark may follow after two or more spaces. What is not known is an error:
+//! Directives are words with values (`phase=contract retires=2.0.0`), or `precheck QUERY`, `verify QUERY` and
+//! `irreversible reason=…`, which take the rest of their comment. A remark may follow after two or more spaces. What is not known is an error:
 //! a misspelt directive that is silently a comment would run a contract as an expand.
 
 use std::ops::Range;
@@ -20,6 +20,8 @@ pub struct Header {
     pub retires: Option<Version>,
     /// False with `transaction=none`.
     pub transaction: bool,
+    /// `precheck QUERY`, in order: each must return 0 before the first statement.
+    pub prechecks: Vec<String>,
     /// `verify QUERY`: must return 0.
     pub verify: Option<String>,
     /// `irreversible reason=…`.
@@ -34,6 +36,7 @@ impl Default for Header {
             phase: None,
             retires: None,
             transaction: true,
+            prechecks: Vec::new(),
             verify: None,
             irreversible: None,
             summary: None,
@@ -76,6 +79,9 @@ pub enum DirectiveProblem {
         /// What is missing.
         needs: &'static str,
     },
+    /// Two phases in one file.
+    #[error("it is both {0} and {1}")]
+    MixedPhases(MigrationPhase, MigrationPhase),
     /// Below the first statement.
     #[error("directives stand above the first statement")]
     TooLate,
@@ -94,7 +100,14 @@ pub struct DirectiveError {
     pub range: Range<usize>,
 }
 
-const KNOWN: [&str; 5] = ["phase", "retires", "transaction", "verify", "irreversible"];
+const KNOWN: [&str; 6] = [
+    "phase",
+    "retires",
+    "transaction",
+    "precheck",
+    "verify",
+    "irreversible",
+];
 
 /// Reads a file's header.
 ///
@@ -174,10 +187,13 @@ impl<'a> Reader<'a> {
             let rest = self.trimmed(at..range.end);
             if let Some((key, value)) = text.split_once('=') {
                 self.keyed(key, value, word);
-            } else if text == "verify" {
+            } else if text == "verify" || text == "precheck" {
                 let query = self.source[rest].trim_end_matches(';').trim();
                 if query.is_empty() {
-                    self.incomplete(word, "verify", "a query that returns a count");
+                    let directive = if text == "verify" { "verify" } else { "precheck" };
+                    self.incomplete(word, directive, "a query that returns a count");
+                } else if text == "precheck" {
+                    self.header.prechecks.push(query.to_owned());
                 } else if self.once("verify", self.header.verify.is_some(), &word) {
                     self.header.verify = Some(query.to_owned());
                 }
@@ -263,6 +279,10 @@ impl<'a> Reader<'a> {
                 };
                 if phase.is_none() {
                     self.bad_value("phase", value, "expand, backfill, contract", value_range);
+                } else if let (Some(one), Some(other)) = (self.header.phase, phase)
+                    && one != other
+                {
+                    self.refuse(range, DirectiveProblem::MixedPhases(one, other));
                 } else if self.once("phase", self.header.phase.is_some(), &range) {
                     self.header.phase = phase;
                 }
@@ -345,6 +365,14 @@ mod tests {
     }
 
     #[test]
+    fn prechecks_may_be_several() {
+        let found = read(
+            "-- cutover: phase=expand\n-- cutover: precheck SELECT 1;\n-- cutover: precheck SELECT 2\nSELECT 3",
+        );
+        assert_eq!(found.prechecks, ["SELECT 1", "SELECT 2"]);
+    }
+
+    #[test]
     fn mistakes_are_named_with_the_nearest_spelling() {
         assert_eq!(
             problems("-- cutover: phse=expand"),
@@ -388,6 +416,13 @@ mod tests {
         assert_eq!(
             problems("-- cutover: phase=expand\n-- cutover: phase=expand"),
             [DirectiveProblem::Twice("phase")]
+        );
+        assert_eq!(
+            problems("-- cutover: phase=expand\n-- cutover: phase=contract"),
+            [DirectiveProblem::MixedPhases(
+                MigrationPhase::Expand,
+                MigrationPhase::Contract
+            )]
         );
         assert_eq!(
             problems("SELECT 1;\n-- cutover: phase=expand"),

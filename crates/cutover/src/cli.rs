@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use cutover_migrate::Repair;
 use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
 
 use crate::render::{Colour, Output};
@@ -330,6 +331,14 @@ pub(crate) enum Migrate {
     Status(MigrateWhich),
     /// Compare the files with the history
     Validate(MigrateWhich),
+    /// Print what would be run, and run nothing
+    Sql(MigrateSql),
+    /// Show all that was ever applied, taken back or corrected
+    History(MigrateWhich),
+    /// Record files as applied without running them, in a database that was made by other means
+    Baseline(MigrateBaseline),
+    /// Correct what is recorded of one migration
+    Repair(MigrateRepair),
     /// Run the contract migrations that are pending, under an upgrade's guards
     Contract {
         /// Begin, and go on in the background
@@ -371,18 +380,75 @@ pub(crate) struct MigrateWhich {
 pub(crate) struct MigrateUp {
     #[command(flatten)]
     pub(crate) which: MigrateWhich,
+    /// Up to and with this number
+    #[arg(long, value_name = "NUMBER", conflicts_with = "steps")]
+    pub(crate) to: Option<u64>,
     /// How many at most, in each database
-    #[arg(long, value_name = "N")]
-    pub(crate) most: Option<usize>,
+    #[arg(long, value_name = "N", visible_alias = "most")]
+    pub(crate) steps: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateDown {
     #[command(flatten)]
     pub(crate) which: MigrateWhich,
-    /// How many
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) steps: usize,
+    /// How many [default: 1]
+    #[arg(long, value_name = "N", conflicts_with_all = ["to", "all"])]
+    pub(crate) steps: Option<usize>,
+    /// Down to this number, which stays applied; 0 takes back all
+    #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
+    pub(crate) to: Option<u64>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateSql {
+    #[command(flatten)]
+    pub(crate) which: MigrateWhich,
+    /// The way back instead of the way up
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// Contracts, too
+    #[arg(long, conflicts_with = "down")]
+    pub(crate) contracts: bool,
+    /// Up to and with this number, or down to it
+    #[arg(long, value_name = "NUMBER", conflicts_with = "steps")]
+    pub(crate) to: Option<u64>,
+    /// How many at most, in each database
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateBaseline {
+    #[command(flatten)]
+    pub(crate) which: MigrateWhich,
+    /// The last number that the database has already
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) to: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateRepair {
+    #[command(flatten)]
+    pub(crate) which: MigrateWhich,
+    /// Which: its number, or its whole name where a number is not enough
+    #[arg(long, value_name = "MIGRATION")]
+    pub(crate) only: String,
+    /// What it is: as its `file` now says, `applied` (what was begun was finished by hand), or `not-applied`
+    #[arg(long = "as", value_name = "STATE", default_value = "file", value_parser = repair)]
+    pub(crate) becomes: Repair,
+}
+
+fn repair(text: &str) -> Result<Repair, String> {
+    match text {
+        "file" => Ok(Repair::Checksum),
+        "applied" => Ok(Repair::Applied),
+        "not-applied" => Ok(Repair::NotApplied),
+        _ => Err("it is one of file, applied, not-applied".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
-use cutover_migrate::{MigrationStatus, Reach};
+use cutover_migrate::{Act, Direction, MigrationStatus, Reach, Repair};
 use cutover_model::{Diagnostic, Version};
 use cutover_ports::{Certainty, Databases, PortError};
 
@@ -440,6 +440,158 @@ impl cutover_ports::Clock for NoClock {
     }
 }
 
+async fn a_precheck_holds_a_file_back(bed: &Bed) {
+    let files = [
+        (
+            "001_a.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE a (x integer); INSERT INTO a VALUES (1), (1);",
+        ),
+        ("001_a.down.sql", "DROP TABLE a"),
+        (
+            "002_unique.up.sql",
+            "-- cutover: phase=expand
+-- cutover: precheck SELECT count(*) FROM a WHERE x IS NULL
+-- cutover: precheck SELECT count(*) - count(DISTINCT x) FROM a
+-- cutover: verify SELECT count(*) FROM a WHERE x > 1
+CREATE UNIQUE INDEX a_x ON a (x);",
+        ),
+        ("002_unique.down.sql", "DROP INDEX a_x"),
+    ];
+    bed.up(&files, 0, 1).await.unwrap();
+    let held = bed.up(&files, 1, 1).await.unwrap_err();
+    assert_eq!(held.diagnostic.code, "migrate.precheck-failed");
+    assert_eq!(
+        note(&held.diagnostic, "query"),
+        "SELECT count(*) - count(DISTINCT x) FROM a"
+    );
+    bed.run("DELETE FROM a; INSERT INTO a VALUES (2)").await;
+    let wrong = bed.up(&files, 1, 1).await.unwrap_err();
+    assert_eq!(wrong.diagnostic.code, "migrate.verify-failed");
+    bed.run("UPDATE a SET x = 1").await;
+    bed.up(&files, 1, 1).await.unwrap();
+}
+
+async fn a_database_that_was_made_by_other_means_is_baselined_once(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    bed.run("CREATE TABLE users (id integer PRIMARY KEY, first_name text, last_name text, full_name text)")
+        .await;
+    let databases = bed.databases(&all);
+    let baseline = async |number| {
+        databases
+            .baseline(&fence(1), &main_db(), number, &options())
+            .await
+    };
+    assert_eq!(
+        baseline(7).await.unwrap_err().diagnostic.code,
+        "migrate.unknown-number"
+    );
+    assert_eq!(baseline(1).await.unwrap(), 1);
+    let again = baseline(1).await.unwrap_err();
+    assert_eq!(again.diagnostic.code, "migrate.history-not-empty");
+    let pending = databases.pending(&main_db(), Reach::All, false).await.unwrap();
+    assert_eq!(pending.run.len(), 1);
+    let mut done = Vec::new();
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    let log = databases.log(&main_db()).await.unwrap();
+    let acts: Vec<_> = log.iter().map(|entry| (entry.id.number, entry.act)).collect();
+    assert_eq!(acts, [(1, Act::Baseline), (2, Act::Up)]);
+}
+
+async fn one_record_is_repaired_and_no_other(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    let mut done = Vec::new();
+    bed.databases(&all)
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    let (users, fill) = (
+        USERS_UP.replace("Turing", "Kay"),
+        FILL[0].1.replace("IS NULL;", "IS  NOT NULL;"),
+    );
+    let changed = [
+        (all[0].0, users.as_str()),
+        all[1],
+        (all[2].0, fill.as_str()),
+        all[3],
+    ];
+    let databases = bed.databases(&changed);
+    assert_eq!(
+        codes(&databases.check(&main_db()).await),
+        ["migrate.changed", "migrate.changed"]
+    );
+    let ids: Vec<_> = bed
+        .files(&changed)
+        .into_iter()
+        .map(|file| file.migration.id)
+        .collect();
+    let repair = async |id, how| databases.repair(&fence(1), &main_db(), id, how, &options()).await;
+    repair(&ids[0], Repair::Checksum).await.unwrap();
+    let found = databases.check(&main_db()).await;
+    assert_eq!(codes(&found), ["migrate.changed"], "only the one that was named");
+    assert!(found[0].message.contains("002_fill"));
+    repair(&ids[1], Repair::NotApplied).await.unwrap();
+    let unknown = repair(&ids[1], Repair::Checksum).await.unwrap_err();
+    assert_eq!(unknown.diagnostic.code, "migrate.not-recorded");
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 1);
+    let log = databases.log(&main_db()).await.unwrap();
+    assert_eq!(log.len(), 4);
+    assert!(
+        log[2].detail.as_ref().unwrap().starts_with("checksum "),
+        "{log:?}"
+    );
+}
+
+async fn what_was_begun_is_finished_or_taken_back_by_hand(bed: &Bed) {
+    let steps = [
+        (
+            "001_steps.up.sql",
+            "-- cutover: phase=expand transaction=none\nCREATE TABLE a (x integer); INSERT INTO b VALUES (1);",
+        ),
+        ("001_steps.down.sql", "DROP TABLE a"),
+    ];
+    bed.up(&steps, 0, 1).await.unwrap_err();
+    let databases = bed.databases(&steps);
+    let id = bed.files(&steps)[0].migration.id.clone();
+    let repair = async |how| {
+        databases
+            .repair(&fence(1), &main_db(), &id, how, &options())
+            .await
+    };
+    let refused = repair(Repair::Checksum).await.unwrap_err();
+    assert_eq!(refused.diagnostic.code, "migrate.interrupted");
+    repair(Repair::Applied).await.unwrap();
+    let lines = databases.status(&main_db()).await.unwrap();
+    assert_eq!(lines[0].status, MigrationStatus::Applied);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_statements").await, 0);
+    repair(Repair::NotApplied).await.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 0);
+}
+
+async fn a_dry_run_is_what_runs_and_runs_nothing(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    let databases = bed.databases(&all);
+    let sql = async |direction, reach| databases.sql(&main_db(), direction, reach, false).await.unwrap();
+    let up = sql(Direction::Up, Reach::To(1)).await;
+    assert!(
+        up.starts_with("-- 001_users.up.sql (expand, one transaction)\nBEGIN;\n-- The users."),
+        "{up}"
+    );
+    assert!(!up.contains("002_fill"), "{up}");
+    assert!(!bed.has_table("cutover_history").await && !bed.has_table("users").await);
+    // It runs as it stands.
+    bed.run(&sql(Direction::Up, Reach::All).await).await;
+    assert_eq!(bed.number("SELECT count(full_name) FROM users").await, 2);
+    databases
+        .baseline(&fence(1), &main_db(), 2, &options())
+        .await
+        .unwrap();
+    bed.run(&sql(Direction::Down, Reach::All).await).await;
+    assert!(!bed.has_table("users").await);
+}
+
 macro_rules! on_both {
     ($($case:ident),+ $(,)?) => {
         mod sqlite {
@@ -469,4 +621,9 @@ on_both!(
     what_does_not_fit_the_history_is_found,
     down_takes_back_step_by_step,
     migrators_that_start_together_apply_each_file_once,
+    a_precheck_holds_a_file_back,
+    a_database_that_was_made_by_other_means_is_baselined_once,
+    one_record_is_repaired_and_no_other,
+    what_was_begun_is_finished_or_taken_back_by_hand,
+    a_dry_run_is_what_runs_and_runs_nothing,
 );

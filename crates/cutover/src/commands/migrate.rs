@@ -1,7 +1,7 @@
 //! `cutover migrate`: migrations by hand, with the same lease, fence and history as an upgrade's.
 
 use cutover_migrate::{MigrateDatabases, MigrationStatus, Reach, StatusLine, new_files};
-use cutover_model::{DatabaseName, Diagnostic, ExitCode, Severity};
+use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, Severity};
 use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _};
 use cutover_spec::Release;
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::planning;
 use crate::release::{Key, build};
 use crate::world::{self, LEASE, Machine, SystemClock, is_dead, myself, who};
 
-use super::confirm;
+use super::{confirm, migrate_records as records};
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
     match command {
@@ -23,6 +23,10 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
         Migrate::Down(down) => migrate_down(ctx, &down).await,
         Migrate::Status(which) => status(ctx, &which).await,
         Migrate::Validate(which) => validate(ctx, &which).await,
+        Migrate::Sql(sql) => records::sql(ctx, &sql).await,
+        Migrate::History(which) => records::history(ctx, &which).await,
+        Migrate::Baseline(baseline) => records::baseline(ctx, &baseline).await,
+        Migrate::Repair(repair) => records::repair(ctx, &repair).await,
         Migrate::Contract { detach } => {
             must_be_free(ctx).await?;
             let proposal = planning::contract(ctx, machine).await?;
@@ -35,13 +39,13 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
 }
 
 /// The release whose files count, and the databases that are meant.
-struct Chosen {
-    release: Release,
-    databases: MigrateDatabases,
-    names: Vec<DatabaseName>,
+pub(super) struct Chosen {
+    pub(super) release: Release,
+    pub(super) databases: MigrateDatabases,
+    pub(super) names: Vec<DatabaseName>,
 }
 
-async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
+pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
     let current = planning::current(ctx).await?.map(|(_, release)| release);
     let release = match (&which.release, current.clone()) {
         (Some(version), current) => {
@@ -176,29 +180,48 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
 
 async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     let chosen = choose(ctx, &up.which).await?;
-    let reach = up.most.map_or(Reach::All, Reach::Steps);
-    under_lease(ctx, &chosen, async |fence, name, options, done| {
+    let reach = match (up.to, up.steps) {
+        (Some(number), _) => Reach::To(number),
+        (None, Some(steps)) => Reach::Steps(steps),
+        (None, None) => Reach::All,
+    };
+    let outcome = under_lease(ctx, &chosen, async |fence, name, options, done| {
         // Contracts have guards that only an upgrade's plan knows: `migrate contract`.
         chosen
             .databases
             .migrate_up(fence, name, reach, false, options, done)
             .await
     })
-    .await
+    .await?;
+    for name in &chosen.names {
+        for waiting in chosen.databases.pending(name, Reach::All, false).await?.waiting {
+            ctx.printer.talk(&format!(
+                "  · {name}  {}  waits until no instance below {} is left; then: cutover migrate contract\n",
+                waiting.id, waiting.retires
+            ));
+        }
+    }
+    Ok(outcome)
 }
 
 async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
     let chosen = choose(ctx, &down.which).await?;
-    let question = format!(
-        "Take back {} migration(s) of {}? What they hold is lost.",
-        down.steps,
-        chosen
-            .names
-            .iter()
-            .map(DatabaseName::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
-    );
+    let reach = match (down.to, down.all) {
+        (Some(number), _) => Reach::To(number),
+        (None, true) => Reach::All,
+        (None, false) => Reach::Steps(down.steps.unwrap_or(1)),
+    };
+    let mut back = Vec::new();
+    for name in &chosen.names {
+        for file in chosen.databases.applied(name, reach).await? {
+            back.push(format!("{name} {}", file.migration.id));
+        }
+    }
+    if back.is_empty() {
+        tell(ctx, &[], false);
+        return Ok(ExitCode::Done);
+    }
+    let question = format!("Take back {}? What they hold is lost.", back.join(", "));
     if !confirm(&ctx.globals, &ctx.printer, &question) {
         return Err(Failure::new(
             "usage.not-confirmed",
@@ -209,7 +232,7 @@ async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
     under_lease(ctx, &chosen, async |fence, name, options, done| {
         chosen
             .databases
-            .migrate_down(fence, name, Reach::Steps(down.steps), options, done)
+            .migrate_down(fence, name, reach, options, done)
             .await
     })
     .await
@@ -218,45 +241,55 @@ async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
 /// Runs work on each database with this process's lease; no upgrade may be under way.
 async fn under_lease<F>(ctx: &Context, chosen: &Chosen, work: F) -> Outcome
 where
-    F: AsyncFn(
-        &cutover_model::Fence,
-        &DatabaseName,
-        &MigrateOptions,
-        &mut Vec<MigrationReport>,
-    ) -> Result<(), PortError>,
+    F: AsyncFn(&Fence, &DatabaseName, &MigrateOptions, &mut Vec<MigrationReport>) -> Result<(), PortError>,
 {
+    let options = options(&chosen.release);
+    let (all, failed) = leased(ctx, async |fence| {
+        let mut all = Vec::new();
+        for name in &chosen.names {
+            let mut done = Vec::new();
+            let result = work(fence, name, &options, &mut done).await;
+            all.extend(done.into_iter().map(|report| (name.clone(), report)));
+            if let Err(error) = result {
+                return Ok((all, Some(error)));
+            }
+        }
+        Ok((all, None))
+    })
+    .await?;
+    tell(ctx, &all, failed.is_some());
+    failed.map_or(Ok(ExitCode::Done), |error| Err(error.into()))
+}
+
+/// By hand, of a release.
+pub(super) fn options(release: &Release) -> MigrateOptions {
+    MigrateOptions {
+        release: release.version.clone(),
+        upgrade: None,
+        by: who(),
+    }
+}
+
+/// Works with this process's lease, which is renewed meanwhile: a migration may take longer than a lease lasts.
+pub(super) async fn leased<T>(
+    ctx: &Context,
+    work: impl AsyncFnOnce(&Fence) -> Result<T, PortError>,
+) -> Result<T, Failure> {
     must_be_free(ctx).await?;
     let lease = ctx
         .store
         .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
         .await?;
-    let options = MigrateOptions {
-        release: chosen.release.version.clone(),
-        upgrade: None,
-        by: who(),
-    };
-    let mut all = Vec::new();
-    let mut failed = None;
-    for name in &chosen.names {
-        let mut done = Vec::new();
-        let result = renewing(ctx, &lease.fence, work(&lease.fence, name, &options, &mut done)).await;
-        all.extend(done.into_iter().map(|report| (name.clone(), report)));
-        if let Err(failure) = result {
-            failed = Some(failure);
-            break;
-        }
-    }
+    let done = renewing(ctx, &lease.fence, work(&lease.fence)).await;
     ctx.store.release_lease(&lease.fence).await?;
-    tell(ctx, &all, failed.is_some());
-    failed.map_or(Ok(ExitCode::Done), Err)
+    done
 }
 
-/// A migration may take longer than a lease lasts.
-async fn renewing(
+async fn renewing<T>(
     ctx: &Context,
-    fence: &cutover_model::Fence,
-    work: impl Future<Output = Result<(), PortError>>,
-) -> Result<(), Failure> {
+    fence: &Fence,
+    work: impl Future<Output = Result<T, PortError>>,
+) -> Result<T, Failure> {
     let mut work = std::pin::pin!(work);
     let mut renewal = tokio::time::interval(LEASE.as_duration() / 3);
     loop {

@@ -8,6 +8,7 @@ mod history;
 mod init;
 mod logs;
 mod migrate;
+mod migrate_records;
 mod plan;
 mod proxy;
 mod proxy_run;

@@ -1,0 +1,225 @@
+//! Changes of the bookkeeping alone: no file is run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover_model::{Diagnostic, Fence, MigrationId, Span, Timestamp, Version};
+use cutover_ports::PortError;
+use cutover_sql::Dialect;
+
+use crate::failure::{Failure, plain};
+use crate::fence::{self, Meta};
+use crate::history::{self, Act, HistoryRow, LogEntry};
+use crate::session::Session;
+use crate::{LockPolicy, Repair, job};
+
+/// A change of the bookkeeping.
+#[derive(Debug, Clone)]
+pub(crate) enum Note {
+    RetireBelow(Version),
+    Reopen(MigrationId, Timestamp, String),
+    /// Takes the database over from whatever store it belonged to.
+    Adopt,
+    /// Corrects what is recorded of one file. The row is what the file says now.
+    Repair(Repair, Box<HistoryRow>),
+    /// Forgets what has no file any more.
+    Forget(MigrationId, Timestamp, String),
+    /// Records files as applied; only into an empty history.
+    Fill(Act, Arc<[HistoryRow]>, String),
+}
+
+/// Whose database, and who writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Pen {
+    pub(crate) what: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) fence: Fence,
+    pub(crate) policy: LockPolicy,
+}
+
+/// Changes it in one fenced transaction, tried again while somebody else holds the tables.
+pub(crate) async fn write<S: Session>(session: &mut S, pen: &Pen, note: &Note) -> Result<(), PortError> {
+    let mut attempt = 1;
+    loop {
+        let failure = match once(session, pen, pen.policy.timeout(attempt), note).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        session.rollback().await;
+        if !matches!(failure, Failure::Locked { .. }) || attempt >= pen.policy.tries {
+            return Err(plain(&pen.what, failure));
+        }
+        tokio::time::sleep(pen.policy.pause(attempt)).await;
+        attempt += 1;
+    }
+}
+
+async fn once<S: Session>(session: &mut S, pen: &Pen, timeout: Duration, note: &Note) -> Result<(), Failure> {
+    session.begin(timeout).await?;
+    history::ensure(session).await?;
+    if matches!(note, Note::Adopt) {
+        adopt(session, pen).await?;
+    } else {
+        let meta = job::claim(session, pen.dialect, &pen.what, &pen.fence).await?;
+        change(session, pen, meta, note).await?;
+    }
+    session.commit().await?;
+    *session.ensured() = true;
+    Ok(())
+}
+
+async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note) -> Result<(), Failure> {
+    match note {
+        Note::Adopt => Ok(()),
+        Note::RetireBelow(version) => {
+            if meta.retired_below.as_ref().is_some_and(|old| old >= version) {
+                return Ok(());
+            }
+            let retired_below = Some(version.clone());
+            history::write_meta(
+                session,
+                &Meta {
+                    retired_below,
+                    ..meta
+                },
+            )
+            .await
+        }
+        Note::Reopen(id, now, by) => {
+            let Some(row) = history::one(session, id).await?.filter(|row| row.complete) else {
+                return Ok(());
+            };
+            history::remove(session, id).await?;
+            let row = HistoryRow {
+                complete: false,
+                reopened_at: Some(*now),
+                ..row
+            };
+            history::put(session, &row).await?;
+            history::log(session, &entry(&row, Act::Reopen, *now, by, None)).await
+        }
+        Note::Repair(how, now) => repair(session, pen, *how, now).await,
+        Note::Forget(id, now, by) => {
+            let row = recorded(session, pen, id).await?;
+            history::remove(session, id).await?;
+            let detail = Some("forgotten: it has no file".to_owned());
+            history::log(session, &entry(&row, Act::Repair, *now, by, detail)).await
+        }
+        Note::Fill(act, rows, detail) => {
+            if !history::is_empty(session).await? {
+                return Err(PortError::refused(
+                    Diagnostic::error(
+                        "migrate.history-not-empty",
+                        format!("{} has a history already", pen.what),
+                    )
+                    .note("why", "what is applied is known there, and not for others to say")
+                    .help("cutover migrate status"),
+                )
+                .into());
+            }
+            for row in rows.iter() {
+                history::put(session, row).await?;
+                let entry = entry(row, *act, row.applied_at, &row.applied_by, Some(detail.clone()));
+                history::log(session, &entry).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn recorded<S: Session>(session: &mut S, pen: &Pen, id: &MigrationId) -> Result<HistoryRow, Failure> {
+    history::one(session, id).await?.ok_or_else(|| {
+        PortError::refused(
+            Diagnostic::error(
+                "migrate.not-recorded",
+                format!("{} has no record of {id}", pen.what),
+            )
+            .help("cutover migrate status"),
+        )
+        .into()
+    })
+}
+
+async fn repair<S: Session>(
+    session: &mut S,
+    pen: &Pen,
+    how: Repair,
+    now: &HistoryRow,
+) -> Result<(), Failure> {
+    let old = recorded(session, pen, &now.id).await?;
+    let detail = match how {
+        Repair::Checksum => {
+            if !old.complete {
+                return Err(refuse_interrupted(&now.id));
+            }
+            let row = HistoryRow {
+                checksum: now.checksum.clone(),
+                raw_checksum: now.raw_checksum.clone(),
+                phase: now.phase,
+                ..old.clone()
+            };
+            history::put(session, &row).await?;
+            format!(
+                "checksum {} became {}",
+                old.checksum.short(),
+                now.checksum.short()
+            )
+        }
+        Repair::Applied => {
+            history::remove(session, &now.id).await?;
+            history::put(session, now).await?;
+            "recorded as applied".to_owned()
+        }
+        Repair::NotApplied => {
+            history::remove(session, &now.id).await?;
+            "recorded as not applied".to_owned()
+        }
+    };
+    let by = &now.applied_by;
+    history::log(
+        session,
+        &entry(&old, Act::Repair, now.applied_at, by, Some(detail)),
+    )
+    .await
+}
+
+fn refuse_interrupted(id: &MigrationId) -> Failure {
+    PortError::refused(
+        Diagnostic::error(
+            "migrate.interrupted",
+            format!("{id} was begun and is not finished: there is no whole file to compare with"),
+        )
+        .note("next", "let it resume, or say what became of it")
+        .help(format!(
+            "cutover migrate up, or cutover migrate repair --only {id} --as applied|not-applied"
+        )),
+    )
+    .into()
+}
+
+fn entry(row: &HistoryRow, act: Act, at: Timestamp, by: &str, detail: Option<String>) -> LogEntry {
+    LogEntry {
+        id: row.id.clone(),
+        act,
+        at,
+        by: by.to_owned(),
+        took: Span::ZERO,
+        release: row.release.clone(),
+        upgrade: None,
+        detail,
+    }
+}
+
+async fn adopt<S: Session>(session: &mut S, pen: &Pen) -> Result<(), Failure> {
+    let found = history::meta(session, job::for_update(pen.dialect)).await?;
+    if let Some(meta) = &found {
+        fence::readable(&pen.what, meta)?;
+    }
+    let meta = Meta {
+        format: fence::FORMAT,
+        store: pen.fence.store.clone(),
+        generation: pen.fence.generation,
+        retired_below: found.and_then(|meta| meta.retired_below),
+    };
+    history::write_meta(session, &meta).await
+}

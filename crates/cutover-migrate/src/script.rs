@@ -1,0 +1,38 @@
+//! A dry run as text: what would be run, in order, as files that another program could run. Pure.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::{Direction, MigrationFile};
+
+/// The statements of files one after the other, each file with what it is and whether it is one transaction.
+pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String {
+    let mut out = String::new();
+    for file in files {
+        let script = match direction {
+            Direction::Up => Some(&file.up),
+            Direction::Down => file.down.as_ref(),
+        };
+        let Some(script) = script else { continue };
+        let how = if script.transaction {
+            "one transaction"
+        } else {
+            "no transaction"
+        };
+        let phase = file.migration.phase;
+        let separator = if out.is_empty() { "" } else { "\n" };
+        // Into a String, this cannot fail.
+        let _ = writeln!(out, "{separator}-- {} ({phase}, {how})", script.name);
+        if script.transaction {
+            out.push_str("BEGIN;\n");
+        }
+        let body = script.text.trim_start_matches('\u{feff}').trim();
+        out.push_str(body);
+        // The last line may be a comment.
+        out.push_str(if body.ends_with(';') { "\n" } else { "\n;\n" });
+        if script.transaction {
+            out.push_str("COMMIT;\n");
+        }
+    }
+    out
+}

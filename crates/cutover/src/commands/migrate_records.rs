@@ -1,0 +1,188 @@
+//! `cutover migrate sql`, `history`, `baseline` and `repair`: what would be run, what was, and what is recorded of it.
+
+use cutover_migrate::{Direction, LogEntry, Reach, Repair, StatusLine};
+use cutover_model::{DatabaseName, Diagnostic, ExitCode, MigrationId};
+use serde_json::json;
+
+use crate::cli::{MigrateBaseline, MigrateRepair, MigrateSql, MigrateWhich};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+
+use super::confirm;
+use super::migrate::{Chosen, choose, leased, options};
+
+pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
+    let chosen = choose(ctx, &sql.which).await?;
+    let direction = if sql.down { Direction::Down } else { Direction::Up };
+    let reach = match (sql.to, sql.steps) {
+        (Some(number), _) => Reach::To(number),
+        (None, Some(steps)) => Reach::Steps(steps),
+        // The same as the commands that it is the dry run of.
+        (None, None) if sql.down => Reach::Steps(1),
+        (None, None) => Reach::All,
+    };
+    let mut all = Vec::new();
+    for name in &chosen.names {
+        let text = chosen
+            .databases
+            .sql(name, direction, reach, sql.contracts)
+            .await?;
+        all.push((name, text));
+    }
+    if ctx.printer.is_json() {
+        let value: Vec<_> = all
+            .iter()
+            .map(|(name, text)| json!({ "database": name, "sql": text }))
+            .collect();
+        ctx.printer.json_pretty(&value);
+        return Ok(ExitCode::Done);
+    }
+    for (name, text) in all {
+        ctx.printer.data(&format!(
+            "-- database {name}, files of {}; nothing was run, and the history is not part of it\n{text}",
+            chosen.release.version
+        ));
+    }
+    Ok(ExitCode::Done)
+}
+
+pub(super) async fn history(ctx: &Context, which: &MigrateWhich) -> Outcome {
+    let chosen = choose(ctx, which).await?;
+    let mut all = Vec::new();
+    for name in &chosen.names {
+        all.push((name, chosen.databases.log(name).await?));
+    }
+    if ctx.printer.is_json() {
+        let value: Vec<_> = all
+            .iter()
+            .map(|(name, entries)| json!({ "database": name, "history": entries }))
+            .collect();
+        ctx.printer.json_pretty(&value);
+        return Ok(ExitCode::Done);
+    }
+    for (name, entries) in &all {
+        ctx.printer.data(&format!("{name}\n"));
+        for entry in entries {
+            ctx.printer.data(&line(entry));
+        }
+        if entries.is_empty() {
+            ctx.printer.data("  nothing yet\n");
+        }
+    }
+    Ok(ExitCode::Done)
+}
+
+fn line(entry: &LogEntry) -> String {
+    let release = entry
+        .release
+        .as_ref()
+        .map_or_else(String::new, |version| format!("  release {version}"));
+    let upgrade = entry
+        .upgrade
+        .as_ref()
+        .map_or_else(String::new, |upgrade| format!("  {upgrade}"));
+    let detail = entry
+        .detail
+        .as_ref()
+        .map_or_else(String::new, |detail| format!("  ({detail})"));
+    format!(
+        "  {:.0}  {:<8} {:<30} {} by {}{release}{upgrade}{detail}\n",
+        entry.at,
+        entry.act.word(),
+        entry.id.to_string(),
+        entry.took,
+        entry.by
+    )
+}
+
+pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outcome {
+    let chosen = choose(ctx, &baseline.which).await?;
+    let name = only_database(&chosen)?;
+    let options = options(&chosen.release);
+    let count = leased(ctx, async |fence| {
+        chosen
+            .databases
+            .baseline(fence, name, baseline.to, &options)
+            .await
+    })
+    .await?;
+    if ctx.printer.is_json() {
+        ctx.printer
+            .json_pretty(&json!({ "database": name, "recorded": count }));
+    } else {
+        ctx.printer.data(&format!(
+            "  ✓ {name}  {count} recorded as applied, none was run\n"
+        ));
+    }
+    Ok(ExitCode::Done)
+}
+
+pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
+    let chosen = choose(ctx, &repair.which).await?;
+    let name = only_database(&chosen)?;
+    let lines = chosen.databases.status(name).await?;
+    let id = identify(&lines, &repair.only)?;
+    let becomes = match repair.becomes {
+        Repair::Checksum => "to be as its file now is",
+        Repair::Applied => "as applied, whole",
+        Repair::NotApplied => "as not applied",
+    };
+    let question = format!("Record {id} of {name} {becomes}? Nothing is run.");
+    if !confirm(&ctx.globals, &ctx.printer, &question) {
+        return Err(Failure::new(
+            "usage.not-confirmed",
+            "what is recorded would be changed, and nobody said yes",
+            format!("cutover migrate repair --only {id} --yes"),
+        ));
+    }
+    let options = options(&chosen.release);
+    leased(ctx, async |fence| {
+        chosen
+            .databases
+            .repair(fence, name, &id, repair.becomes, &options)
+            .await
+    })
+    .await?;
+    if ctx.printer.is_json() {
+        ctx.printer
+            .json_pretty(&json!({ "database": name, "migration": id.to_string() }));
+    } else {
+        ctx.printer
+            .data(&format!("  ✓ {name}  {id}  recorded {becomes}\n"));
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Records are changed of one database at a time.
+fn only_database(chosen: &Chosen) -> Result<&DatabaseName, Failure> {
+    match chosen.names.as_slice() {
+        [name] => Ok(name),
+        names => {
+            let known: Vec<&str> = names.iter().map(DatabaseName::as_str).collect();
+            Err(
+                Diagnostic::error("usage.which-database", "which database is meant is not clear")
+                    .note("known", known.join(", "))
+                    .help("cutover migrate status --database NAME")
+                    .into(),
+            )
+        }
+    }
+}
+
+/// The one migration that is meant by a number or a name.
+fn identify(lines: &[StatusLine], text: &str) -> Result<MigrationId, Failure> {
+    let number = text.parse::<u64>().ok();
+    let found: Vec<&MigrationId> = lines
+        .iter()
+        .map(|line| &line.id)
+        .filter(|id| Some(id.number) == number || id.to_string() == text)
+        .collect();
+    match found.as_slice() {
+        [id] => Ok((*id).clone()),
+        _ => Err(Failure::new(
+            "migrate.unknown-number",
+            format!("`{text}` is not one migration of files or history"),
+            "cutover migrate status",
+        )),
+    }
+}

@@ -1,0 +1,125 @@
+//! `cutover migrate` by hand, on a database that no upgrade has touched.
+
+#![cfg(test)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+struct Stage(tempfile::TempDir);
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self(tempfile::tempdir().unwrap());
+        stage.write(
+            "cutover.yaml",
+            "apiVersion: cutover/v1\napplication: shop\ndatabases:\n  main: {url: \"sqlite:./shop.db\", migrations: \
+             \"./migrations\"}\nservices:\n  api:\n    target: {process: {command: [\"/bin/true\"], ports: \
+             20000-20001}}\n    health: {path: /ready}\n",
+        );
+        for (name, up) in [
+            ("001_a", "-- cutover: phase=expand\nCREATE TABLE a (x integer);"),
+            ("002_b", "-- cutover: phase=expand\nCREATE TABLE b (x integer);"),
+            ("003_c", "-- cutover: phase=contract retires=2.0.0\nDROP TABLE a;"),
+            ("004_d", "-- cutover: phase=expand\nCREATE TABLE d (x integer);"),
+        ] {
+            stage.write(&format!("migrations/{name}.up.sql"), up);
+            let table = &name[4..];
+            let down = if name == "003_c" {
+                "CREATE TABLE a (x integer);".to_owned()
+            } else {
+                format!("DROP TABLE {table};")
+            };
+            stage.write(&format!("migrations/{name}.down.sql"), &down);
+        }
+        stage
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[track_caller]
+    fn migrate(&self, words: &str, code: i32) -> (String, String) {
+        let output: Output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .current_dir(self.0.path())
+            .env("CUTOVER_STATE", self.0.path().join("state"))
+            .arg("migrate")
+            .args(words.split_whitespace())
+            .args(["--release", "1.0.0"])
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{words}\n{out}\n{err}");
+        (out, err)
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        Path::new(self.0.path()).join(name)
+    }
+}
+
+#[test]
+fn up_and_down_go_as_far_as_they_are_told_and_a_contract_waits() {
+    let stage = Stage::new();
+    let (sql, _) = stage.migrate("sql --to 1", 0);
+    assert!(
+        sql.contains("CREATE TABLE a") && !sql.contains("CREATE TABLE b"),
+        "{sql}"
+    );
+    assert!(!stage.file("shop.db").exists(), "a dry run makes nothing");
+
+    let (out, _) = stage.migrate("up --steps 1", 0);
+    assert!(out.contains("001_a") && !out.contains("002_b"), "{out}");
+    let (out, err) = stage.migrate("up", 0);
+    assert!(out.contains("002_b") && out.contains("004_d"), "{out}");
+    assert!(
+        err.contains("003_c  waits until no instance below 2.0.0 is left"),
+        "{err}"
+    );
+    let (out, _) = stage.migrate("status", 0);
+    assert!(out.contains("· 003_c"), "{out}");
+
+    stage.migrate("down --to 9 --yes", 1);
+    let (out, _) = stage.migrate("down --to 1 --yes", 0);
+    assert!(out.find("004_d") < out.find("002_b"), "{out}");
+    let (out, _) = stage.migrate("down --all --yes", 0);
+    assert!(out.contains("001_a"), "{out}");
+    let (out, _) = stage.migrate("down --yes", 0);
+    assert_eq!(out, "Nothing to do.\n");
+    let (out, _) = stage.migrate("history", 0);
+    assert_eq!(out.lines().count(), 7, "{out}");
+}
+
+#[test]
+fn a_changed_file_is_found_and_its_record_repaired() {
+    let stage = Stage::new();
+    stage.migrate("up --steps 2", 0);
+    stage.write(
+        "migrations/001_a.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE a (x integer, y integer);",
+    );
+    let (_, err) = stage.migrate("validate", 5);
+    assert!(err.contains("error[migrate.changed]"), "{err}");
+    let (_, err) = stage.migrate("up", 1);
+    assert!(err.contains("error[migrate.changed]"), "{err}");
+    let (_, err) = stage.migrate("repair --only 1", 2);
+    assert!(err.contains("error[usage.not-confirmed]"), "{err}");
+    stage.migrate("repair --only 1 --yes", 0);
+    stage.migrate("validate", 0);
+    let (_, err) = stage.migrate("repair --only nothing --yes", 1);
+    assert!(err.contains("error[migrate.unknown-number]"), "{err}");
+}
+
+#[test]
+fn a_baseline_runs_nothing() {
+    let stage = Stage::new();
+    let (out, _) = stage.migrate("baseline --to 2", 0);
+    assert!(out.contains("2 recorded as applied"), "{out}");
+    let (_, err) = stage.migrate("baseline --to 2", 1);
+    assert!(err.contains("error[migrate.history-not-empty]"), "{err}");
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("004_d") && !out.contains("001_a"), "{out}");
+}
