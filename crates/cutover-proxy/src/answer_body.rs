@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -10,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use crate::client_io::ConnectionState;
 use crate::exchange::Exchange;
 use crate::grpc;
+use crate::patience::Patience;
 use crate::pool::Lease;
 use crate::request_body::BodyWatch;
 
@@ -17,6 +20,15 @@ use crate::request_body::BodyWatch;
 pub(crate) struct AnswerBody {
     connection: Arc<ConnectionState>,
     source: Source,
+}
+
+/// Why an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrokenOff {
+    #[error("the instance broke off")]
+    Instance(#[source] hyper::Error),
+    #[error("the instance sent nothing for too long")]
+    Silence,
 }
 
 enum Source {
@@ -33,7 +45,9 @@ struct FromInstance {
     /// Its trailers say whether it was a success.
     grpc: bool,
     /// Held back for one poll, so that what came before reaches the client.
-    broken: Option<hyper::Error>,
+    broken: Option<BrokenOff>,
+    /// Between two of its bytes; as long as it likes if not given.
+    silence: Option<Patience>,
 }
 
 impl AnswerBody {
@@ -52,6 +66,7 @@ impl AnswerBody {
         watch: Option<std::rc::Rc<BodyWatch>>,
         exchange: Exchange,
         grpc: bool,
+        idle: Option<Duration>,
     ) -> Self {
         Self {
             connection,
@@ -62,6 +77,7 @@ impl AnswerBody {
                 exchange: Some(exchange),
                 grpc,
                 broken: None,
+                silence: idle.map(Patience::new),
             })),
         }
     }
@@ -80,12 +96,24 @@ impl FromInstance {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(error) = self.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if let (Poll::Ready(_), Some(silence)) = (&polled, &mut self.silence) {
+            silence.moved();
+        }
+        match polled {
+            Poll::Pending => {
+                if !self.silence.as_mut().is_some_and(|silence| silence.is_over(cx)) {
+                    return Poll::Pending;
+                }
+                if let Some(exchange) = &self.exchange {
+                    exchange.shard().timeouts.fetch_add(1, Relaxed);
+                }
+                self.break_off(BrokenOff::Silence, cx)
+            }
             Poll::Ready(None) => {
                 self.ended();
                 Poll::Ready(None)
@@ -102,29 +130,35 @@ impl FromInstance {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                if let Some(mut exchange) = self.exchange.take() {
-                    exchange.cut();
-                }
-                self.lease = None;
-                // hyper writes out what it has only when there is nothing to do; an error at once would throw the
-                // head away, and the client would take a broken answer for a dead proxy.
-                self.broken = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
+            Poll::Ready(Some(Err(error))) => self.break_off(BrokenOff::Instance(error), cx),
         }
+    }
+
+    fn break_off(
+        &mut self,
+        why: BrokenOff,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.cut();
+        }
+        self.lease = None;
+        // hyper writes out what it has only when there is nothing to do; an error at once would throw the head away,
+        // and the client would take a broken answer for a dead proxy.
+        self.broken = Some(why);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut self.source {
             Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Source::Instance(answer) => answer.poll(cx),

@@ -147,6 +147,7 @@ mod tests {
             state,
             endpoints,
             balancing: Balancing::compile(balance),
+            resilience: Arc::default(),
         }
     }
 

@@ -4,8 +4,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -15,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::patience::Patience;
+
 /// Shared by the connection, its requests and its answers.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionState {
@@ -23,6 +26,8 @@ pub(crate) struct ConnectionState {
     /// Bytes came in that no request accounts for yet: perhaps half a request.
     half_read: AtomicBool,
     close_when_idle: AtomicBool,
+    /// How long a client may take nothing of an answer, in milliseconds; 0 is for ever.
+    reader_ms: AtomicU64,
 }
 
 impl ConnectionState {
@@ -43,6 +48,12 @@ impl ConnectionState {
     /// End the connection as soon as nothing is open on it and nothing has arrived.
     pub(crate) fn close_when_idle(&self) {
         self.close_when_idle.store(true, Relaxed);
+    }
+
+    /// How long the client may take nothing of what is sent to it; for ever if zero.
+    pub(crate) fn wait_for_reader(&self, limit: Duration) {
+        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.reader_ms.store(millis, Relaxed);
     }
 
     fn may_close(&self) -> bool {
@@ -83,6 +94,8 @@ pub(crate) struct ClientIo<S> {
     /// What was read before it was known what is spoken.
     first: Bytes,
     state: Arc<ConnectionState>,
+    /// Made when the client takes nothing for the first time.
+    stalled: Option<Box<Patience>>,
 }
 
 impl<S: Transport> ClientIo<S> {
@@ -91,7 +104,31 @@ impl<S: Transport> ClientIo<S> {
             inner: TokioIo::new(stream),
             first,
             state,
+            stalled: None,
         }
+    }
+
+    /// What was written, or an error if the client has taken nothing for too long.
+    fn unless_stalled<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            if let Some(stalled) = &mut self.stalled {
+                stalled.moved();
+            }
+            return polled;
+        }
+        let limit = match self.state.reader_ms.load(Relaxed) {
+            0 => return polled,
+            millis => Duration::from_millis(millis),
+        };
+        let stalled = self.stalled.get_or_insert_with(|| Box::new(Patience::new(limit)));
+        if stalled.is_over(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
     }
 }
 
@@ -125,11 +162,13 @@ impl<S: Transport> Read for ClientIo<S> {
 
 impl<S: Transport> Write for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.unless_stalled(polled, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.unless_stalled(polled, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,6 +184,7 @@ impl<S: Transport> Write for ClientIo<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.unless_stalled(polled, cx)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::time::Instant;
 
+use crate::outlier;
 use crate::snapshot::Revision;
 use crate::state::{EndpointState, Shard};
 use crate::worker::Worker;
@@ -21,6 +22,8 @@ pub(crate) struct Exchange {
     endpoint: Option<Arc<EndpointState>>,
     started: Instant,
     first_settled: bool,
+    /// The attempt under way has failed already.
+    attempt_bad: bool,
     drawn: bool,
     status: u16,
 }
@@ -37,6 +40,7 @@ impl Exchange {
             endpoint: None,
             started: Instant::now(),
             first_settled: false,
+            attempt_bad: false,
             drawn,
             status: 0,
         }
@@ -50,6 +54,11 @@ impl Exchange {
     /// Counters of the revision that works on it now.
     pub(crate) fn shard(&self) -> &Shard {
         self.serving().state.shard(self.worker.index)
+    }
+
+    /// When it began to be worked on.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     /// Whether stable already serves in place of the assigned revision.
@@ -87,6 +96,7 @@ impl Exchange {
         endpoint.in_flight.fetch_add(1, Relaxed);
         endpoint.attempts.fetch_add(1, Relaxed);
         self.endpoint = Some(Arc::clone(&endpoint));
+        self.attempt_bad = false;
         endpoint
     }
 
@@ -94,11 +104,29 @@ impl Exchange {
         self.endpoint.as_ref()
     }
 
-    /// The attempt failed, and the request's first with it if this was the first.
+    /// The attempt failed, and the request's first with it if this was the first. Each attempt fails once.
     pub(crate) fn attempt_failed(&mut self) {
-        if let Some(endpoint) = &self.endpoint {
+        if !self.attempt_bad
+            && let Some(endpoint) = &self.endpoint
+        {
+            endpoint.failures.fetch_add(1, Relaxed);
+            let serving = self.serving();
+            let rule = &serving.resilience.outliers;
+            let now_ms = self.worker.shared.now_ms();
+            outlier::failed(rule, &serving.state, &serving.endpoints, endpoint, now_ms);
+        }
+        self.attempt_bad = true;
+        self.settle_first(true);
+    }
+
+    /// No connection to the instance could be made. Who refuses connections is left out by other rules.
+    pub(crate) fn attempt_refused(&mut self) {
+        if !self.attempt_bad
+            && let Some(endpoint) = &self.endpoint
+        {
             endpoint.failures.fetch_add(1, Relaxed);
         }
+        self.attempt_bad = true;
         self.settle_first(true);
     }
 
@@ -115,6 +143,9 @@ impl Exchange {
     pub(crate) fn count_answer(&mut self) {
         if self.status != 0 {
             self.settle_first(false);
+            if let (Some(endpoint), false) = (&self.endpoint, self.attempt_bad) {
+                endpoint.outlier.well();
+            }
             let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.shard().answered(self.status, micros);
             self.status = 0;

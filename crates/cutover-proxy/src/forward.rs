@@ -1,11 +1,10 @@
 //! One request: assigned to a revision, tried on its instances, answered.
 //!
 //! What is repeated and what is not is decided here. A request of which nothing was sent may always go elsewhere; one
-//! that was sent, only if it is idempotent and has no body. Everything else that breaks is a 502, and counted.
+//! that was sent, only if it is idempotent, its body can be sent again, and the route's policy and budget allow it.
+//! Everything else that breaks is a 502, and counted.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,12 +30,15 @@ use crate::multiplexed::{self, TurnedAway};
 use crate::pool::{self, Lease};
 use crate::request;
 use crate::request_body::{BodyWatch, RequestBody};
+use crate::resilience::RetryRule;
+use crate::snapshot::Revision;
 use crate::state::EndpointState;
 use crate::trace_context;
+use crate::waiting::{Late, Waits};
 use crate::worker::Worker;
 
-/// How often a request that was sent and lost may be sent again.
-const MAX_LOST: usize = 3;
+/// How often a connection may end before it looked at a request, until that is held against the instance.
+const MAX_GOAWAYS: usize = 3;
 
 /// How long a connection that turned a request away may take to let go of its body.
 const GIVE_BACK: Duration = Duration::from_millis(100);
@@ -52,10 +54,13 @@ struct Forwarding {
     /// The cookie for the client.
     session: Option<HeaderValue>,
     watch: Option<Rc<BodyWatch>>,
-    /// To make the request again when it was lost. Only for those that may be repeated.
-    replay: Option<Parts>,
-    /// To make it again when an instance turned it away unread. Only for those that are sent over HTTP/2.
-    unread: Option<Parts>,
+    /// Whether doing it twice does no more than doing it once.
+    repeatable: bool,
+    /// To make the request again. Only for those that are repeatable, or are sent over HTTP/2, where an instance may
+    /// turn them away unread.
+    parts: Option<Parts>,
+    /// Whether it is sent over HTTP/2.
+    http2: bool,
     /// How often a connection ended before it was looked at.
     goaways: usize,
     /// The client's half of a connection that is to change its protocol.
@@ -63,7 +68,10 @@ struct Forwarding {
     tried: Vec<u64>,
     attempts: usize,
     lost: usize,
+    /// How often it was sent again at the cost of the budget.
+    resent: u32,
     give_up: Option<Instant>,
+    began: Instant,
 }
 
 /// How one attempt ended.
@@ -90,6 +98,7 @@ pub(crate) async fn handle(
     let assigned = worker.with_snapshot(|snapshot| {
         let route = snapshot.route(client.listen)?;
         route.state.requests.fetch_add(1, Relaxed);
+        client.state.wait_for_reader(route.resilience.times.idle);
         if checked.is_err() {
             route.state.rejected.fetch_add(1, Relaxed);
             return None;
@@ -184,27 +193,31 @@ impl Forwarding {
         if http2 {
             multiplexed::address(&mut parts);
         }
-        let may_repeat = bodyless && request::is_idempotent(&parts.method) && upgrade.is_none();
+        let repeatable = request::is_idempotent(&parts.method) && upgrade.is_none();
         let (body, watch) = if bodyless {
             (RequestBody::Empty, None)
         } else {
-            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state), http2));
+            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state), http2 || repeatable));
             let body = RequestBody::streaming(incoming, Rc::clone(&watch));
             (body, Some(watch))
         };
+        let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, assignment.drawn);
         let forwarding = Self {
-            exchange: Exchange::new(Rc::clone(&worker), assignment.revision, assignment.drawn),
+            began: exchange.started(),
+            exchange,
             session: assignment.session,
             worker,
             client,
             watch,
-            replay: may_repeat.then(|| parts.clone()),
-            unread: http2.then(|| parts.clone()),
+            repeatable,
+            parts: (repeatable || http2).then(|| parts.clone()),
+            http2,
             goaways: 0,
             upgrade,
             tried: Vec::new(),
             attempts: 0,
             lost: 0,
+            resent: 0,
             give_up: None,
         };
         forwarding.forward(Request::from_parts(parts, body)).await
@@ -222,6 +235,13 @@ impl Forwarding {
             match self.attempt(&endpoint, request).await {
                 Attempt::Answered(response, lease) => {
                     endpoint.readmit();
+                    let rule = self.exchange.serving().resilience.retries;
+                    if rule.is_unwanted(response.status().as_u16())
+                        && let Some(again) = self.elsewhere(&endpoint).await
+                    {
+                        request = *again;
+                        continue;
+                    }
                     return self.answer(response, lease);
                 }
                 Attempt::Unsent(again) => request = *again,
@@ -241,11 +261,7 @@ impl Forwarding {
             self.tried.clear();
             return true;
         }
-        if !self.exchange.is_diverted()
-            && let Some(stable) = self.worker.stable(listen)
-            && stable.state.id != self.exchange.serving().state.id
-            && !stable.endpoints.is_empty()
-        {
+        if let Some(stable) = self.stable_instead() {
             self.exchange.divert(stable);
             self.tried.clear();
             return true;
@@ -260,23 +276,34 @@ impl Forwarding {
         true
     }
 
+    /// Stable, if it may serve what was assigned to another revision.
+    fn stable_instead(&self) -> Option<Arc<Revision>> {
+        if self.exchange.is_diverted() {
+            return None;
+        }
+        let stable = self.worker.stable(self.client.listen)?;
+        let other = stable.state.id != self.exchange.serving().state.id;
+        (other && !stable.endpoints.is_empty()).then_some(stable)
+    }
+
     async fn attempt(&mut self, endpoint: &Arc<EndpointState>, request: Request<RequestBody>) -> Attempt {
         self.attempts += 1;
         if self.attempts > 1 {
             self.exchange.shard().retries.fetch_add(1, Relaxed);
         }
-        let limits = &self.worker.shared.limits;
-        let may_repeat = self.replay.is_some();
+        let resilience = &self.exchange.serving().resilience;
+        let (rule, times) = (resilience.retries, resilience.times);
         // After a loss only a new connection tells whether the instance is there: the idle ones may all be dead.
         let spoken = self.exchange.serving().upstream;
         let pooled = if self.upgrade.is_some() || self.lost > 0 {
             None
         } else {
-            self.worker.pool.take(endpoint, spoken, !may_repeat)
+            let look = !self.repeatable || self.watch.is_some();
+            self.worker.pool.take(endpoint, spoken, look)
         };
         let mut lease = match pooled {
             Some(lease) => lease,
-            None => match pool::connect(&self.worker.pool, endpoint, spoken, limits).await {
+            None => match pool::connect(&self.worker.pool, endpoint, spoken, times.connect).await {
                 Ok(lease) => lease,
                 Err(error) => {
                     tracing::debug!(%error, instance = %endpoint.instance, "cannot connect");
@@ -286,15 +313,29 @@ impl Forwarding {
             },
         };
         let sending = lease.send(request);
-        let mut error = match wait_for_answer(sending, self.watch.as_deref(), limits.answer_timeout).await {
+        let waits = Waits {
+            times,
+            began: self.began,
+            per_try: rule.per_try.filter(|_| self.repeatable),
+        };
+        let mut error = match waits.answer(sending, self.watch.as_deref()).await {
             Ok(Ok(response)) => return Attempt::Answered(response, lease),
             Ok(Err(error)) => error,
             Err(Late::Client) => {
                 return Attempt::Failed(StatusCode::REQUEST_TIMEOUT, "the request's body did not come\n");
             }
-            Err(Late::Instance) => {
+            Err(late @ (Late::Instance | Late::Attempt)) => {
                 self.exchange.shard().timeouts.fetch_add(1, Relaxed);
                 self.exchange.attempt_failed();
+                drop(lease);
+                if late == Late::Attempt
+                    && rule.on_timeout
+                    && let Some(request) = self.again().await
+                    && self.may_resend(rule)
+                {
+                    self.tried.push(endpoint.key);
+                    return Attempt::Unsent(request);
+                }
                 return Attempt::Failed(
                     StatusCode::GATEWAY_TIMEOUT,
                     "the instance did not answer in time\n",
@@ -312,17 +353,55 @@ impl Forwarding {
             return Attempt::Unsent(Box::new(request));
         }
         if let Some(how) = multiplexed::turned_away(error.error())
-            && let Some(request) = self.unread().await
+            && let Some(request) = self.again().await
         {
             self.worker.pool.forget(endpoint, &lease);
             return self.turned_away(endpoint, how, request);
         }
-        self.lost(endpoint, lease.reused, error.error())
+        self.lost(endpoint, lease.reused, error.error()).await
     }
 
-    /// The request as it was, if an instance turned it away unread and its body can be sent again.
-    async fn unread(&self) -> Option<Box<Request<RequestBody>>> {
-        let parts = self.unread.clone()?;
+    /// The request again, for another instance, if there is one and the answer of this one may be thrown away.
+    async fn elsewhere(&mut self, endpoint: &EndpointState) -> Option<Box<Request<RequestBody>>> {
+        let rule = self.exchange.serving().resilience.retries;
+        if !self.repeatable || self.resent >= rule.attempts {
+            return None;
+        }
+        self.tried.push(endpoint.key);
+        let another = self.worker.choose(self.exchange.serving(), &self.tried).is_some();
+        let request = if another || self.stable_instead().is_some() {
+            self.again().await
+        } else {
+            None
+        };
+        let request = request.filter(|_| self.may_resend(rule));
+        if request.is_some() {
+            self.exchange.attempt_failed();
+        }
+        request
+    }
+
+    /// Takes a retry from the budget, if policy and budget leave one.
+    fn may_resend(&mut self, rule: RetryRule) -> bool {
+        if self.resent >= rule.attempts {
+            return false;
+        }
+        let (listen, now_ms) = (self.client.listen, self.worker.shared.now_ms());
+        let allowed = self.worker.with_snapshot(|snapshot| {
+            snapshot.route(listen).is_some_and(|route| {
+                let requests = route.state.requests.load(Relaxed);
+                let allowed = route.state.budget.take(rule, now_ms, requests);
+                route.state.over_budget.fetch_add(u64::from(!allowed), Relaxed);
+                allowed
+            })
+        });
+        self.resent += u32::from(allowed);
+        allowed
+    }
+
+    /// The request as it was, if it may be sent again and its body can be.
+    async fn again(&self) -> Option<Box<Request<RequestBody>>> {
+        let parts = self.parts.clone()?;
         let body = match &self.watch {
             None => RequestBody::Empty,
             Some(watch) => timeout(GIVE_BACK, watch.again()).await.ok()??,
@@ -338,7 +417,7 @@ impl Forwarding {
     ) -> Attempt {
         self.goaways += 1;
         // A connection that ends says nothing about the instance; one that ends again and again does.
-        if how == TurnedAway::Refused || self.goaways > MAX_LOST {
+        if how == TurnedAway::Refused || self.goaways > MAX_GOAWAYS {
             self.exchange.attempt_failed();
             self.tried.push(endpoint.key);
         }
@@ -346,24 +425,33 @@ impl Forwarding {
     }
 
     /// It was sent, and no answer came back.
-    fn lost(&mut self, endpoint: &EndpointState, reused: bool, error: &hyper::Error) -> Attempt {
+    async fn lost(&mut self, endpoint: &EndpointState, reused: bool, error: &hyper::Error) -> Attempt {
         tracing::debug!(%error, instance = %endpoint.instance, "a request was lost");
         self.lost += 1;
         let nonsense = error.is_parse();
-        match self.replay.clone() {
-            Some(parts) if self.lost < MAX_LOST && !nonsense => {
-                // On a connection that was idle before, it may just have been closed: try the same one afresh.
-                if !reused {
-                    self.exchange.attempt_failed();
-                    self.tried.push(endpoint.key);
-                }
-                Attempt::Unsent(Box::new(Request::from_parts(parts, RequestBody::Empty)))
-            }
-            replay => {
+        // On a connection that was idle before, it may just have been closed: once, the same instance is tried afresh,
+        // and nobody is charged.
+        let free = reused && self.lost == 1;
+        let rule = self.exchange.serving().resilience.retries;
+        let again = if self.repeatable && !nonsense {
+            self.again().await
+        } else {
+            None
+        };
+        let cut = again.is_none() && !nonsense;
+        match again {
+            Some(request) if free => Attempt::Unsent(request),
+            Some(request) if rule.on_reset && self.may_resend(rule) => {
                 self.exchange.attempt_failed();
-                if replay.is_none() && !nonsense {
-                    self.exchange.shard().cut_writes.fetch_add(1, Relaxed);
-                }
+                self.tried.push(endpoint.key);
+                Attempt::Unsent(request)
+            }
+            _ => {
+                self.exchange.attempt_failed();
+                self.exchange
+                    .shard()
+                    .cut_writes
+                    .fetch_add(u64::from(cut), Relaxed);
                 Attempt::Failed(
                     StatusCode::BAD_GATEWAY,
                     "the instance broke off before it answered\n",
@@ -375,7 +463,7 @@ impl Forwarding {
     fn refused(&mut self, endpoint: &Arc<EndpointState>) {
         self.exchange.shard().connect_failures.fetch_add(1, Relaxed);
         self.worker.shared.eject(endpoint);
-        self.exchange.attempt_failed();
+        self.exchange.attempt_refused();
         self.tried.push(endpoint.key);
     }
 
@@ -403,10 +491,12 @@ impl Forwarding {
             return self.switch_protocols(response);
         }
         self.exchange.answered(response.status().as_u16());
+        let mut idle = Some(self.exchange.serving().resilience.times.idle);
         if fields::is_event_stream(response.headers()) {
             self.exchange.count_answer();
+            idle = None;
         }
-        let grpc = self.unread.is_some() && grpc::is_answer(response.headers());
+        let grpc = self.http2 && grpc::is_answer(response.headers());
         if grpc {
             // An answer without a body has its status in its head.
             if let Some(status) = grpc::failure(response.headers()) {
@@ -423,7 +513,7 @@ impl Forwarding {
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
         response.map(|incoming| {
-            AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange, grpc)
+            AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange, grpc, idle)
         })
     }
 
@@ -436,6 +526,7 @@ impl Forwarding {
                 "the instance switched protocols unasked\n",
             );
         };
+        self.client.state.wait_for_reader(Duration::ZERO);
         self.exchange.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
         self.exchange.count_answer();
         let from_instance = hyper::upgrade::on(&mut response);
@@ -468,33 +559,4 @@ async fn splice(client: OnUpgrade, instance: OnUpgrade, exchange: Exchange) {
         tracing::debug!(%error, "an upgraded connection ended");
     }
     drop(exchange);
-}
-
-/// Whose silence it was.
-enum Late {
-    Client,
-    Instance,
-}
-
-/// Waits for the answer's head. The time runs from the last progress of the request's body, so that a long upload is
-/// not a time-out.
-async fn wait_for_answer<F: Future>(
-    sending: F,
-    watch: Option<&BodyWatch>,
-    limit: Duration,
-) -> Result<F::Output, Late> {
-    let mut sending = pin!(sending);
-    let mut left = limit;
-    let started = Instant::now();
-    loop {
-        if let Ok(output) = timeout(left, sending.as_mut()).await {
-            return Ok(output);
-        }
-        let since = watch.map_or(started, |watch| watch.progress.get().max(started));
-        left = limit.saturating_sub(since.elapsed());
-        if left.is_zero() {
-            let stalled = watch.is_some_and(|watch| !watch.complete.get() && watch.waiting_for_client.get());
-            return Err(if stalled { Late::Client } else { Late::Instance });
-        }
-    }
 }

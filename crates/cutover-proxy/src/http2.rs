@@ -23,7 +23,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::answer_body::AnswerBody;
+use crate::answer_body::{AnswerBody, BrokenOff};
 use crate::client_io::{ClientIo, Transport};
 use crate::connection::{self, Client};
 use crate::forward;
@@ -135,12 +135,12 @@ struct StreamBody {
 
 impl Body for StreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -66,13 +66,9 @@ pub struct Limits {
     pub max_fields: usize,
     /// Bytes of a request's target: 16 KiB, twice what RFC 9112 §3 asks for at least. More is answered 414.
     pub max_target_bytes: usize,
-    /// One attempt to connect to an instance: 2 s.
-    pub connect_timeout: Duration,
     /// How long requests of which nothing was sent wait for a revision all of whose instances refuse connections,
     /// while they are tried again: 1 s. So that an instance that is being restarted loses nothing.
     pub connect_patience: Duration,
-    /// From the last progress of a request's body until the answer's head: 60 s. Then 504.
-    pub answer_timeout: Duration,
     /// Idle connections to an instance are closed after this: 15 s.
     pub idle_timeout: Duration,
     /// Idle connections kept to one instance by one worker: 256.
@@ -93,9 +89,7 @@ impl Default for Limits {
             max_head_bytes: 64 * 1024,
             max_fields: 128,
             max_target_bytes: 16 * 1024,
-            connect_timeout: Duration::from_secs(2),
             connect_patience: Duration::from_secs(1),
-            answer_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(15),
             max_idle: 256,
             close_spread: Duration::from_secs(2),

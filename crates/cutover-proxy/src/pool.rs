@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use cutover_model::routing::UpstreamProtocol;
 use hyper::body::Incoming;
@@ -160,14 +161,14 @@ impl Idle {
     }
 }
 
-/// Opens a connection; its task runs on the calling worker's local set until it is closed.
+/// Opens a connection, within `limit`; its task runs on the calling worker's local set until it is closed.
 pub(crate) async fn connect(
     pool: &Rc<Pool>,
     endpoint: &EndpointState,
     spoken: UpstreamProtocol,
-    limits: &Limits,
+    limit: Duration,
 ) -> io::Result<Lease> {
-    let stream = timeout(limits.connect_timeout, TcpStream::connect(endpoint.address)).await??;
+    let stream = timeout(limit, TcpStream::connect(endpoint.address)).await??;
     // A port of the ephemeral range on which nobody listens can connect to itself.
     if stream.local_addr()? == endpoint.address {
         return Err(io::ErrorKind::ConnectionRefused.into());

@@ -14,7 +14,7 @@ const BOUNDS_US: [u64; 14] = [
 /// A counter's name, its help, and where it is found.
 type Counter = (&'static str, &'static str, fn(&RevisionStats) -> u64);
 
-const COUNTERS: [Counter; 8] = [
+const COUNTERS: [Counter; 9] = [
     (
         "cutover_assigned_total",
         "Requests that were given to the revision.",
@@ -43,6 +43,11 @@ const COUNTERS: [Counter; 8] = [
     ("cutover_retries_total", "Attempts after the first.", |r| {
         r.retries
     }),
+    (
+        "cutover_ejections_total",
+        "How often an instance was left out for its answers.",
+        |r| r.ejections,
+    ),
     (
         "cutover_cut_writes_total",
         "Requests that may not be repeated and were cut.",
@@ -128,6 +133,20 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
             out,
             "cutover_unavailable_total{{app=\"{app}\",service=\"{service}\"}} {}",
             route.unavailable
+        )?;
+    }
+    head(
+        out,
+        "cutover_retries_over_budget_total",
+        "counter",
+        "Retries that the budget did not allow.",
+    )?;
+    for route in &stats.routes {
+        let service = &route.service;
+        writeln!(
+            out,
+            "cutover_retries_over_budget_total{{app=\"{app}\",service=\"{service}\"}} {}",
+            route.over_budget
         )?;
     }
     head(out, "cutover_connections", "gauge", "Open client connections.")?;

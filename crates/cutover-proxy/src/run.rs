@@ -26,6 +26,7 @@ use crate::options::ProxyOptions;
 use crate::publish::Publisher;
 use crate::recheck;
 use crate::registry::Registry;
+use crate::retry_budget;
 use crate::saved::{LoadError, SavedTable};
 use crate::session::SessionKeys;
 use crate::shared::Shared;
@@ -292,6 +293,7 @@ impl Manager {
                         () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
                         () = fd_door::run(door, serving.publisher) => {}
                         () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
+                        () = retry_budget::run(Arc::clone(&serving.shared)) => {}
                         () = recheck::run(serving.shared, serving.ejected) => {}
                         _ = stopped => {}
                     }

@@ -4,13 +4,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use cutover_model::routing::UpstreamProtocol;
-use cutover_model::{Fence, InstanceId, RoutePolicy, RouteTable, Track, Weight};
+use cutover_model::{Fence, InstanceId, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
 use crate::assign::Selection;
 use crate::balance::Balancing;
 use crate::door::Door;
 use crate::registry::{Registry, Routed};
+use crate::resilience::Resilience;
 use crate::session::SessionKeys;
 use crate::state::{EndpointState, RevisionState, RouteState};
 use crate::tls::UseOfBroken;
@@ -37,10 +38,9 @@ pub(crate) struct Route {
     /// What is wanted of a connection before its first request.
     pub(crate) door: Option<Arc<Door>>,
     pub(crate) candidate: Option<usize>,
+    pub(crate) resilience: Arc<Resilience>,
     /// Nothing where requests are drawn, and that is all.
     pub(crate) selection: Option<Selection>,
-    #[expect(dead_code, reason = "what follows reads it")]
-    pub(crate) policy: RoutePolicy,
 }
 
 /// One revision as this table routes it. A request holds it for its life.
@@ -54,6 +54,7 @@ pub(crate) struct Revision {
     pub(crate) endpoints: Vec<Arc<EndpointState>>,
     /// Nothing for the default.
     pub(crate) balancing: Option<Balancing>,
+    pub(crate) resilience: Arc<Resilience>,
 }
 
 /// A table whose addresses are known. Made without touching any state, so that a refused table leaves no trace.
@@ -147,6 +148,7 @@ impl ResolvedTable {
         let compiled = self.listens.iter().zip(&self.endpoints).zip(self.selections);
         let services = self.table.services.iter().zip(self.doors);
         for ((route, door), ((listen, endpoints), selection)) in services.zip(compiled) {
+            let resilience = Arc::new(Resilience::compile(&route.policy));
             let mut revisions = Vec::new();
             let mut split = Vec::new();
             let mut bound = 0;
@@ -170,6 +172,7 @@ impl ResolvedTable {
                     state,
                     endpoints,
                     balancing: Balancing::compile(&route.policy.balance),
+                    resilience: Arc::clone(&resilience),
                 }));
             }
             let side = |track| revisions.iter().position(|revision| revision.track == track);
@@ -179,10 +182,10 @@ impl ResolvedTable {
                 state: registry.route(&route.service),
                 stable: side(Track::Stable),
                 candidate: side(Track::Candidate),
+                resilience,
                 selection,
                 revisions,
                 split,
-                policy: route.policy.clone(),
             });
         }
         let snapshot = Snapshot {

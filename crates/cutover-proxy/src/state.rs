@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::R
 use cutover_model::{InstanceId, RevisionId, ServiceName};
 
 use crate::histogram::LatencyHistogram;
+use crate::outlier::Outlier;
+use crate::retry_budget::RetryBudget;
 
 /// Status codes 100 to 599.
 const STATUSES: usize = 500;
@@ -77,6 +79,10 @@ pub(crate) struct RevisionState {
     pub(crate) credit: AtomicI64,
     /// Whose turn it is among the instances, by round robin.
     pub(crate) next: AtomicU64,
+    /// How often an instance was left out for its answers.
+    pub(crate) ejections: AtomicU64,
+    /// Held while [`crate::outlier`] decides.
+    pub(crate) ejecting: Mutex<()>,
     shards: Box<[Shard]>,
 }
 
@@ -86,6 +92,8 @@ impl RevisionState {
             id,
             credit: AtomicI64::new(0),
             next: AtomicU64::new(0),
+            ejections: AtomicU64::new(0),
+            ejecting: Mutex::default(),
             shards: (0..workers).map(|_| Shard::default()).collect(),
         }
     }
@@ -125,6 +133,9 @@ pub(crate) struct RouteState {
     pub(crate) sessions_moved: AtomicU64,
     /// Held while [`crate::turns`] takes one.
     pub(crate) turn: Mutex<()>,
+    pub(crate) budget: RetryBudget,
+    /// Retries that the budget did not allow.
+    pub(crate) over_budget: AtomicU64,
 }
 
 impl RouteState {
@@ -136,6 +147,8 @@ impl RouteState {
             unavailable: AtomicU64::new(0),
             sessions_moved: AtomicU64::new(0),
             turn: Mutex::default(),
+            budget: RetryBudget::default(),
+            over_budget: AtomicU64::new(0),
         }
     }
 }
@@ -157,6 +170,8 @@ pub(crate) struct EndpointState {
     /// Milliseconds since the start of the process; 0 when it is not ejected.
     ejected_until_ms: AtomicU64,
     refusals: AtomicU32,
+    /// What its answers say.
+    pub(crate) outlier: Outlier,
     /// Whether a task is looking after it.
     pub(crate) rechecked: AtomicBool,
 }
@@ -174,6 +189,7 @@ impl EndpointState {
             failures: AtomicU64::new(0),
             ejected_until_ms: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
+            outlier: Outlier::default(),
             rechecked: AtomicBool::new(false),
         }
     }
@@ -185,9 +201,9 @@ impl EndpointState {
         }
     }
 
-    /// The clock is read only for one that was ejected.
+    /// Whether it is left out, for refusing connections or for its answers. The clock is read only for one that was.
     pub(crate) fn is_ejected(&self, now_ms: impl FnOnce() -> u64) -> bool {
-        let until = self.ejected_until_ms.load(Relaxed);
+        let until = self.ejected_until_ms.load(Relaxed).max(self.outlier.until_ms());
         until != 0 && now_ms() < until
     }
 

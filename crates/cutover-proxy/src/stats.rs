@@ -32,6 +32,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
                 rejected: route.rejected.load(Relaxed),
                 unavailable: route.unavailable.load(Relaxed),
                 tls: tls(&snapshot, &route.service),
+                over_budget: route.over_budget.load(Relaxed),
                 sessions_moved: route.sessions_moved.load(Relaxed),
             })
             .collect(),
@@ -100,6 +101,7 @@ fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {
         connect_failures: state.sum(|shard| &shard.connect_failures),
         timeouts: state.sum(|shard| &shard.timeouts),
         retries: state.sum(|shard| &shard.retries),
+        ejections: state.ejections.load(Relaxed),
         cut_writes: state.sum(|shard| &shard.cut_writes),
         cut_answers: state.sum(|shard| &shard.cut_answers),
         total_us,

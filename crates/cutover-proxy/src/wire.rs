@@ -185,6 +185,9 @@ pub struct RouteStats {
     /// Requests of clients whose session had named another revision: a share has changed, or a revision has gone.
     #[serde(default)]
     pub sessions_moved: u64,
+    /// Retries that the budget did not allow.
+    #[serde(default)]
+    pub over_budget: u64,
     /// Its TLS, if it has any.
     #[serde(default)]
     pub tls: Option<TlsStats>,
@@ -233,6 +236,9 @@ pub struct RevisionStats {
     pub timeouts: u64,
     /// Attempts after the first.
     pub retries: u64,
+    /// How often an instance was left out for its answers.
+    #[serde(default)]
+    pub ejections: u64,
     /// Requests that may not be repeated and were cut after they had been sent: the client got a 502.
     pub cut_writes: u64,
     /// Answers that broke off after their head.
@@ -256,7 +262,7 @@ pub struct InstanceStats {
     pub address: SocketAddr,
     /// Whether the table that is served names it.
     pub routed: bool,
-    /// Whether it is left out for a moment because it refused connections.
+    /// Whether it is left out for a while, because it refused connections or for its answers.
     pub ejected: bool,
     /// Open requests.
     pub in_flight: u64,

@@ -403,3 +403,26 @@ fn windows_that_never_open_or_always_are() {
     let always = gates("  window: {timezone: UTC}\n");
     assert!(always.starts_with("error[spec.no-effect]"), "{always}");
 }
+
+#[test]
+fn resilience() {
+    let listen = "router: {proxy: {listen: \"127.0.0.1:8080\"}}";
+    let routing =
+        |keys: &str| format!("router: {{proxy: {{listen: \"127.0.0.1:8080\", routing: {{{keys}}}}}}}");
+    let texts: Vec<String> = [
+        "retries: {attempts: 11, budgetPercent: 101}",
+        "retries: {perTryTimeout: 60s}",
+        "retries: {retryOn: [gateway-error]}",
+        "retries: {retry: 2}",
+        "timeouts: {connect: 0s, idle: 0}",
+        "outlierDetection: {maxEjectionPercent: 120, baseEjectionTime: 10m}",
+        "circuit: {maxRequests: 0, pendingTimeout: 0s}",
+        "health: {path: ready, rise: 0, fall: 101, interval: 100ms}",
+        "health: {path: /ready, rise: 1, interval: 1s, fastInterval: 100ms}, circuit: {maxRequests: 10}",
+    ]
+    .iter()
+    .map(|keys| routing(keys))
+    .collect();
+    let cases: Vec<(&str, &str)> = texts.iter().map(|text| (listen, text.as_str())).collect();
+    insta::assert_snapshot!(table(&cases));
+}

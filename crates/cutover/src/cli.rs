@@ -540,11 +540,14 @@ pub(crate) struct ProxyRun {
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024, value_parser = clap::value_parser!(u32).range(1..=65_534))]
     pub(crate) max_target_bytes: u32,
     /// To connect to an instance
-    #[arg(long, value_name = "TIME", default_value = "2s")]
+    #[arg(long, value_name = "TIME", default_value = "2s", requires = "listen")]
     pub(crate) connect_timeout: Span,
     /// For the head of an answer
-    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "listen")]
     pub(crate) answer_timeout: Span,
+    /// Between two bytes of a body
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "listen")]
+    pub(crate) idle_timeout: Span,
     /// For open requests to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(crate) drain_timeout: Span,

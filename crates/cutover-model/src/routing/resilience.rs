@@ -38,17 +38,21 @@ impl Default for ActiveHealth {
     }
 }
 
-/// When an instance is left out for what its answers say. The terms are Envoy's; a set of two is treated as a set too.
+/// When an instance is left out for what its answers say. The terms are Envoy's; of a small set one may be left out
+/// whatever the percentage, and one always stays.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OutlierDetection {
-    /// Answers with a 5xx status, or none at all, in a row; default 5. 0 turns it off.
+    /// Answers with a 5xx status, or none at all, in a row; default 5. 0 turns it off. Refused connections do not count:
+    /// whoever refuses them is left out at once, until it accepts them again.
     pub consecutive_5xx: u32,
-    /// How long it is left out at first; default 30s. It grows by as much with every further time.
+    /// How long it is left out at first; default 30s. It grows by as much with every further time, and shrinks again for
+    /// each such time that it behaves.
     pub base_ejection_time: Span,
     /// How long at most; default 300s.
     pub max_ejection_time: Span,
-    /// How many of a revision's instances may be left out, in per cent; default 50. One that is alone never is.
+    /// How many of a revision's instances may be left out, in per cent, rounded down; default 50. From two instances on
+    /// it is at least one, and never all. 0 turns it off.
     #[schemars(range(max = 100))]
     pub max_ejection_percent: u8,
 }
@@ -64,17 +68,19 @@ impl Default for OutlierDetection {
     }
 }
 
-/// What is tried again. Whatever was never sent always is, within the budget.
+/// What is sent again. What was never sent always goes elsewhere, and costs nothing of the budget.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Retries {
-    /// Attempts after the first; default 2.
+    /// How often a request is sent again; default 2.
     #[schemars(range(max = 10))]
     pub attempts: u32,
-    /// For the answer to one attempt; default none but the route's.
+    /// For the answer to one attempt of a request that may be repeated; default none but `timeouts.answer`, which is
+    /// for all attempts together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_try_timeout: Option<Span>,
-    /// What else is tried again, of requests that may be repeated; default reset.
+    /// For which reasons, of requests that may be repeated: idempotent ones whose body, if any, is within 64 KiB;
+    /// default reset.
     pub retry_on: Vec<RetryOn>,
     /// Retries in per cent of the requests of the last ten seconds; default 20.
     #[schemars(range(max = 100))]
@@ -101,11 +107,11 @@ impl Default for Retries {
 pub enum RetryOn {
     /// The connection broke before an answer came.
     Reset,
-    /// The attempt's time was over.
+    /// The time of `perTryTimeout` was over.
     Timeout,
-    /// The answer's status was 502, 503 or 504.
+    /// The answer's status was 502, 503 or 504, or would have been for the time that was over.
     GatewayError,
-    /// The answer's status was 5xx.
+    /// The answer's status was 5xx, or would have been for the time that was over.
     #[serde(rename = "5xx")]
     ServerError,
 }
@@ -139,9 +145,10 @@ impl Default for Circuit {
 pub struct Timeouts {
     /// To connect to an instance; default 2s.
     pub connect: Span,
-    /// From the last byte of the request until the answer's head; default 60s.
+    /// From the last byte of the request until the answer's head, all attempts together; default 60s.
     pub answer: Span,
-    /// Between two bytes of a body, in either direction; default 60s. Event streams and switched protocols have none.
+    /// Between two bytes of a body, in either direction; default 60s. Event streams may be silent, and switched protocols
+    /// have no limit.
     pub idle: Span,
 }
 

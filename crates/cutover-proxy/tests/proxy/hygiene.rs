@@ -152,8 +152,10 @@ async fn what_is_well_formed_passes_and_pipelined_requests_stay_apart() {
     rig.stop().await;
 }
 
-/// Reads a request, answers these bytes, closes.
-async fn answering(bytes: &'static [u8]) -> (SocketAddr, Arc<AtomicU64>, tokio::task::JoinHandle<()>) {
+/// Reads each request, answers these bytes, closes.
+pub(crate) async fn answering(
+    bytes: &'static [u8],
+) -> (SocketAddr, Arc<AtomicU64>, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let asked = Arc::new(AtomicU64::new(0));
@@ -161,7 +163,9 @@ async fn answering(bytes: &'static [u8]) -> (SocketAddr, Arc<AtomicU64>, tokio::
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut text = Vec::new();
-            while !text.ends_with(b"\r\n\r\n") && stream.read_buf(&mut text).await.is_ok_and(|n| n > 0) {}
+            while !text.windows(4).any(|end| end == b"\r\n\r\n")
+                && stream.read_buf(&mut text).await.is_ok_and(|n| n > 0)
+            {}
             count.fetch_add(1, SeqCst);
             drop(stream.write_all(bytes).await);
         }

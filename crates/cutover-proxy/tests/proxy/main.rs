@@ -14,6 +14,7 @@ mod hygiene;
 mod instance;
 mod process;
 mod publishing;
+mod resilience;
 mod retrying;
 mod rig;
 mod selecting;

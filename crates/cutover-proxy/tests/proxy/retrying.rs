@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::instance::{Instance, Reserved};
-use crate::rig::{CANDIDATE, Rig, STABLE, eventually};
+use crate::rig::{CANDIDATE, Rig, STABLE, eventually, policy};
 use crate::visitor::Visitor;
 
 #[tokio::test]
@@ -180,12 +180,14 @@ async fn silence_is_a_504_and_a_slow_upload_is_not() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = listener.local_addr().unwrap();
     let instance = Instance::start("patient");
-    let rig = Rig::start_with(|options| options.limits.answer_timeout = Duration::from_millis(300));
-    rig.route(&[(STABLE, 10_000, &[silent])]).await;
+    let rig = Rig::start();
+    let policy = || policy(r#"{"timeouts": {"answer": "300ms"}}"#);
+    rig.route_by(policy(), &[(STABLE, 10_000, &[silent])]).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     assert_eq!(visitor.get("/").await.unwrap().status, 504);
     assert_eq!(rig.revision(STABLE).await.timeouts, 1);
-    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    rig.route_by(policy(), &[(STABLE, 10_000, &[instance.addr])])
+        .await;
     let mut slow = tokio::net::TcpStream::connect(rig.addr).await.unwrap();
     slow.write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
         .await

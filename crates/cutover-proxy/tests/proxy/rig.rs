@@ -88,6 +88,11 @@ impl Rig {
     }
 }
 
+/// A policy as it stands in a file, but as JSON.
+pub(crate) fn policy(json: &str) -> RoutePolicy {
+    serde_json::from_str(json).unwrap()
+}
+
 pub(crate) fn options(folder: &TempDir) -> ProxyOptions {
     let mut options = ProxyOptions::new("shop", folder.path().to_owned(), folder.path().join("proxy.sock"));
     options.workers = Some(2);

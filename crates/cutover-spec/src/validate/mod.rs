@@ -9,6 +9,7 @@ mod environment;
 mod gates;
 mod health;
 mod protocols;
+mod resilience;
 mod services;
 mod strategy;
 
@@ -73,6 +74,7 @@ fn all(application: &Application, findings: &mut Findings<'_>) {
     dependencies::check(application, findings);
     addresses::check(application, findings);
     protocols::check(application, findings);
+    resilience::check(application, findings);
     analysis::check(application, findings);
     strategy::check(application, findings);
     gates::check(application, findings);

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
+use cutover_model::routing::Timeouts;
 use cutover_model::{
     Diagnostic, Endpoint, ExitCode, InstanceId, RevisionId, RoutePolicy, RouteTable, RoutedRevision,
     ServiceName, ServiceRoute, Track, Weight,
@@ -70,8 +71,6 @@ fn options(run: &ProxyRun, folder: PathBuf) -> ProxyOptions {
     limits.max_head_bytes = usize::try_from(run.max_header_bytes).unwrap_or(usize::MAX);
     limits.max_fields = usize::from(run.max_headers);
     limits.max_target_bytes = usize::try_from(run.max_target_bytes).unwrap_or(usize::MAX);
-    limits.connect_timeout = run.connect_timeout.as_duration();
-    limits.answer_timeout = run.answer_timeout.as_duration();
     limits.drain_timeout = run.drain_timeout.as_duration();
     options
 }
@@ -228,8 +227,15 @@ fn table(run: &ProxyRun, listen: SocketAddr, upstreams: &[Upstream]) -> Result<R
     })
 }
 
-fn policy(_run: &ProxyRun) -> RoutePolicy {
-    RoutePolicy::default()
+fn policy(run: &ProxyRun) -> RoutePolicy {
+    RoutePolicy {
+        timeouts: Timeouts {
+            connect: run.connect_timeout,
+            answer: run.answer_timeout,
+            idle: run.idle_timeout,
+        },
+        ..RoutePolicy::default()
+    }
 }
 
 fn diagnostic(error: &ProxyError) -> Diagnostic {
