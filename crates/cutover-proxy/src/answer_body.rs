@@ -11,6 +11,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::client_io::ConnectionState;
 use crate::exchange::Exchange;
+use crate::fields;
 use crate::grpc;
 use crate::patience::Patience;
 use crate::pool::Lease;
@@ -118,7 +119,10 @@ impl FromInstance {
                 self.ended();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    fields::strip_trailers(trailers);
+                }
                 if self.grpc
                     && let Some(status) = frame.trailers_ref().and_then(grpc::failure)
                     && let Some(exchange) = &mut self.exchange

@@ -1,21 +1,23 @@
 //! The client's side of a connection, with what a graceful stop must know of it.
 
+use std::cell::RefCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::head_scan::HeadScan;
 use crate::patience::Patience;
 
 /// Shared by the connection, its requests and its answers.
@@ -28,12 +30,21 @@ pub(crate) struct ConnectionState {
     close_when_idle: AtomicBool,
     /// How long a client may take nothing of an answer, in milliseconds; 0 is for ever.
     reader_ms: AtomicU64,
+    /// Requests so far.
+    begun: AtomicU64,
+    /// One more than the number of the request whose head is at fault; 0 if none is.
+    fault: AtomicU64,
+    /// Something else is spoken from here on.
+    switched: AtomicBool,
 }
 
 impl ConnectionState {
-    pub(crate) fn begin(&self) {
+    /// A request's head was read. False if it is one that two readers may read in two ways.
+    pub(crate) fn begin(&self) -> bool {
         self.busy.store(true, Relaxed);
         self.half_read.store(false, Relaxed);
+        let number = self.begun.fetch_add(1, Relaxed) + 1;
+        self.fault.load(Relaxed) != number
     }
 
     /// The request was read to its end.
@@ -54,6 +65,12 @@ impl ConnectionState {
     pub(crate) fn wait_for_reader(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         self.reader_ms.store(millis, Relaxed);
+    }
+
+    /// What follows is no HTTP, and has no limits.
+    pub(crate) fn switch(&self) {
+        self.switched.store(true, Relaxed);
+        self.wait_for_reader(Duration::ZERO);
     }
 
     fn may_close(&self) -> bool {
@@ -96,16 +113,56 @@ pub(crate) struct ClientIo<S> {
     state: Arc<ConnectionState>,
     /// Made when the client takes nothing for the first time.
     stalled: Option<Box<Patience>>,
+    /// Looks at heads of HTTP/1.1.
+    scan: Option<HeadScan>,
+}
+
+thread_local! {
+    /// Where bytes are looked at before the parser gets them. One a worker, so that a silent connection has no buffer.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
 }
 
 impl<S: Transport> ClientIo<S> {
-    pub(crate) fn new(stream: S, first: Bytes, state: Arc<ConnectionState>) -> Self {
+    /// One that speaks HTTP/1.1, whose heads are looked at.
+    pub(crate) fn http1(stream: S, first: Bytes, state: Arc<ConnectionState>) -> Self {
+        Self {
+            scan: Some(HeadScan::default()),
+            ..Self::http2(stream, first, state)
+        }
+    }
+
+    pub(crate) fn http2(stream: S, first: Bytes, state: Arc<ConnectionState>) -> Self {
         Self {
             inner: TokioIo::new(stream),
             first,
             state,
             stalled: None,
+            scan: None,
         }
+    }
+
+    fn look(scan: &mut HeadScan, state: &ConnectionState, bytes: &[u8]) {
+        if let Some(number) = scan.look(bytes) {
+            state.fault.store(number + 1, Relaxed);
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.scan.is_some() && self.state.switched.load(Relaxed) {
+            self.scan = None;
+        }
+        let Some(scan) = &mut self.scan else {
+            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            let length = scratch.len().min(buf.remaining());
+            let mut part = ReadBuf::new(&mut scratch[..length]);
+            let stream = Pin::new(self.inner.inner_mut());
+            ready!(AsyncRead::poll_read(stream, cx, &mut part))?;
+            Self::look(scan, &self.state, part.filled());
+            buf.put_slice(part.filled());
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// What was written, or an error if the client has taken nothing for too long.
@@ -140,6 +197,10 @@ impl<S: Transport> Read for ClientIo<S> {
     ) -> Poll<io::Result<()>> {
         if self.first.has_remaining() {
             let length = self.first.len().min(buf.remaining());
+            let this = &mut *self;
+            if let Some(scan) = &mut this.scan {
+                Self::look(scan, &this.state, &this.first[..length]);
+            }
             buf.put_slice(&self.first[..length]);
             self.first.advance(length);
             if self.first.is_empty() {
@@ -148,7 +209,7 @@ impl<S: Transport> Read for ClientIo<S> {
             self.state.half_read.store(true, Relaxed);
             return Poll::Ready(Ok(()));
         }
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let polled = self.read(cx, buf);
         match &polled {
             Poll::Ready(_) => self.state.half_read.store(true, Relaxed),
             Poll::Pending if self.state.may_close() && nothing_arrived(self.inner.inner().socket()) => {

@@ -122,7 +122,7 @@ pub(crate) fn part_of_the_window(worker: &Worker) -> Duration {
 
 async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S, first: Bytes) {
     let state = Arc::clone(&client.state);
-    let io = ClientIo::new(stream, first, Arc::clone(&state));
+    let io = ClientIo::http1(stream, first, Arc::clone(&state));
     let limits = &worker.shared.limits;
     let service = {
         let worker = Rc::clone(worker);

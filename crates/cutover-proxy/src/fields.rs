@@ -1,8 +1,10 @@
 //! Header fields: what belongs to one hop is taken out, what the next one must know is put in.
 
+use hyper::Version;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RANGE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::forwarded::Origin;
@@ -16,6 +18,30 @@ const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_BACKEND_VERSION: HeaderName = HeaderName::from_static("x-backend-version");
+
+/// Fields that are nothing for trailers.
+const NO_TRAILERS: [HeaderName; 20] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
+    FORWARDED,
+    HOST,
+    MAX_FORWARDS,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    RANGE,
+    SET_COOKIE,
+    TRAILER,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_REAL_IP,
+];
 
 /// Fields that a `Connection` line cannot take away: without them the message would mean something else.
 const PROTECTED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
@@ -89,6 +115,27 @@ pub(crate) fn to_client(headers: &mut HeaderMap, version: &HeaderValue) {
     headers.insert(X_BACKEND_VERSION, version.clone());
 }
 
+/// Whether an answer's framing can be read in one way only: one `chunked` of HTTP/1.1, or no coding. Whoever reads
+/// another coding as none takes the framing for the body.
+pub(crate) fn is_well_framed(headers: &HeaderMap, version: Version) -> bool {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => true,
+        (Some(only), None) => {
+            version != Version::HTTP_10 && only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
+        }
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Takes out of trailers what would change how the message is read, or who it is from (RFC 9110 §6.5.1).
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    for name in NO_TRAILERS {
+        trailers.remove(name);
+    }
+}
+
 /// Whether the answer stays open by design (server-sent events).
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers
@@ -160,6 +207,42 @@ mod tests {
         );
         assert_eq!(headers["forwarded"], "for=1.2.3.4;proto=https");
         assert!(!headers.contains_key("expect"));
+    }
+
+    #[test]
+    fn answers_whose_framing_is_certain() {
+        let framed = |fields: &[(&'static str, &'static str)], version| is_well_framed(&map(fields), version);
+        let te = |value| [("transfer-encoding", value)];
+        assert!(framed(&[], Version::HTTP_11) && framed(&te("Chunked"), Version::HTTP_11));
+        assert!(!framed(&te("chunked"), Version::HTTP_10));
+        for value in [
+            "gzip",
+            "gzip, chunked",
+            "chunked, chunked",
+            "identity",
+            "xchunked",
+            "",
+        ] {
+            assert!(!framed(&te(value), Version::HTTP_11), "{value}");
+        }
+        let twice = [te("chunked")[0], te("chunked")[0]];
+        assert!(!framed(&twice, Version::HTTP_11));
+    }
+
+    #[test]
+    fn trailers_say_nothing_of_framing_or_identity() {
+        let mut trailers = map(&[
+            ("content-length", "1"),
+            ("host", "a"),
+            ("transfer-encoding", "chunked"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("grpc-status", "0"),
+        ]);
+        strip_trailers(&mut trailers);
+        assert_eq!(
+            (trailers.len(), &trailers["grpc-status"]),
+            (1, &HeaderValue::from_static("0"))
+        );
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use cutover_model::routing::UpstreamProtocol;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE,
+};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
@@ -89,11 +91,13 @@ pub(crate) async fn handle(
     client: Rc<Client>,
     mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
-    client.state.begin();
-    let checked = if client.http2 {
-        http2::check(&mut request, &worker.shared.limits).and_then(|()| request::check(&mut request))
+    let limits = &worker.shared.limits;
+    let checked = if !client.state.begin() {
+        Err(StatusCode::BAD_REQUEST)
+    } else if client.http2 {
+        http2::check(&mut request, limits).and_then(|()| request::check(&mut request, limits))
     } else {
-        request::check(&mut request)
+        request::check(&mut request, limits)
     };
     let assigned = worker.with_snapshot(|snapshot| {
         let route = snapshot.route(client.listen)?;
@@ -159,8 +163,11 @@ fn plain(client: &Client, status: StatusCode, text: &'static str) -> Response<An
 /// An answer to a client that is at fault: what follows on the connection cannot be trusted.
 fn refuse(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
     let mut response = plain(client, status, text);
-    if status.is_client_error() {
+    if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED {
         close_after(client, &mut response);
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, request::ALLOWED);
     }
     response
 }
@@ -233,6 +240,12 @@ impl Forwarding {
             };
             let endpoint = self.exchange.enter(index);
             match self.attempt(&endpoint, request).await {
+                Attempt::Answered(response, _)
+                    if !fields::is_well_framed(response.headers(), response.version()) =>
+                {
+                    self.exchange.attempt_failed();
+                    return self.fail(StatusCode::BAD_GATEWAY, "the instance's answer is malformed\n");
+                }
                 Attempt::Answered(response, lease) => {
                     endpoint.readmit();
                     let rule = self.exchange.serving().resilience.retries;
@@ -526,7 +539,7 @@ impl Forwarding {
                 "the instance switched protocols unasked\n",
             );
         };
-        self.client.state.wait_for_reader(Duration::ZERO);
+        self.client.state.switch();
         self.exchange.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
         self.exchange.count_answer();
         let from_instance = hyper::upgrade::on(&mut response);

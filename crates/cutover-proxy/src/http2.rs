@@ -157,7 +157,7 @@ impl Body for StreamBody {
 pub(crate) async fn serve<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S, first: Bytes) {
     let limits = &worker.shared.limits;
     let streams = Rc::new(Streams::default());
-    let io = ClientIo::new(stream, first, Arc::clone(&client.state));
+    let io = ClientIo::http2(stream, first, Arc::clone(&client.state));
     let service = {
         let (worker, streams) = (Rc::clone(worker), Rc::clone(&streams));
         service_fn(move |request| {

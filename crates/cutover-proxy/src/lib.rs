@@ -29,6 +29,7 @@ mod forward;
 mod forwarded;
 mod grpc;
 mod handover;
+mod head_scan;
 mod histogram;
 mod http2;
 mod metrics_door;

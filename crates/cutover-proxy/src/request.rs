@@ -8,13 +8,29 @@ use std::net::Ipv6Addr;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode, Uri, Version};
 
+use crate::options::Limits;
+
+/// A longer method is none that anybody knows.
+const LONGEST_METHOD: usize = 64;
+
+/// What a client is told that used another one.
+pub(crate) const ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 /// Checks and normalises: afterwards the target is a path with query, and a 1.1 request has one valid Host.
 ///
 /// # Errors
 /// The status that the client gets instead.
-pub(crate) fn check<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+pub(crate) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), StatusCode> {
+    if request.method().as_str().len() > LONGEST_METHOD {
+        return Err(StatusCode::NOT_IMPLEMENTED);
+    }
+    if target_length(request.uri()) > limits.max_target_bytes {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
     check_transfer_encoding(request.headers())?;
-    if request.method() == Method::CONNECT {
+    // A tunnel is nothing for a reverse proxy, and an echo of the request would show what the proxy adds to it.
+    if request.method() == Method::CONNECT || request.method() == Method::TRACE {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     check_host(request.headers(), request.version())?;
@@ -25,6 +41,13 @@ pub(crate) fn check<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
         request.headers_mut().insert(HOST, authority);
     }
     check_max_forwards(request)
+}
+
+fn target_length(uri: &Uri) -> usize {
+    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    scheme + authority + path
 }
 
 fn http_path(text: &'static str) -> hyper::http::uri::PathAndQuery {
@@ -73,9 +96,9 @@ fn check_target<B>(request: &Request<B>) -> Result<Option<HeaderValue>, StatusCo
     }
 }
 
-/// OPTIONS and TRACE count down at each proxy; at 0 this one answers.
+/// OPTIONS counts down at each proxy; at 0 this one answers.
 fn check_max_forwards<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
-    if request.method() != Method::OPTIONS && request.method() != Method::TRACE {
+    if request.method() != Method::OPTIONS {
         return Ok(());
     }
     let Some(value) = request.headers().get(MAX_FORWARDS) else {
@@ -84,8 +107,7 @@ fn check_max_forwards<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
     let left: Option<u64> = value.to_str().ok().and_then(|text| text.parse().ok());
     match left {
         None => Err(StatusCode::BAD_REQUEST),
-        Some(0) if request.method() == Method::OPTIONS => Err(StatusCode::NO_CONTENT),
-        Some(0) => Err(StatusCode::METHOD_NOT_ALLOWED),
+        Some(0) => Err(StatusCode::NO_CONTENT),
         Some(left) => {
             request
                 .headers_mut()
@@ -201,14 +223,14 @@ mod tests {
             .header("host", "a.test")
             .body(())
             .unwrap();
-        check(&mut request).unwrap();
+        check(&mut request, &Limits::default()).unwrap();
         assert_eq!(request.uri(), "/x?y");
         assert_eq!(request.headers()[HOST], "b.test:81");
         let mut request = Request::get("http://b.test")
             .header("host", "a.test")
             .body(())
             .unwrap();
-        check(&mut request).unwrap();
+        check(&mut request, &Limits::default()).unwrap();
         assert_eq!(request.uri(), "/");
     }
 
@@ -219,10 +241,18 @@ mod tests {
             for (name, value) in fields {
                 request = request.header(*name, *value);
             }
-            check(&mut request.body(()).unwrap()).unwrap_err().as_u16()
+            check(&mut request.body(()).unwrap(), &Limits::default())
+                .unwrap_err()
+                .as_u16()
         };
         let host = ("host", "a.test");
         assert_eq!(refused("CONNECT", "a.test:80", &[host]), 405);
+        assert_eq!(refused("TRACE", "/", &[host]), 405);
+        assert_eq!(refused(&"A".repeat(65), "/", &[host]), 501);
+        assert_eq!(
+            refused("GET", &format!("/{}", "a".repeat(16 * 1024)), &[host]),
+            414
+        );
         assert_eq!(refused("GET", "*", &[host]), 400);
         assert_eq!(refused("OPTIONS", "*", &[host]), 204);
         assert_eq!(refused("GET", "a.test:80", &[host]), 400);

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::client_io::ConnectionState;
+use crate::fields;
 
 /// How much of a body is kept to be sent again, as linkerd keeps.
 const KEPT: usize = 64 * 1024;
@@ -139,8 +140,13 @@ impl Streaming {
         };
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         self.watch.waiting_for_client.set(polled.is_pending());
-        let frame = ready!(polled);
+        let mut frame = ready!(polled);
         self.watch.progress.set(Instant::now());
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            fields::strip_trailers(trailers);
+        }
         match &frame {
             None => self.watch.finish(),
             Some(Err(_)) => self.watch.client_fault.set(true),

@@ -34,6 +34,8 @@ async fn malformed_requests_are_the_clients_400_and_reach_nobody() {
     let rig = Rig::start();
     rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000));
+    let far = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(16 * 1024));
+    let strange = format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "A".repeat(65));
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(500));
     let cases: &[(&str, &[u16])] = &[
         ("GET / HTTP/1.1\r\n\r\n", &[400]),
@@ -74,6 +76,20 @@ async fn malformed_requests_are_the_clients_400_and_reach_nobody() {
             "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             &[400],
         ),
+        ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", &[405]),
+        ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", &[400]),
+        ("GET / HTTP/1.1\nHost: a\n\n", &[400]),
+        ("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", &[400]),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            &[400],
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+            &[400],
+        ),
+        (&strange, &[501]),
+        (&far, &[414]),
         (&long, &[414, 431]),
         (&many, &[431]),
     ];
@@ -152,6 +168,24 @@ async fn what_is_well_formed_passes_and_pipelined_requests_stay_apart() {
     rig.stop().await;
 }
 
+#[tokio::test]
+async fn a_faulty_request_behind_a_good_one_is_refused_and_the_good_one_is_served() {
+    let instance = Instance::start("x");
+    let rig = Rig::start();
+    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    let both =
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n";
+    for good in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        let (statuses, _) = outcome(&rig, &instance, format!("{good}{both}").as_bytes()).await;
+        assert_eq!(statuses, [200, 400], "{good:?}");
+    }
+    rig.stop().await;
+}
+
 /// Reads each request, answers these bytes, closes.
 pub(crate) async fn answering(
     bytes: &'static [u8],
@@ -186,6 +220,9 @@ async fn answers_that_cannot_be_trusted() {
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", "200 until the end"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", "200 cut"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "200 cut"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello", "502"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "502"),
+        (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "502"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "502"),
     ];
     for (bytes, expected) in cases {
