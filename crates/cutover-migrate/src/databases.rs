@@ -123,6 +123,11 @@ impl MigrateDatabases {
             .filter(|file| file.migration.phase == MigrationPhase::Backfill)
             .cloned()
             .collect();
+        let syncs: Arc<[cutover_sql::Sync]> = known
+            .files
+            .iter()
+            .flat_map(|file| file.syncs.iter().cloned())
+            .collect();
         let jobs = files
             .iter()
             .map(|file| Job {
@@ -133,6 +138,7 @@ impl MigrateDatabases {
                 clock: Arc::clone(&self.clock),
                 file: Arc::clone(file),
                 backfills: Arc::clone(&backfills),
+                syncs: Arc::clone(&syncs),
                 options: run.options.clone(),
                 direction: run.direction,
                 retire: run.retire,

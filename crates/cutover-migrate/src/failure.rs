@@ -157,6 +157,9 @@ impl Job {
                     .note("database", self.what.clone())
                     .help("cutover migrate validate");
                 if let Some(found) = statement.and_then(|at| script.statements.get(at)) {
+                    // A statement that a directive asks for stands nowhere: its place is the directive.
+                    let written = script.text.get(found.byte_offset..);
+                    let offset = offset.filter(|_| written.is_some_and(|text| text.starts_with(&found.text)));
                     let (start, length) = offset.map_or_else(
                         || (0, found.text.lines().next().map_or(1, str::len)),
                         |at| (at, word_length(&found.text, at)),

@@ -1,7 +1,9 @@
 //! A migration with its texts.
 
 use cutover_model::{Digest, Migration};
-use cutover_sql::Statement;
+use cutover_sql::{EndSync, Statement, Sync};
+
+use crate::Batched;
 
 /// A migration as read from its two files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,12 @@ pub struct MigrationFile {
     pub up: Script,
     /// What takes it back; none when it is irreversible.
     pub down: Option<Script>,
+    /// Two-way triggers that come with the up file and go with the down file.
+    pub syncs: Vec<Sync>,
+    /// Two-way triggers that go with the up file.
+    pub ended: Vec<EndSync>,
+    /// How a backfill runs in batches; none: it is run as it is written.
+    pub batched: Option<Batched>,
 }
 
 /// One file, split.

@@ -146,7 +146,8 @@ const TABLES: [&str; 4] = [
         upgrade text, detail text)",
 ];
 
-async fn run<S: Session>(
+/// A statement in which `{t}` is where the history's tables are.
+pub(crate) async fn run<S: Session>(
     session: &mut S,
     sql: &str,
     params: &[Option<String>],

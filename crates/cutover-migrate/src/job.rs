@@ -10,7 +10,10 @@ use tokio::time::Instant;
 use crate::failure::{Applied, Failure};
 use crate::history::{Act, LogEntry};
 use crate::session::Session;
-use crate::{Direction, HistoryRow, LockPolicy, MigrationFile, Script, fence, history, stepwise, verify};
+use crate::{
+    Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, fence, history, stepwise, triggers,
+    verify,
+};
 
 /// One file to be run.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub(crate) struct Job {
     pub(crate) file: Arc<MigrationFile>,
     /// The backfills of the same set: their verify queries run before a contract.
     pub(crate) backfills: Arc<[Arc<MigrationFile>]>,
+    /// The two-way triggers that the set declares: no file may leave one without its columns.
+    pub(crate) syncs: Arc<[cutover_sql::Sync]>,
     pub(crate) options: MigrateOptions,
     pub(crate) direction: Direction,
     /// Whether `retired_below` is raised before a contract; an upgrade does that in a step of its own.
@@ -39,6 +44,9 @@ pub(crate) enum Gate {
 /// Runs the file, whole, or says why not and how much of it is applied.
 pub(crate) async fn run<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
     let script = job.script()?;
+    if let (Some(batched), Direction::Up) = (&job.file.batched, job.direction) {
+        return batches::run(session, job, batched).await;
+    }
     if script.transaction {
         transactional(session, job, script).await
     } else {
@@ -127,6 +135,7 @@ async fn once<S: Session>(
             *rows.get_or_insert(0) += counted;
         }
     }
+    triggers::check(session, job).await?;
     job.check_references(broken, session.broken_references().await?)?;
     job.finish(session, elapsed(start)).await?;
     commit(session).await?;

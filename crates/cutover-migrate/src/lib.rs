@@ -11,6 +11,7 @@
 //! It must not know of releases beyond their version, of instances, or of the order of an upgrade.
 
 mod adapter;
+mod batches;
 mod check;
 mod commands;
 mod databases;
@@ -29,7 +30,9 @@ mod session;
 mod sqlite;
 mod status;
 mod stepwise;
+mod triggers;
 mod verify;
+mod weave;
 
 pub use commands::{Pending, Reach, Repair, Waiting};
 pub use databases::MigrateDatabases;
@@ -40,3 +43,4 @@ pub use history::{Act, Direction, LogEntry};
 pub use load::from_files;
 pub use policy::LockPolicy;
 pub use status::{MigrationStatus, StatusLine};
+pub use weave::Batched;

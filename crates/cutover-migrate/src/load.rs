@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use cutover_model::{DatabaseName, Diagnostic, Digest, Location, Migration, MigrationId, MigrationPhase};
 use cutover_spec::StoredFile;
 use cutover_sql::{
-    Dialect, DirectiveError, DirectiveProblem, Header, controls_transaction, header, locate, normalised,
-    split,
+    Dialect, DirectiveError, DirectiveProblem, Header, Sync, controls_transaction, header, locate,
+    normalised, split,
 };
 
-use crate::{MigrationFile, Script};
+use crate::{MigrationFile, Script, weave};
 
 /// Reads the migrations of a database from its files, in order. Files that do not end in `.sql` are not looked at.
 ///
@@ -33,7 +33,8 @@ pub fn from_files(
         }
     }
     check_numbers(&pairs, &mut errors);
-    let mut out = Vec::new();
+    let mut out: Vec<MigrationFile> = Vec::new();
+    let mut syncs = Vec::new();
     for (id, pair) in pairs {
         let Some(up) = pair.up else {
             let down = pair.down.map_or("", |file| &file.name);
@@ -47,8 +48,11 @@ pub fn from_files(
             );
             continue;
         };
-        match read(database, id, up, pair.down, dialect) {
-            Ok(file) => out.push(file),
+        match read(database, id, up, pair.down, dialect, &syncs) {
+            Ok(file) => {
+                syncs.extend(file.syncs.iter().cloned());
+                out.push(file);
+            }
             Err(found) => errors.extend(found),
         }
     }
@@ -145,13 +149,23 @@ fn read(
     up: &StoredFile,
     down: Option<&StoredFile>,
     dialect: Dialect,
+    syncs: &[Sync],
 ) -> Result<MigrationFile, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let parsed = script(up, dialect, &mut errors);
     let parsed_down = down.map(|file| script(file, dialect, &mut errors));
-    let Some((header, up_script)) = parsed else {
+    let Some((header, mut up_script)) = parsed else {
         return Err(errors);
     };
+    let mut down_script = parsed_down.flatten().map(|(_, script)| script);
+    let woven = weave::weave(
+        dialect,
+        &header,
+        syncs,
+        &mut up_script,
+        down_script.as_mut(),
+        &mut errors,
+    );
     check_header(&id, up, &header, down.is_some(), &mut errors);
     if up_script.statements.is_empty() {
         errors.push(
@@ -167,6 +181,7 @@ fn read(
         return Err(errors);
     }
     let text = normalised(dialect, &up.text).unwrap_or_else(|_| up.text.clone());
+    let text = text + &weave::checksum_text(&header);
     Ok(MigrationFile {
         migration: Migration {
             id,
@@ -175,14 +190,17 @@ fn read(
             retires: header.retires,
             transaction: header.transaction,
             checksum: Digest::of(text.as_bytes()),
-            verify: header.verify,
+            verify: header.verify.or(woven.verify),
             irreversible: header.irreversible,
             summary: header.summary,
         },
         raw_checksum: Digest::of(up.text.as_bytes()),
         prechecks: header.prechecks,
         up: up_script,
-        down: parsed_down.flatten().map(|(_, script)| script),
+        down: down_script,
+        syncs: woven.syncs,
+        ended: woven.ended,
+        batched: woven.batched,
     })
 }
 
@@ -323,8 +341,9 @@ fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
             nearest: Some(nearest),
             ..
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
-        DirectiveProblem::Unknown { nearest: None, .. } => diagnostic
-            .label("known are phase=, retires=, transaction=, precheck, verify and irreversible reason="),
+        DirectiveProblem::Unknown { nearest: None, .. } => diagnostic.label(
+            "known are phase=, retires=, transaction=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
+        ),
         _ => diagnostic,
     }
 }

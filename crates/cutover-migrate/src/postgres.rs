@@ -240,6 +240,17 @@ impl Session for PostgresSession {
             .collect())
     }
 
+    async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
+        let messages = self.simple(sql).await?;
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        Ok(rows
+            .map(|row| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+            .collect())
+    }
+
     async fn count(&mut self, query: &str) -> Result<i64, Failure> {
         let messages = self.simple(query).await?;
         let mut rows = messages.iter().filter_map(|message| match message {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::{Direction, MigrationFile};
+use crate::{Direction, MigrationFile, Script};
 
 /// The statements of files one after the other, each file with what it is and whether it is one transaction.
 pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String {
@@ -26,8 +26,14 @@ pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String
         if script.transaction {
             out.push_str("BEGIN;\n");
         }
-        let body = script.text.trim_start_matches('\u{feff}').trim();
-        out.push_str(body);
+        let written = script.text.trim_start_matches('\u{feff}').trim();
+        let directed = !file.syncs.is_empty() || !file.ended.is_empty() || file.batched.is_some();
+        let body = if directed {
+            statements(script)
+        } else {
+            written.to_owned()
+        };
+        out.push_str(&body);
         // The last line may be a comment.
         out.push_str(if body.ends_with(';') { "\n" } else { "\n;\n" });
         if script.transaction {
@@ -35,4 +41,10 @@ pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String
         }
     }
     out
+}
+
+/// With what the header's directives add.
+fn statements(script: &Script) -> String {
+    let texts: Vec<&str> = script.statements.iter().map(|one| one.text.as_str()).collect();
+    texts.join(";\n")
 }

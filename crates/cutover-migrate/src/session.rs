@@ -41,6 +41,9 @@ pub(crate) trait Session {
     /// A statement of the history's own.
     async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure>;
 
+    /// A query without parameters, of a file's own tables: a `?` in it is an operator.
+    async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure>;
+
     /// The single number that a verify query returns.
     async fn count(&mut self, query: &str) -> Result<i64, Failure>;
 

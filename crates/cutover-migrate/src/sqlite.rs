@@ -174,6 +174,10 @@ impl Session for SqliteSession {
         self.query(sql, params).map_err(|error| self.failure(&error))
     }
 
+    async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
+        self.rows(sql, &[]).await
+    }
+
     async fn count(&mut self, query: &str) -> Result<i64, Failure> {
         self.single(query)
             .map_err(|error| self.failure(&error))?

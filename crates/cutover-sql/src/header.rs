@@ -9,7 +9,7 @@ use std::ops::Range;
 use cutover_model::{InvalidVersion, MigrationPhase, Version};
 
 use crate::lexer::{Kind, tokens};
-use crate::{Dialect, SplitError};
+use crate::{Batches, Dialect, EndSync, SplitError, Sync, declare};
 
 /// What a file's header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,23 @@ pub struct Header {
     pub irreversible: Option<String>,
     /// The first line of the first other comment.
     pub summary: Option<String>,
+    /// `sync table=… …`: two-way triggers that come with this file.
+    pub syncs: Vec<Placed<Sync>>,
+    /// `end-sync table=… …`: two-way triggers that go with this file.
+    pub ended: Vec<Placed<EndSync>>,
+    /// `backfill table=… …`: the file runs in batches.
+    pub batches: Option<Placed<Batches>>,
+}
+
+/// A directive and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// What it says.
+    pub value: T,
+    /// As written, for the checksum: white space counts as one blank.
+    pub text: String,
+    /// Which bytes of the file.
+    pub range: Range<usize>,
 }
 
 impl Default for Header {
@@ -40,6 +57,9 @@ impl Default for Header {
             verify: None,
             irreversible: None,
             summary: None,
+            syncs: Vec::new(),
+            ended: Vec::new(),
+            batches: None,
         }
     }
 }
@@ -82,6 +102,14 @@ pub enum DirectiveProblem {
     /// Two phases in one file.
     #[error("it is both {0} and {1}")]
     MixedPhases(MigrationPhase, MigrationPhase),
+    /// `sync`, `end-sync` or `backfill` with values that do not fit.
+    #[error("{directive}: {said}")]
+    Declaration {
+        /// The directive.
+        directive: &'static str,
+        /// What is wrong.
+        said: String,
+    },
     /// Below the first statement.
     #[error("directives stand above the first statement")]
     TooLate,
@@ -100,13 +128,16 @@ pub struct DirectiveError {
     pub range: Range<usize>,
 }
 
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 9] = [
     "phase",
     "retires",
     "transaction",
     "precheck",
     "verify",
     "irreversible",
+    "sync",
+    "end-sync",
+    "backfill",
 ];
 
 /// Reads a file's header.
@@ -122,6 +153,7 @@ pub fn header(dialect: Dialect, source: &str) -> Result<Header, Vec<DirectiveErr
         }]
     })?;
     let mut reader = Reader {
+        dialect,
         source,
         header: Header::default(),
         errors: Vec::new(),
@@ -143,6 +175,7 @@ pub fn header(dialect: Dialect, source: &str) -> Result<Header, Vec<DirectiveErr
 }
 
 struct Reader<'a> {
+    dialect: Dialect,
     source: &'a str,
     header: Header,
     errors: Vec<DirectiveError>,
@@ -185,7 +218,10 @@ impl<'a> Reader<'a> {
             at = word.end;
             let text = &self.source[word.clone()];
             let rest = self.trimmed(at..range.end);
-            if let Some((key, value)) = text.split_once('=') {
+            if matches!(text, "sync" | "end-sync" | "backfill") {
+                self.declared(text, word.start..rest.end, rest);
+                return;
+            } else if let Some((key, value)) = text.split_once('=') {
                 self.keyed(key, value, word);
             } else if text == "verify" || text == "precheck" {
                 let query = self.source[rest].trim_end_matches(';').trim();
@@ -264,6 +300,51 @@ impl<'a> Reader<'a> {
                 }
             }
             _ => self.incomplete(word, "irreversible", "reason=…"),
+        }
+    }
+
+    fn declared(&mut self, directive: &str, whole: Range<usize>, rest: Range<usize>) {
+        let text = &self.source[rest];
+        let shown = format!(
+            "{directive} {}",
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
+        let range = whole.clone();
+        let done = match directive {
+            "sync" => declare::sync(self.dialect, text)
+                .map(|value| {
+                    self.header.syncs.push(Placed {
+                        value,
+                        text: shown,
+                        range,
+                    })
+                })
+                .map_err(|said| ("sync", said)),
+            "end-sync" => declare::end_sync(text)
+                .map(|value| {
+                    self.header.ended.push(Placed {
+                        value,
+                        text: shown,
+                        range,
+                    })
+                })
+                .map_err(|said| ("end-sync", said)),
+            _ if self.header.batches.is_some() => {
+                self.refuse(whole, DirectiveProblem::Twice("backfill"));
+                return;
+            }
+            _ => declare::batches(text)
+                .map(|value| {
+                    self.header.batches = Some(Placed {
+                        value,
+                        text: shown,
+                        range,
+                    })
+                })
+                .map_err(|said| ("backfill", said)),
+        };
+        if let Err((directive, said)) = done {
+            self.refuse(whole, DirectiveProblem::Declaration { directive, said });
         }
     }
 

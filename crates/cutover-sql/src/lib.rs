@@ -5,6 +5,7 @@
 //! Pure: texts in, values out. It must not know of files, connections or the history of a database.
 
 pub mod ddl;
+mod declare;
 mod dialect;
 mod facts;
 mod header;
@@ -14,15 +15,18 @@ mod place;
 mod read;
 pub mod schema;
 mod split;
+mod sync;
 
+pub use declare::{Batches, EndSync};
 pub use dialect::Dialect;
 pub use facts::{
     concurrent_index, concurrently, controls_transaction, outline, outside_transaction, sets_session,
     subject_table, writes_rows,
 };
-pub use header::{DirectiveError, DirectiveProblem, Header, header};
+pub use header::{DirectiveError, DirectiveProblem, Header, Placed, header};
 pub use normal::normalised;
 pub use place::locate;
 pub use read::read;
 pub use schema::Schema;
 pub use split::{SplitError, SplitProblem, Statement, split};
+pub use sync::{Sync, TableName, quoted};

@@ -99,8 +99,21 @@ impl Bed {
         from_files(&main_db(), &stored(files), url.dialect()).unwrap()
     }
 
+    pub(crate) fn try_files(
+        &self,
+        files: &[(&str, &str)],
+    ) -> Result<Vec<MigrationFile>, Vec<cutover_model::Diagnostic>> {
+        let url: DatabaseUrl = self.url.parse().unwrap();
+        from_files(&main_db(), &stored(files), url.dialect())
+    }
+
     pub(crate) fn databases(&self, files: &[(&str, &str)]) -> MigrateDatabases {
         self.databases_with(files, impatient())
+    }
+
+    /// With the default policy.
+    pub(crate) fn patient(&self, files: &[(&str, &str)]) -> MigrateDatabases {
+        self.databases_with(files, LockPolicy::default())
     }
 
     fn databases_with(&self, files: &[(&str, &str)], policy: LockPolicy) -> MigrateDatabases {
@@ -152,6 +165,26 @@ impl Bed {
         let client = self.client().await;
         let row = client.query_one(sql, &[]).await;
         row.map(|row| row.get(0)).map_err(|error| error.to_string())
+    }
+
+    /// One text, asked beside Cutover.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let connection = Connection::open(path).unwrap();
+            return connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        }
+        self.client().await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Triggers and functions that a sync left behind.
+    pub(crate) async fn leftovers(&self) -> i64 {
+        let sql = if self.url.starts_with("sqlite:") {
+            "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
+        } else {
+            "SELECT (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal)
+                + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'cutover_%')"
+        };
+        self.number(sql).await
     }
 
     pub(crate) async fn run(&self, sql: &str) {

@@ -7,3 +7,5 @@ mod contract;
 mod postgres;
 mod shop;
 mod sqlite;
+mod sync;
+mod sync_load;

@@ -1,6 +1,8 @@
-//! The migration files of a release, applied whole: what a migration tool does statement by statement.
+//! The migration files of a release, applied one by one around the shop.
 
 use std::path::PathBuf;
+
+use cutover_migrate::{MigrationFile, Script, from_files, read_folder};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Dialect {
@@ -42,16 +44,29 @@ impl Direct {
         }
     }
 
-    fn read(&self, file: &str) -> String {
-        let path = folder("1.1.0", self.dialect()).join(file);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    /// The migrations of 1.1.0, with what their directives ask for.
+    fn files(&self) -> Vec<MigrationFile> {
+        let stored = read_folder(&folder("1.1.0", self.dialect())).unwrap();
+        let dialect = match self {
+            Self::Sqlite(_) => cutover_sql::Dialect::Sqlite,
+            Self::Postgres(_) => cutover_sql::Dialect::Postgres,
+        };
+        from_files(&"main".parse().unwrap(), &stored, dialect).unwrap()
     }
 
-    /// Runs one file of 1.1.0, `002_full_name.up.sql`.
-    pub(crate) async fn apply(&self, file: &str) {
-        let sql = self.read(file);
-        let transaction = format!("BEGIN;\n{sql}\nCOMMIT;");
-        self.execute(&transaction).await;
+    /// Runs one file of 1.1.0, `002_full_name.up.sql`, in one transaction; a backfill in a single batch.
+    pub(crate) async fn apply(&self, name: &str) {
+        let files = self.files();
+        let scripts = files
+            .iter()
+            .flat_map(|file| std::iter::once(&file.up).chain(&file.down));
+        let script: &Script = scripts
+            .into_iter()
+            .find(|script| script.name == name)
+            .expect(name);
+        let statements: Vec<&str> = script.statements.iter().map(|one| one.text.as_str()).collect();
+        let transaction = format!("BEGIN;\n{};\nCOMMIT;", statements.join(";\n"));
+        self.execute(&transaction.replace("{batch}", "1 = 1")).await;
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
@@ -77,11 +92,8 @@ impl Direct {
 
     /// What the backfill's own verify query says: rows in which both sides do not agree.
     pub(crate) async fn disagreements(&self) -> i64 {
-        let text = self.read("003_backfill_full_name.up.sql");
-        let query = text
-            .lines()
-            .find_map(|line| line.strip_prefix("-- cutover: verify "))
-            .expect("a verify query");
-        self.count(query).await
+        let files = self.files();
+        let query = files.iter().find_map(|file| file.migration.verify.clone());
+        self.count(&query.expect("a verify query")).await
     }
 }

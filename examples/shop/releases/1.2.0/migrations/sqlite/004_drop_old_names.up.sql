@@ -1,9 +1,6 @@
 -- cutover: phase=contract retires=1.1.0
 -- cutover: irreversible reason=first_name and last_name are gone; restore a backup to get them back
--- Drops the triggers, first_name and last_name.
-DROP TRIGGER users_full_to_names_update;
-DROP TRIGGER users_full_to_names_insert;
-DROP TRIGGER users_names_to_full_update;
-DROP TRIGGER users_names_to_full_insert;
+-- cutover: end-sync table=users new=full_name
+-- Drops first_name and last_name, and before them the triggers.
 ALTER TABLE users DROP COLUMN first_name;
 ALTER TABLE users DROP COLUMN last_name;
