@@ -4,6 +4,7 @@
 mod cli_reference;
 pub(crate) mod error_index;
 mod product;
+mod rules;
 mod schema;
 
 use std::fs;
@@ -23,7 +24,7 @@ struct Generator {
     make: fn(&Repository, &Product<'_>) -> Result<Option<String>>,
 }
 
-const GENERATORS: [Generator; 3] = [
+const GENERATORS: [Generator; 4] = [
     Generator {
         path: error_index::PATH,
         make: error_index::make,
@@ -35,6 +36,10 @@ const GENERATORS: [Generator; 3] = [
     Generator {
         path: cli_reference::PATH,
         make: cli_reference::make,
+    },
+    Generator {
+        path: rules::PATH,
+        make: rules::make,
     },
 ];
 

@@ -10,6 +10,7 @@ mod dialect;
 mod facts;
 mod header;
 mod lexer;
+pub mod lint;
 mod normal;
 mod place;
 mod read;

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use cutover_migrate::Repair;
 use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
 
+use cutover_sql::lint::ServerVersion;
+
 use crate::render::{Colour, Output};
 
 /// Takes an application from one version to the next (its schema, its instances and its traffic together) without
@@ -339,12 +341,83 @@ pub(crate) enum Migrate {
     Baseline(MigrateBaseline),
     /// Correct what is recorded of one migration
     Repair(MigrateRepair),
+    /// Say what migrations would do to those who use the database, to the old version, and to the data
+    Lint(MigrateLint),
+    /// Tell what the linter looks for
+    Rules {
+        /// One rule, whole [default: the list]
+        rule: Option<String>,
+        /// All rules, whole, as the page of the documentation
+        #[arg(long, hide = true, conflicts_with = "rule")]
+        page: bool,
+    },
     /// Run the contract migrations that are pending, under an upgrade's guards
     Contract {
         /// Begin, and go on in the background
         #[arg(long)]
         detach: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateLint {
+    /// Files, or folders with `.sql` files in the order of their names: what is linted
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Lint the text on standard input
+    #[arg(long, conflicts_with = "files")]
+    pub(crate) stdin: bool,
+    /// Whose SQL it is
+    #[arg(long, value_enum, value_name = "NAME", default_value = "postgres")]
+    pub(crate) dialect: LintDialect,
+    /// The PostgreSQL server's version [default: 16]
+    #[arg(long, value_name = "VERSION", conflicts_with = "db_version")]
+    pub(crate) pg_version: Option<ServerVersion>,
+    /// The server's version [default: PostgreSQL 16, MySQL 8.4, MariaDB 10.11, SQLite 3.45]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) db_version: Option<ServerVersion>,
+    /// Earlier migrations: what is there before
+    #[arg(long, value_name = "FILE")]
+    pub(crate) setup: Option<PathBuf>,
+    /// Whether each text runs in one transaction [default: as its header says]
+    #[arg(long, value_name = "true|false")]
+    pub(crate) transaction: Option<bool>,
+    /// Exit with 5 for findings of this weight or more
+    #[arg(long, value_enum, value_name = "WEIGHT", default_value = "warning")]
+    pub(crate) fail_on: LintWeight,
+    /// Write findings for another program instead
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<LintFormat>,
+}
+
+/// `--dialect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LintDialect {
+    Postgres,
+    Mysql,
+    Mariadb,
+    Sqlite,
+}
+
+/// `--fail-on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LintWeight {
+    Error,
+    Warning,
+    Note,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LintFormat {
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+    /// GitLab's code quality report
+    Gitlab,
+    /// JUnit's XML
+    Junit,
 }
 
 #[derive(Debug, Args)]

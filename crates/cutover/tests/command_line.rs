@@ -346,3 +346,61 @@ fn a_running_service_is_judged_by_what_it_says() {
     assert_eq!(silent.code, 4, "{}", silent.stdout);
     assert_eq!(judged(&[]).code, 2);
 }
+
+/// Runs the linter on a text.
+fn lint(text: &str, arguments: &[&str]) -> Ran {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .current_dir(folder.path())
+        .env_clear()
+        .args(["migrate", "lint", "--stdin"])
+        .args(arguments)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(text.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn the_linter_needs_no_file_and_no_database() {
+    let ran = lint(
+        "ALTER TABLE users\n  DROP COLUMN name;",
+        &["--dialect", "mysql", "--db-version", "8.0.36", "--output", "json"],
+    );
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let finding = &value["findings"][0];
+    assert_eq!(
+        (&finding["rule"], &finding["family"], &finding["severity"]),
+        (&"drop-column".into(), &"data-loss".into(), &"error".into())
+    );
+    assert_eq!(
+        (&finding["file"], &finding["line"], &finding["column"]),
+        (&"stdin".into(), &2.into(), &3.into())
+    );
+    assert_eq!(finding["statement"], "ALTER TABLE users\n  DROP COLUMN name");
+    assert!(finding["message"].is_string() && finding["help"].is_string());
+
+    let clean = lint(
+        "ALTER TABLE t ADD COLUMN a int DEFAULT 1;",
+        &["--pg-version", "16", "--output", "json"],
+    );
+    assert_eq!((clean.code, clean.stdout.trim()), (0, "{\n  \"findings\": []\n}"));
+    let old = lint(
+        "ALTER TABLE t ADD COLUMN a int DEFAULT 1;",
+        &["--pg-version", "10"],
+    );
+    assert_eq!(old.code, 5);
+    assert!(old.stdout.contains("^^^^"), "{}", old.stdout);
+    let lenient = lint(
+        "CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION f();",
+        &["--fail-on", "note"],
+    );
+    assert_eq!(lenient.code, 5, "{}", lenient.stdout);
+}

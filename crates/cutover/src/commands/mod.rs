@@ -6,6 +6,7 @@ mod check;
 mod down;
 mod history;
 mod init;
+mod lint;
 mod logs;
 mod migrate;
 mod migrate_records;
@@ -27,7 +28,7 @@ pub(crate) use status::run as status;
 use clap::CommandFactory as _;
 use cutover_model::{Command as Asked, ExitCode};
 
-use crate::cli::{Cli, Command, Globals};
+use crate::cli::{Cli, Command, Globals, Migrate};
 use crate::context::Context;
 use crate::demo;
 use crate::failure::Outcome;
@@ -49,6 +50,12 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Analyze(analyze) => analyze::run(printer, &analyze).await,
         Command::Demo(demo) => demo::run(printer, globals.color, &demo).await,
         Command::DemoShop => demo::shop().await,
+        Command::Migrate {
+            command: Migrate::Lint(lint),
+        } => lint::run(printer, &lint),
+        Command::Migrate {
+            command: Migrate::Rules { rule, page },
+        } => lint::rules(printer, rule.as_deref(), page),
         Command::Supervise(supervise) => supervise::run(&globals, printer, supervise.state_dir).await,
         command => in_context(command, &Context::open(&globals, printer.clone())?).await,
     }

@@ -1,0 +1,254 @@
+//! The linter: what a migration's statements would do to those who use the database while they run, to the version of the
+//! application that still runs, and to the data.
+//!
+//! Pure and total: a text, the schema that is there before it ([`Prior`]) and the server go in, findings come out. Each rule
+//! is a file of [`rules`]; this module owns only the order of things: what was created in the file, which transaction a
+//! statement runs in, which locks are held.
+
+mod finding;
+mod look;
+mod mysql;
+mod rule;
+mod rules;
+mod state;
+mod types;
+mod version;
+mod volatile;
+
+pub use finding::{Family, Finding};
+pub use rule::{Effect, Example, Lifted, Rule};
+pub use rules::RULES;
+pub use state::Prior;
+pub use version::{InvalidServerVersion, ServerVersion};
+
+use cutover_model::{MigrationPhase, Severity};
+
+use crate::ddl::Ddl;
+use crate::{Dialect, Statement, header, place, read, split};
+use look::Look;
+use rule::Report;
+use state::State;
+
+/// What is linted.
+#[derive(Debug, Clone)]
+pub struct Input<'a> {
+    /// Whose SQL it is.
+    pub dialect: Dialect,
+    /// The server; none: a present one ([`ServerVersion::present`]).
+    pub version: Option<ServerVersion>,
+    /// What was there before.
+    pub prior: &'a Prior,
+    /// The file as people name it.
+    pub file: &'a str,
+    /// Its text.
+    pub source: &'a str,
+    /// Whether the whole text runs in one transaction; none: as its header says, and otherwise as Cutover runs it, in one
+    /// unless something in it cannot be.
+    pub transaction: Option<bool>,
+}
+
+/// What was found, in the order of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linted {
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// How many statements were looked at.
+    pub statements: usize,
+    /// The phase that the statements make it: contract when one must wait for the old version to be gone, backfill when
+    /// they only write rows.
+    pub phase: MigrationPhase,
+    /// The schema after it, for the next file.
+    pub after: Prior,
+}
+
+/// Lints one text.
+#[must_use]
+pub fn lint(input: &Input<'_>) -> Linted {
+    let mut run = Run::new(input);
+    match split(input.dialect, input.source) {
+        Ok(statements) => run.statements(&statements),
+        Err(error) => run.unreadable(error.byte_offset, &error.problem.to_string()),
+    }
+    run.finish()
+}
+
+struct Run<'a> {
+    input: &'a Input<'a>,
+    version: ServerVersion,
+    state: State,
+    declared: Option<MigrationPhase>,
+    findings: Vec<Finding>,
+    count: usize,
+    phases: Vec<MigrationPhase>,
+}
+
+impl<'a> Run<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        let head = header(input.dialect, input.source).ok();
+        let declared = head.as_ref().and_then(|head| head.phase);
+        // What is outside by its header is outside.
+        let whole = match (input.transaction, head) {
+            (Some(whole), _) => Some(whole),
+            (None, Some(head)) if !head.transaction => Some(false),
+            (None, _) => None,
+        };
+        Self {
+            input,
+            version: input
+                .version
+                .unwrap_or_else(|| ServerVersion::present(input.dialect)),
+            state: State::new(input.prior, whole),
+            declared,
+            findings: Vec::new(),
+            count: 0,
+            phases: Vec::new(),
+        }
+    }
+
+    fn statements(&mut self, statements: &[Statement]) {
+        let facts: Vec<Ddl> = statements
+            .iter()
+            .map(|statement| read(self.input.dialect, &statement.text))
+            .collect();
+        self.count = statements.len();
+        self.state.decide_transaction(&facts);
+        for (at, (statement, ddl)) in statements.iter().zip(&facts).enumerate() {
+            self.one(statement, 0..statement.text.len(), ddl, &facts, at);
+            // What runs inside a block is looked at as if it stood there.
+            if let Ddl::Opaque { inner, .. } = ddl {
+                for (range, ddl) in inner {
+                    self.one(statement, range.clone(), ddl, &facts, at);
+                    self.state.apply(ddl, at);
+                }
+            } else {
+                self.state.apply(ddl, at);
+            }
+        }
+        if let Some(begin) = self.state.open_transaction()
+            && let Some(statement) = statements.get(begin)
+        {
+            let rule = &rules::uncommitted_transaction::RULE;
+            let mut report = Report::new(rule);
+            report.add(
+                0..statement.text.len(),
+                "a transaction is begun here and never committed".to_owned(),
+            );
+            self.take(statement, report);
+        }
+    }
+
+    fn one(
+        &mut self,
+        statement: &Statement,
+        range: std::ops::Range<usize>,
+        ddl: &Ddl,
+        facts: &[Ddl],
+        at: usize,
+    ) {
+        let look = Look {
+            dialect: self.input.dialect,
+            version: self.version,
+            state: &self.state,
+            text: statement.text.get(range.clone()).unwrap_or_default(),
+            ddl,
+            facts,
+            at,
+        };
+        let mut reports = Vec::new();
+        for rule in RULES
+            .iter()
+            .filter(|rule| rule.dialects.contains(&self.input.dialect))
+        {
+            let mut report = Report::new(rule);
+            (rule.check)(&look, &mut report);
+            if !report.is_empty() {
+                report.shift(range.start);
+                reports.push(report);
+            }
+        }
+        let mut phase = match ddl {
+            Ddl::Insert(_) | Ddl::Update(_) | Ddl::Delete(_) => MigrationPhase::Backfill,
+            _ => MigrationPhase::Expand,
+        };
+        for report in reports {
+            if report.rule().lifted == Lifted::Contract && report.is_serious() {
+                phase = MigrationPhase::Contract;
+            }
+            self.take(statement, report);
+        }
+        if !matches!(
+            ddl,
+            Ddl::Harmless | Ddl::Set { .. } | Ddl::Transaction(_) | Ddl::Select { .. }
+        ) {
+            self.phases.push(phase);
+        }
+    }
+
+    fn take(&mut self, statement: &Statement, report: Report) {
+        let rule = report.rule();
+        for one in report.into_found() {
+            let offset = statement.byte_offset + one.span.start;
+            let location = place::locate(self.input.file, self.input.source, offset, one.span.len());
+            // What waits for the old version to be gone is what a contract is for.
+            let severity =
+                if self.declared == Some(MigrationPhase::Contract) && rule.lifted == Lifted::Contract {
+                    Severity::Note
+                } else {
+                    one.severity
+                };
+            self.findings.push(Finding {
+                rule: rule.id.to_owned(),
+                family: rule.family,
+                severity,
+                file: location.file.clone(),
+                line: location.line,
+                column: location.column,
+                statement: statement.text.clone(),
+                message: one.message,
+                help: one.help.unwrap_or_else(|| rule.safe.to_owned()),
+                fix: one.fix,
+                span: offset..offset + one.span.len(),
+            });
+        }
+    }
+
+    fn unreadable(&mut self, offset: usize, problem: &str) {
+        let rule = &rules::not_understood::RULE;
+        let location = place::locate(self.input.file, self.input.source, offset, 1);
+        self.findings.push(Finding {
+            rule: rule.id.to_owned(),
+            family: rule.family,
+            severity: Severity::Error,
+            file: location.file,
+            line: location.line,
+            column: location.column,
+            statement: location.text,
+            message: problem.to_owned(),
+            help: rule.safe.to_owned(),
+            fix: None,
+            span: offset..offset,
+        });
+    }
+
+    fn finish(mut self) -> Linted {
+        self.findings
+            .sort_by_key(|finding| (finding.span.start, finding.severity));
+        let has = |phase| self.phases.contains(&phase);
+        let phase = if has(MigrationPhase::Contract) {
+            MigrationPhase::Contract
+        } else if has(MigrationPhase::Backfill) && !has(MigrationPhase::Expand) {
+            MigrationPhase::Backfill
+        } else {
+            MigrationPhase::Expand
+        };
+        Linted {
+            findings: self.findings,
+            statements: self.count,
+            phase,
+            after: self.state.into_prior(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

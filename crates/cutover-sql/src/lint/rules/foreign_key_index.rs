@@ -1,0 +1,50 @@
+//! Foreign keys without an index.
+
+use super::prelude::*;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "foreign-key-index",
+    family: Family::Lock,
+    severity: Severity::Note,
+    dialects: &[Dialect::Postgres, Dialect::Sqlite],
+    lifted: Lifted::Never,
+    summary: "a foreign key's columns have no index",
+    why: "Each DELETE and each change of a key in the other table reads this whole table to see whether a row points there.",
+    safe: "CREATE INDEX CONCURRENTLY on the columns",
+    effect: None,
+    bad: &[Example::pg_after(
+        "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE orders (user_id int);",
+        "ALTER TABLE orders ADD CONSTRAINT buyer FOREIGN KEY (user_id) REFERENCES users NOT VALID;",
+    )],
+    good: &[Example::pg_after(
+        "CREATE TABLE orders (user_id int); CREATE INDEX by_user ON orders (user_id);",
+        "ALTER TABLE orders ADD CONSTRAINT buyer FOREIGN KEY (user_id) REFERENCES users NOT VALID;",
+    )],
+    check,
+};
+
+fn check(look: &Look<'_>, report: &mut Report) {
+    for (table, action) in look.actions() {
+        let columns = match &action.what {
+            Alter::AddConstraint(constraint) => match &constraint.kind {
+                ConstraintKind::ForeignKey { columns, .. } => columns.clone(),
+                _ => continue,
+            },
+            Alter::AddColumn { column, .. } if column.references.is_some() => vec![column.name.clone()],
+            _ => continue,
+        };
+        let follows = look.later().iter().any(|ddl| {
+            matches!(ddl, Ddl::CreateIndex { index, table: of, .. } if of == table && index.columns.first().is_some_and(|first| columns.contains(first)))
+        });
+        if look
+            .table(table)
+            .is_some_and(|known| known.complete && !known.is_indexed(&columns))
+            && !follows
+        {
+            report.add(
+                action.span.clone(),
+                format!("a DELETE in the other table reads all of {table}"),
+            );
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Character sets of whole tables.
+
+use super::prelude::*;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "mysql-charset",
+    family: Family::Lock,
+    severity: Severity::Error,
+    dialects: MY,
+    lifted: Lifted::Never,
+    summary: "CONVERT TO CHARACTER SET",
+    why: "Every text column is written anew: the table is rebuilt or copied, and nobody writes to it meanwhile.",
+    safe: "gh-ost or pt-online-schema-change; DEFAULT CHARACTER SET alone changes only what is added later",
+    effect: None,
+    bad: &[Example::my(
+        "",
+        "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci",
+    )],
+    good: &[Example::my("", "ALTER TABLE t DEFAULT CHARACTER SET utf8mb4")],
+    check,
+};
+
+fn check(look: &Look<'_>, report: &mut Report) {
+    for (table, action) in look.actions() {
+        if let Alter::ConvertCharset(charset) = &action.what {
+            report.add(
+                action.span.clone(),
+                format!("{table} is written anew in {charset}, and nobody writes to it meanwhile"),
+            );
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Unique indexes on rows that are there.
+
+use super::prelude::*;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "unique-key",
+    family: Family::Compat,
+    severity: Severity::Error,
+    dialects: &[Dialect::Mysql, Dialect::MariaDb, Dialect::Sqlite],
+    lifted: Lifted::Never,
+    summary: "a unique index is added to a table that has rows",
+    why: "It fails on the first duplicate, and from then on the old version's writes may. Tools that copy the table \
+          (gh-ost, pt-online-schema-change) drop duplicate rows without a word.",
+    safe: "look for duplicates first (a precheck query that must return 0), and add it in a contract",
+    effect: None,
+    bad: &[
+        Example::my("", "ALTER TABLE users ADD UNIQUE INDEX by_mail (mail)"),
+        Example::my("", "CREATE UNIQUE INDEX by_mail ON users (mail)"),
+        Example::my("", "ALTER TABLE users ADD COLUMN mail varchar(50) UNIQUE"),
+        Example::lite("", "CREATE UNIQUE INDEX by_mail ON users (mail)"),
+    ],
+    good: &[
+        Example::my("", "CREATE TABLE users (mail varchar(50), UNIQUE KEY (mail))"),
+        Example::my("", "ALTER TABLE users ADD INDEX by_mail (mail)"),
+    ],
+    check,
+};
+
+fn check(look: &Look<'_>, report: &mut Report) {
+    if let Ddl::CreateIndex { index, table, .. } = look.ddl
+        && index.unique
+        && !look.state.is_fresh(table)
+    {
+        report.add(
+            look.whole(),
+            format!("duplicates in {table}, and those that the old version writes, fail"),
+        );
+    }
+    for (table, action) in look.actions() {
+        let found = match &action.what {
+            Alter::AddConstraint(constraint) => matches!(constraint.kind, ConstraintKind::Unique { .. }),
+            Alter::AddColumn { column, .. } => column.unique,
+            Alter::Modify { column, old, .. } => {
+                column.unique && look.table(table).is_none_or(|known| !known.has_index_on(old))
+            }
+            _ => false,
+        };
+        if found {
+            report.add(
+                action.span.clone(),
+                format!("duplicates in {table}, and those that the old version writes, fail"),
+            );
+        }
+    }
+}

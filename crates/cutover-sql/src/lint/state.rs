@@ -1,0 +1,353 @@
+//! What is known before a statement: the schema, what this text created, and the transaction it runs in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ddl::{Alter, Control, Ddl, Kind, Name};
+use crate::schema::Schema;
+use crate::{Dialect, read, split};
+
+/// What earlier migrations left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prior {
+    /// The schema.
+    pub schema: Schema,
+    /// Settings of the session, lower case: `timezone` → `utc`.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Prior {
+    /// Folds a text of earlier migrations. What in it cannot be split or read is left out: the schema then knows less, and
+    /// rules assume more.
+    #[must_use]
+    pub fn from_text(dialect: Dialect, source: &str) -> Self {
+        let mut out = Self::default();
+        out.fold(dialect, source);
+        out
+    }
+
+    /// Folds a further text in.
+    pub fn fold(&mut self, dialect: Dialect, source: &str) {
+        for statement in split(dialect, source).unwrap_or_default() {
+            let ddl = read(dialect, &statement.text);
+            if let Ddl::Set { name, value } = &ddl {
+                self.settings.insert(name.clone(), value.clone());
+            }
+            self.schema.apply(&ddl);
+        }
+    }
+}
+
+/// What a statement runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transaction {
+    /// Alone.
+    None,
+    /// In one that the text begins itself, at that statement.
+    Begun(usize),
+    /// In one around the whole text, because the caller says so.
+    Whole,
+    /// In one around the whole text, because that is how Cutover runs files.
+    Policy,
+}
+
+/// A strong lock on a table that was there before, and which statement took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) table: Name,
+    pub(super) statement: usize,
+}
+
+pub(super) struct State {
+    pub(super) schema: Schema,
+    pub(super) settings: BTreeMap<String, String>,
+    /// Tables that this text made and nothing has filled.
+    fresh: BTreeSet<Name>,
+    /// Tables that this text made, filled or not.
+    made: BTreeSet<Name>,
+    /// Other objects that this text made.
+    made_objects: BTreeSet<(Kind, String)>,
+    outer: Option<bool>,
+    pub(super) transaction: Transaction,
+    /// ACCESS EXCLUSIVE, in this transaction.
+    pub(super) held: Vec<Held>,
+    /// Constraints added NOT VALID in this transaction.
+    pub(super) unvalidated: BTreeSet<(Name, String)>,
+    /// Columns added in this transaction.
+    pub(super) added: BTreeSet<(Name, String)>,
+}
+
+impl State {
+    pub(super) fn new(prior: &Prior, whole: Option<bool>) -> Self {
+        Self {
+            schema: prior.schema.clone(),
+            settings: prior.settings.clone(),
+            fresh: BTreeSet::new(),
+            made: BTreeSet::new(),
+            made_objects: BTreeSet::new(),
+            outer: whole,
+            transaction: Transaction::None,
+            held: Vec::new(),
+            unvalidated: BTreeSet::new(),
+            added: BTreeSet::new(),
+        }
+    }
+
+    /// Which transaction is around it all.
+    pub(super) fn decide_transaction(&mut self, facts: &[Ddl]) {
+        let controls = facts.iter().any(|ddl| matches!(ddl, Ddl::Transaction(_)));
+        let cannot = facts.iter().any(outside);
+        self.transaction = match self.outer {
+            Some(true) => Transaction::Whole,
+            Some(false) => Transaction::None,
+            None if controls || cannot => Transaction::None,
+            None => Transaction::Policy,
+        };
+    }
+
+    /// Where a transaction was begun that is still open at the end.
+    pub(super) const fn open_transaction(&self) -> Option<usize> {
+        match self.transaction {
+            Transaction::Begun(at) => Some(at),
+            Transaction::None | Transaction::Whole | Transaction::Policy => None,
+        }
+    }
+
+    pub(super) fn in_transaction(&self) -> bool {
+        self.transaction != Transaction::None
+    }
+
+    /// Made here, empty, and seen by nobody else.
+    pub(super) fn is_fresh(&self, name: &Name) -> bool {
+        self.fresh.contains(name) || self.schema.table(name).is_some_and(|table| table.temporary)
+    }
+
+    /// Made here, whether or not it was filled.
+    pub(super) fn is_made(&self, name: &Name) -> bool {
+        self.made.contains(name)
+    }
+
+    pub(super) fn is_made_object(&self, kind: Kind, name: &Name) -> bool {
+        self.made_objects.contains(&(kind, name.name.clone()))
+    }
+
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    pub(super) fn into_prior(self) -> Prior {
+        Prior {
+            schema: self.schema,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    fn forget_transaction(&mut self) {
+        self.held.clear();
+        self.unvalidated.clear();
+        self.added.clear();
+    }
+
+    /// Folds a statement in.
+    pub(super) fn apply(&mut self, ddl: &Ddl, at: usize) {
+        self.transaction(ddl, at);
+        self.freshness(ddl);
+        if let Ddl::Set { name, value } = ddl {
+            self.settings.insert(name.clone(), value.clone());
+        }
+        if self.in_transaction() {
+            self.locks(ddl, at);
+        }
+        self.schema.apply(ddl);
+    }
+
+    fn transaction(&mut self, ddl: &Ddl, at: usize) {
+        let Ddl::Transaction(control) = ddl else { return };
+        match control {
+            Control::Begin if self.transaction == Transaction::None => {
+                self.transaction = Transaction::Begun(at);
+                self.forget_transaction();
+            }
+            Control::Commit | Control::Rollback => {
+                self.transaction = Transaction::None;
+                self.forget_transaction();
+            }
+            Control::Begin | Control::Within => {}
+        }
+    }
+
+    fn freshness(&mut self, ddl: &Ddl) {
+        match ddl {
+            Ddl::CreateTable(create) => {
+                if let Some(name) = &create.name
+                    && !create.replace
+                    && !(create.if_not_exists && self.schema.table(name).is_some())
+                {
+                    self.made.insert(name.clone());
+                    if create.from_query {
+                        self.fresh.remove(name);
+                    } else {
+                        self.fresh.insert(name.clone());
+                    }
+                }
+            }
+            Ddl::Insert(write) => {
+                self.fresh.remove(&write.table);
+            }
+            Ddl::AlterTable(alter) => {
+                for action in &alter.actions {
+                    match &action.what {
+                        Alter::RenameTable(to) => self.moved(&alter.table, to),
+                        Alter::SetSchema(schema) => {
+                            let to = Name {
+                                schema: Some(schema.clone()).filter(|schema| schema != "public"),
+                                name: alter.table.name.clone(),
+                            };
+                            self.moved(&alter.table, &to);
+                        }
+                        Alter::AddIndex(index) => {
+                            if let Some(name) = &index.name {
+                                self.made_objects.insert((Kind::Index, name.name.clone()));
+                            }
+                        }
+                        // A partition of a table that is in use is in use.
+                        Alter::Attach { partition, .. } if !self.is_fresh(&alter.table) => {
+                            self.fresh.remove(partition);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Ddl::RenameTables(pairs) => {
+                for (from, to) in pairs {
+                    self.moved(from, to);
+                }
+            }
+            Ddl::Drop(drop) => {
+                for name in &drop.names {
+                    if drop.kind == Kind::Table {
+                        self.fresh.remove(name);
+                        self.made.remove(name);
+                    }
+                    self.made_objects.remove(&(drop.kind, name.name.clone()));
+                }
+            }
+            Ddl::CreateIndex { index, .. } => {
+                if let Some(name) = &index.name {
+                    self.made_objects.insert((Kind::Index, name.name.clone()));
+                }
+            }
+            Ddl::Create {
+                kind,
+                name: Some(name),
+                ..
+            } => {
+                self.made_objects.insert((*kind, name.name.clone()));
+            }
+            Ddl::CreateEnum { name, .. } => {
+                self.made_objects.insert((Kind::Type, name.name.clone()));
+            }
+            Ddl::CreateDomain { name, .. } => {
+                self.made_objects.insert((Kind::Domain, name.name.clone()));
+            }
+            Ddl::CreateFunction { name, .. } => {
+                self.made_objects.insert((Kind::Function, name.name.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn moved(&mut self, from: &Name, to: &Name) {
+        let to = Name {
+            schema: to.schema.clone().or_else(|| from.schema.clone()),
+            name: to.name.clone(),
+        };
+        if self.fresh.remove(from) {
+            self.fresh.insert(to.clone());
+        }
+        if self.made.remove(from) {
+            self.made.insert(to);
+        }
+    }
+
+    fn locks(&mut self, ddl: &Ddl, at: usize) {
+        let mut hold = |table: &Name, made: bool| {
+            if !made {
+                self.held.push(Held {
+                    table: table.clone(),
+                    statement: at,
+                });
+            }
+        };
+        match ddl {
+            Ddl::AlterTable(alter) if alter.actions.iter().any(|action| is_exclusive(&action.what)) => {
+                hold(&alter.table, self.made.contains(&alter.table));
+            }
+            Ddl::Truncate { tables, .. } => {
+                for table in tables {
+                    hold(table, self.made.contains(table));
+                }
+            }
+            Ddl::Drop(drop) if drop.kind == Kind::Table => {
+                for table in &drop.names {
+                    hold(table, self.made.contains(table));
+                }
+            }
+            _ => {}
+        }
+        if let Ddl::AlterTable(alter) = ddl {
+            for action in &alter.actions {
+                match &action.what {
+                    Alter::AddConstraint(constraint) if constraint.not_valid => {
+                        if let Some(name) = &constraint.name {
+                            self.unvalidated.insert((alter.table.clone(), name.clone()));
+                        }
+                    }
+                    Alter::AddColumn { column, .. } => {
+                        self.added.insert((alter.table.clone(), column.name.clone()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Whether an action of PostgreSQL's `ALTER TABLE` takes ACCESS EXCLUSIVE (its manual, ALTER TABLE, Notes).
+fn is_exclusive(what: &Alter) -> bool {
+    match what {
+        Alter::Validate(_) | Alter::Attach { .. } | Alter::Trigger(_) => false,
+        Alter::AddConstraint(constraint) => {
+            !matches!(constraint.kind, crate::ddl::ConstraintKind::ForeignKey { .. })
+        }
+        Alter::Detach { concurrently, .. } => !concurrently,
+        Alter::ColumnSetting(_) => false,
+        Alter::Setting(word) => !matches!(
+            word.as_str(),
+            "set options" | "reset options" | "cluster on" | "set without"
+        ),
+        _ => true,
+    }
+}
+
+/// What PostgreSQL refuses within a transaction.
+pub(super) fn outside(ddl: &Ddl) -> bool {
+    match ddl {
+        Ddl::CreateIndex { concurrently, .. } | Ddl::Reindex { concurrently, .. } => *concurrently,
+        Ddl::Drop(drop) => drop.concurrently || (drop.kind == Kind::Database),
+        Ddl::Cluster { concurrently, .. } => *concurrently,
+        Ddl::Vacuum { .. } => true,
+        Ddl::AlterTable(alter) => alter.actions.iter().any(|action| {
+            matches!(
+                action.what,
+                Alter::Detach {
+                    concurrently: true,
+                    ..
+                }
+            )
+        }),
+        Ddl::Create {
+            kind: Kind::Database, ..
+        } => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,208 @@
+//! What a change of a column's type costs, and whether values fit.
+
+use super::look::Look;
+use crate::ddl::{Expr, Name, TypeName};
+
+/// What PostgreSQL does when a column changes its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Only the catalogue is written.
+    Metadata,
+    /// A CHECK on the column is tried on every row.
+    Checked(String),
+    /// Its indexes are built anew.
+    Indexes,
+    /// The table is written anew; what it was.
+    Rewrite(TypeName),
+    /// The schema does not tell.
+    Unknown,
+}
+
+pub(super) fn change(
+    look: &Look<'_>,
+    table: &Name,
+    column: &str,
+    to: &TypeName,
+    using: Option<&Expr>,
+) -> Change {
+    let Some(from) = look.column(table, column).and_then(|known| known.ty.as_ref()) else {
+        return Change::Unknown;
+    };
+    if using.is_some_and(|using| !is_plain_cast(&using.text, column)) {
+        return Change::Rewrite(from.clone());
+    }
+    if from == to {
+        return Change::Metadata;
+    }
+    let resolved = |ty: &TypeName| {
+        let name = match ty.name.split_once('.') {
+            Some((schema, name)) => Name {
+                schema: Some(schema.to_owned()),
+                name: name.to_owned(),
+            },
+            None => Name::plain(ty.name.clone()),
+        };
+        look.state.schema.domains.get(&name).cloned()
+    };
+    // A domain without constraints is stored as what it stands on.
+    let target = match resolved(to) {
+        Some((_, true)) => return Change::Rewrite(from.clone()),
+        Some((base, false)) => base,
+        None => to.clone(),
+    };
+    let source = resolved(from).map_or_else(|| from.clone(), |(base, _)| base);
+    let utc = look.since(12, 0, 0) && look.state.setting("timezone").is_some_and(is_utc);
+    if !keeps_storage(&source, &target, utc) {
+        return Change::Rewrite(from.clone());
+    }
+    let Some(known) = look.table(table) else {
+        return Change::Metadata;
+    };
+    // A CHECK is parsed for the new type and tried again; IS NOT NULL is too.
+    if let Some(check) = known.checks_on(column).find(|one| one.validated) {
+        return Change::Checked(check.constraint.name.clone().unwrap_or_default());
+    }
+    let collates = source.collation != target.collation && target.collation.is_some();
+    // citext compares in its own way, and times with and without zone sort alike but are other operator classes.
+    let other_order = collates
+        || (source.name == "citext") != (target.name == "citext")
+        || source.name.ends_with("tz") != target.name.ends_with("tz");
+    if other_order && known.has_index_on(column) {
+        return Change::Indexes;
+    }
+    Change::Metadata
+}
+
+fn is_utc(zone: &str) -> bool {
+    matches!(
+        zone,
+        "utc" | "etc/utc" | "gmt" | "etc/gmt" | "uct" | "zulu" | "0" | "universal" | "+00" | "+00:00"
+    )
+}
+
+/// `column`, `column::type`, `CAST(column AS type)`: what PostgreSQL would write itself.
+fn is_plain_cast(using: &str, column: &str) -> bool {
+    let bare = using.replace(['"', '(', ')'], "");
+    let mut words = bare.split_whitespace();
+    match words.next() {
+        Some("cast") => words.next() == Some(column) && words.next() == Some("as"),
+        Some(first) if first == column => matches!(words.next(), None | Some("::")),
+        _ => false,
+    }
+}
+
+/// Whether a value of the one is stored as one of the other is, so that no row is written (measured on PostgreSQL 15).
+fn keeps_storage(from: &TypeName, to: &TypeName, utc: bool) -> bool {
+    if from.dimensions != to.dimensions {
+        return false;
+    }
+    // None is without limit.
+    let grows = |at: usize| match (from.arg(at), to.arg(at)) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(from), Some(to)) => to >= from,
+    };
+    match (from.name.as_str(), to.name.as_str()) {
+        ("varchar" | "text" | "citext", "text" | "citext") => true,
+        ("varchar" | "text" | "citext", "varchar") => {
+            (from.name == "varchar" && grows(0)) || to.args.is_empty()
+        }
+        ("char" | "bit", "char" | "bit") => from.args == to.args && from.name == to.name,
+        ("varbit", "varbit") => grows(0),
+        ("numeric", "numeric") => match (from.args.as_slice(), to.args.as_slice()) {
+            (_, []) => true,
+            ([], _) => false,
+            _ => grows(0) && from.arg(1).unwrap_or(0) == to.arg(1).unwrap_or(0),
+        },
+        ("timestamp", "timestamp")
+        | ("timestamptz", "timestamptz")
+        | ("time", "time")
+        | ("timetz", "timetz")
+        | ("interval", "interval") => finer(from, to),
+        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => utc && finer(from, to),
+        ("cidr", "inet") | ("xml", "text") => true,
+        ("integer", "oid" | "regclass" | "regtype" | "regproc")
+        | ("oid", "integer" | "regclass" | "regtype") => true,
+        (a, b) => a == b && from.args == to.args,
+    }
+}
+
+/// Whether a precision of time is kept; without one it is 6.
+fn finer(from: &TypeName, to: &TypeName) -> bool {
+    to.arg(0).unwrap_or(6) >= from.arg(0).unwrap_or(6)
+}
+
+/// Bytes of an integer type.
+fn integer_width(name: &str) -> Option<u8> {
+    Some(match name {
+        "tinyint" => 1,
+        "smallint" | "smallserial" => 2,
+        "mediumint" => 3,
+        "int" | "integer" | "serial" => 4,
+        "bigint" | "bigserial" => 8,
+        _ => return None,
+    })
+}
+
+/// Bytes that a text or binary type may hold, at most, as a power for comparison.
+fn blob_width(ty: &TypeName) -> Option<u64> {
+    Some(match ty.name.as_str() {
+        "tinytext" | "tinyblob" => 255,
+        "text" | "blob" => 65_535,
+        "mediumtext" | "mediumblob" => 16_777_215,
+        "longtext" | "longblob" => u64::from(u32::MAX),
+        "char" | "varchar" | "binary" | "varbinary" => ty.arg(0).unwrap_or(1),
+        _ => return None,
+    })
+}
+
+/// Whether a value that fits the one may not fit the other, where that can be told.
+pub(super) fn is_narrower(from: &TypeName, to: &TypeName) -> bool {
+    if let (Some(before), Some(after)) = (integer_width(&from.name), integer_width(&to.name)) {
+        return after < before || (from.unsigned != to.unsigned && after <= before);
+    }
+    if !from.members.is_empty() && from.name == to.name {
+        return from.members.iter().any(|one| !to.members.contains(one));
+    }
+    let shorter = |before: Option<u64>, after: Option<u64>| match (before, after) {
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => after < before,
+        (_, None) => false,
+    };
+    let unlimited = |ty: &TypeName| match ty.name.as_str() {
+        "varchar" | "char" | "varbit" => ty.arg(0),
+        _ => None,
+    };
+    match (from.name.as_str(), to.name.as_str()) {
+        ("text" | "varchar" | "citext" | "char", "varchar" | "char") => {
+            match (blob_width(from), blob_width(to)) {
+                (Some(before), Some(after)) if from.arg(0).is_some() || from.name != "varchar" => {
+                    after < before
+                }
+                _ => shorter(unlimited(from), unlimited(to)),
+            }
+        }
+        ("numeric" | "decimal", "numeric" | "decimal") => {
+            let whole = |ty: &TypeName| ty.arg(0).map(|all| all.saturating_sub(ty.arg(1).unwrap_or(0)));
+            shorter(whole(from), whole(to))
+                || (from.arg(1).unwrap_or(0) > to.arg(1).unwrap_or(0) && !to.args.is_empty())
+        }
+        (
+            "numeric" | "decimal" | "double" | "double precision" | "real" | "float",
+            "integer" | "bigint" | "smallint" | "int",
+        ) => true,
+        ("double precision" | "double", "real" | "float") => true,
+        ("timestamp" | "timestamptz" | "datetime", "date" | "time") => true,
+        ("timestamp" | "timestamptz" | "time" | "timetz" | "interval", to_name) if to_name == from.name => {
+            !finer(from, to)
+        }
+        ("jsonb" | "json", "text") | ("text", "jsonb" | "json") => false,
+        (before, _) if before.ends_with("text") || before.ends_with("blob") => {
+            match (blob_width(from), blob_width(to)) {
+                (Some(before), Some(after)) => after < before,
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}

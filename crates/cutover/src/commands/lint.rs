@@ -1,0 +1,229 @@
+//! `cutover migrate lint` and `cutover migrate rules`: what migrations would do, without a database.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use cutover_model::{Diagnostic, ExitCode, Severity};
+use cutover_sql::lint::{Finding, Input, Prior, RULES, Rule, lint};
+use cutover_sql::{Dialect, locate};
+use serde_json::json;
+
+use crate::cli::{LintDialect, LintFormat, LintWeight, MigrateLint};
+use crate::failure::{Failure, Outcome};
+use crate::render::{self, Printer};
+
+const HELP: &str = "cutover migrate lint --help";
+
+impl From<LintDialect> for Dialect {
+    fn from(word: LintDialect) -> Self {
+        match word {
+            LintDialect::Postgres => Self::Postgres,
+            LintDialect::Mysql => Self::Mysql,
+            LintDialect::Mariadb => Self::MariaDb,
+            LintDialect::Sqlite => Self::Sqlite,
+        }
+    }
+}
+
+impl From<LintWeight> for Severity {
+    fn from(word: LintWeight) -> Self {
+        match word {
+            LintWeight::Error => Self::Error,
+            LintWeight::Warning => Self::Warning,
+            LintWeight::Note => Self::Note,
+        }
+    }
+}
+
+/// A text to lint, under the name that people know it by.
+struct Source {
+    name: String,
+    text: String,
+}
+
+pub(super) fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
+    let dialect = Dialect::from(command.dialect);
+    let mut prior = Prior::default();
+    if let Some(setup) = &command.setup {
+        prior.fold(dialect, &read(setup)?);
+    }
+    let sources = sources(command)?;
+    let mut findings = Vec::new();
+    let mut statements = 0;
+    for source in &sources {
+        let linted = lint(&Input {
+            dialect,
+            version: command.pg_version.or(command.db_version),
+            prior: &prior,
+            file: &source.name,
+            source: &source.text,
+            transaction: command.transaction,
+        });
+        findings.extend(linted.findings);
+        statements += linted.statements;
+        prior = linted.after;
+    }
+    show(printer, command.format, &sources, &findings, statements);
+    let fail_on = Severity::from(command.fail_on);
+    Ok(if findings.iter().any(|finding| finding.severity >= fail_on) {
+        ExitCode::Findings
+    } else {
+        ExitCode::Done
+    })
+}
+
+fn unreadable(path: &Path, cause: impl std::fmt::Display) -> Failure {
+    let found = Diagnostic::error(
+        "lint.unreadable",
+        format!("cannot read {}: {cause}", path.display()),
+    );
+    Failure::usage(vec![found.help(HELP)])
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, error))
+}
+
+fn sources(command: &MigrateLint) -> Result<Vec<Source>, Failure> {
+    if command.stdin {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| unreadable(Path::new("standard input"), error))?;
+        return Ok(vec![Source {
+            name: "stdin".to_owned(),
+            text,
+        }]);
+    }
+    if command.files.is_empty() {
+        let found = Diagnostic::error(
+            "lint.unreadable",
+            "nothing to lint: name files or folders, or --stdin",
+        );
+        return Err(Failure::usage(vec![found.help(HELP)]));
+    }
+    let mut out = Vec::new();
+    for path in &command.files {
+        for path in files(path)? {
+            out.push(Source {
+                text: read(&path)?,
+                name: path.display().to_string(),
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// A file itself; of a folder the `.sql` files that go forward, in the order of their names.
+fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, error))?;
+    let mut out = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(path, error))?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.ends_with(".sql") && !name.ends_with(".down.sql") && !name.starts_with('U') {
+            out.push(path);
+        }
+    }
+    out.sort();
+    Ok(out)
+}
+
+fn show(
+    printer: &Printer,
+    format: Option<LintFormat>,
+    sources: &[Source],
+    findings: &[Finding],
+    statements: usize,
+) {
+    match format {
+        Some(LintFormat::Sarif) => printer.json_pretty(&render::sarif(findings)),
+        Some(LintFormat::Github) => printer.data(&render::github(findings)),
+        Some(LintFormat::Gitlab) => printer.json_pretty(&render::gitlab(findings)),
+        Some(LintFormat::Junit) => {
+            let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+            printer.data(&render::junit(&names, findings));
+        }
+        None if printer.is_json() => printer.json_pretty(&json!({ "findings": findings })),
+        None => {
+            let shown: Vec<Diagnostic> = findings
+                .iter()
+                .map(|finding| diagnostic(sources, finding))
+                .collect();
+            printer.data(&render::diagnostics(&shown, printer.style()));
+            if shown.is_empty() {
+                let noun = if statements == 1 {
+                    "statement"
+                } else {
+                    "statements"
+                };
+                printer.data(&format!("  ✓ {statements} {noun}, nothing found\n"));
+            }
+        }
+    }
+}
+
+fn diagnostic(sources: &[Source], finding: &Finding) -> Diagnostic {
+    let text = sources
+        .iter()
+        .find(|source| source.name == finding.file)
+        .map_or("", |source| source.text.as_str());
+    let at = locate(&finding.file, text, finding.span.start, finding.span.len());
+    let mut found = Diagnostic {
+        severity: finding.severity,
+        ..Diagnostic::error(finding.rule.clone(), finding.message.clone())
+    }
+    .at(at)
+    .note("family", finding.family.word())
+    .note("instead", finding.help.clone());
+    if let Some(fix) = &finding.fix {
+        found = found.note("write", fix.clone());
+    }
+    found.help(format!("cutover migrate rules {}", finding.rule))
+}
+
+pub(super) fn rules(printer: &Printer, name: Option<&str>, page: bool) -> Outcome {
+    if page {
+        printer.data(&render::rules_page(RULES));
+        return Ok(ExitCode::Done);
+    }
+    let Some(name) = name else {
+        if printer.is_json() {
+            let all: Vec<_> = RULES.iter().map(|rule| as_json(rule)).collect();
+            printer.json_pretty(&json!({ "rules": all }));
+        } else {
+            printer.data(&render::rule_list(RULES));
+        }
+        return Ok(ExitCode::Done);
+    };
+    let Some(rule) = RULES.iter().find(|rule| rule.id == name) else {
+        let found = Diagnostic::error("lint.unknown-rule", format!("there is no rule named `{name}`"));
+        return Err(Failure::usage(vec![found.help("cutover migrate rules")]));
+    };
+    if printer.is_json() {
+        printer.json_pretty(&as_json(rule));
+    } else {
+        printer.data(&render::rule_page(rule));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn as_json(rule: &Rule) -> serde_json::Value {
+    let databases: Vec<&str> = rule.dialects.iter().map(|dialect| dialect.word()).collect();
+    json!({
+        "rule": rule.id,
+        "family": rule.family,
+        "severity": rule.severity,
+        "databases": databases,
+        "summary": rule.summary,
+        "why": rule.why,
+        "instead": rule.safe,
+    })
+}
