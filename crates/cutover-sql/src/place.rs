@@ -31,6 +31,33 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Where the lines of a text begin, so that many places of it are found without walking it each time.
+pub(crate) struct LineStarts<'a> {
+    source: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> LineStarts<'a> {
+    pub(crate) fn new(source: &'a str) -> Self {
+        let ends = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self {
+            source,
+            starts: std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect(),
+        }
+    }
+
+    /// Line and column, from 1, of an offset; the column in characters.
+    pub(crate) fn place(&self, offset: usize) -> (usize, usize) {
+        let mut offset = offset.min(self.source.len());
+        while !self.source.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, self.source[start..offset].chars().count() + 1)
+    }
+}
+
 /// The place of some bytes of a file, for a message. An offset past the end is the end.
 #[must_use]
 pub fn locate(file: &str, source: &str, offset: usize, length: usize) -> Location {
@@ -64,5 +91,11 @@ mod tests {
         assert_eq!((place.line, place.column, place.length), (2, 4, 3));
         assert_eq!(place.text, "üü foo");
         assert_eq!(locate("a", "", 9, 9).line, 1);
+        let text = "x\nüü foo\n";
+        let lines = LineStarts::new(text);
+        for offset in 0..=text.len() + 3 {
+            let place = locate("a", text, offset, 1);
+            assert_eq!(lines.place(offset), (place.line, place.column), "{offset}");
+        }
     }
 }

@@ -24,7 +24,8 @@ pub use version::{InvalidServerVersion, ServerVersion};
 use cutover_model::{MigrationPhase, Severity};
 
 use crate::ddl::Ddl;
-use crate::{Dialect, Statement, header, place, read, split};
+use crate::place::LineStarts;
+use crate::{Dialect, Statement, header, read, split};
 use look::Look;
 use rule::Report;
 use state::State;
@@ -77,6 +78,7 @@ struct Run<'a> {
     version: ServerVersion,
     state: State,
     declared: Option<MigrationPhase>,
+    lines: LineStarts<'a>,
     findings: Vec<Finding>,
     count: usize,
     phases: Vec<MigrationPhase>,
@@ -99,6 +101,7 @@ impl<'a> Run<'a> {
                 .unwrap_or_else(|| ServerVersion::present(input.dialect)),
             state: State::new(input.prior, whole),
             declared,
+            lines: LineStarts::new(input.source),
             findings: Vec::new(),
             count: 0,
             phases: Vec::new(),
@@ -188,7 +191,7 @@ impl<'a> Run<'a> {
         let rule = report.rule();
         for one in report.into_found() {
             let offset = statement.byte_offset + one.span.start;
-            let location = place::locate(self.input.file, self.input.source, offset, one.span.len());
+            let (line, column) = self.lines.place(offset);
             // What waits for the old version to be gone is what a contract is for.
             let severity =
                 if self.declared == Some(MigrationPhase::Contract) && rule.lifted == Lifted::Contract {
@@ -200,9 +203,9 @@ impl<'a> Run<'a> {
                 rule: rule.id.to_owned(),
                 family: rule.family,
                 severity,
-                file: location.file.clone(),
-                line: location.line,
-                column: location.column,
+                file: self.input.file.to_owned(),
+                line,
+                column,
                 statement: statement.text.clone(),
                 message: one.message,
                 help: one.help.unwrap_or_else(|| rule.safe.to_owned()),
@@ -214,15 +217,16 @@ impl<'a> Run<'a> {
 
     fn unreadable(&mut self, offset: usize, problem: &str) {
         let rule = &rules::not_understood::RULE;
-        let location = place::locate(self.input.file, self.input.source, offset, 1);
+        let (line, column) = self.lines.place(offset);
+        let text = self.input.source.get(offset..).unwrap_or_default();
         self.findings.push(Finding {
             rule: rule.id.to_owned(),
             family: rule.family,
             severity: Severity::Error,
-            file: location.file,
-            line: location.line,
-            column: location.column,
-            statement: location.text,
+            file: self.input.file.to_owned(),
+            line,
+            column,
+            statement: text.lines().next().unwrap_or_default().to_owned(),
             message: problem.to_owned(),
             help: rule.safe.to_owned(),
             fix: None,

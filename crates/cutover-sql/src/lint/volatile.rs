@@ -142,7 +142,7 @@ const STEADY: [&str; 131] = [
 ];
 
 /// More of them.
-const STEADY_TOO: [&str; 27] = [
+const STEADY_TOO: [&str; 33] = [
     "to_char",
     "to_date",
     "to_hex",
@@ -170,6 +170,12 @@ const STEADY_TOO: [&str; 27] = [
     "timezone",
     "digest",
     "sha512",
+    "txid_current",
+    "pg_current_xact_id",
+    "version",
+    "inet_client_addr",
+    "pg_backend_pid",
+    "to_regclass",
 ];
 
 /// The first volatile function of an expression, if there is one.

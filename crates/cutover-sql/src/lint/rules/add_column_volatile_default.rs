@@ -20,7 +20,10 @@ pub(crate) const RULE: Rule = Rule {
         scan: true,
     }),
     bad: &[
-        Example::pg("ALTER TABLE orders ADD COLUMN key uuid DEFAULT gen_random_uuid();"),
+        Example::pg_after(
+            "CREATE TABLE orders (a int);",
+            "ALTER TABLE orders ADD COLUMN key uuid DEFAULT gen_random_uuid();",
+        ),
         Example::pg("ALTER TABLE orders ADD COLUMN n int DEFAULT (random() * 10)::int;"),
         Example::pg("ALTER TABLE orders ADD COLUMN n int DEFAULT mine();"),
         Example::pg(

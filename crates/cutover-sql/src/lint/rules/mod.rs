@@ -3,6 +3,7 @@
 //! A new one is a file here and a line in this list; the tests run its examples, and its page is generated from it.
 
 pub(super) mod add_column_default;
+pub(super) mod add_column_domain;
 pub(super) mod add_column_json;
 pub(super) mod add_column_not_null;
 pub(super) mod add_column_serial;
@@ -76,6 +77,7 @@ use super::rule::Rule;
 /// All rules, by name.
 pub const RULES: &[&Rule] = &[
     &add_column_default::RULE,
+    &add_column_domain::RULE,
     &add_column_json::RULE,
     &add_column_not_null::RULE,
     &add_column_serial::RULE,

@@ -14,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     effect: Some(Effect {
         lock: "AccessExclusiveLock",
         rewrite: true,
-        scan: false,
+        scan: true,
     }),
     bad: &[Example::pg_after(
         "CREATE TABLE orders (a int); CREATE MATERIALIZED VIEW totals AS SELECT sum(a) FROM orders;",
