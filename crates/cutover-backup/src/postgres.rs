@@ -152,6 +152,9 @@ async fn run(
         .env("PGCONNECT_TIMEOUT", "10")
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    if let Some(url) = url {
+        command.envs(url.libpq_tls());
+    }
     if let Some(password) = url.and_then(PostgresUrl::password) {
         command.env("PGPASSWORD", OsStr::from_bytes(password));
     }

@@ -13,13 +13,13 @@ pub enum DbError {
         /// The rule that it breaks.
         cause: String,
     },
-    /// The URL asks for an encrypted connection, which this build cannot make.
-    #[error("{what} asks for TLS (sslmode={mode}), which this build cannot speak")]
-    TlsUnsupported {
-        /// The URL, redacted.
+    /// No encrypted connection could be made, or the server could not prove who it is.
+    #[error("{what} is not connected to: {cause}")]
+    Tls {
+        /// The address.
         what: String,
-        /// As written.
-        mode: String,
+        /// What the handshake says.
+        cause: String,
     },
     /// Nobody answers, or the connection broke.
     #[error("cannot reach {what}: {cause}")]
@@ -69,11 +69,7 @@ impl DbError {
     pub fn diagnostic(&self) -> Diagnostic {
         let (code, help) = match self {
             Self::InvalidUrl { .. } => ("db.invalid-url", "cutover check".to_owned()),
-            Self::TlsUnsupported { .. } => (
-                "db.tls-unsupported",
-                "use sslmode=disable over a private network or a local tunnel: ssh -L 5432:localhost:5432 HOST"
-                    .to_owned(),
-            ),
+            Self::Tls { .. } => ("db.tls-failed", "cutover check".to_owned()),
             Self::Unreachable { .. } => ("db.unreachable", "cutover check".to_owned()),
             Self::Refused { .. } => ("db.auth-failed", "cutover check".to_owned()),
             Self::Missing { create, .. } => ("db.missing", create.clone()),

@@ -6,9 +6,11 @@
 mod error;
 mod postgres;
 mod sqlite;
+mod tls;
 mod url;
 
 pub use error::DbError;
 pub use postgres::{PgSession, describe};
 pub use sqlite::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};
+pub use tls::SslMode;
 pub use url::{DatabaseUrl, PostgresUrl, SqliteUrl};

@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls_improved::MakeRustlsConnect;
 
 use crate::{DbError, PostgresUrl};
 
@@ -31,8 +32,12 @@ impl PgSession {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
+        let tls = url.tls.client().map_err(|cause| DbError::Tls {
+            what: url.to_string(),
+            cause,
+        })?;
         let (client, connection) = config
-            .connect(NoTls)
+            .connect(MakeRustlsConnect::new(tls))
             .await
             .map_err(|error| classify(url, &error))?;
         // The connection's own error reaches every caller through the client.
@@ -68,9 +73,27 @@ fn classify(url: &PostgresUrl, error: &tokio_postgres::Error) -> DbError {
                 url.database()
             ),
         },
+        None if is_tls(error) => DbError::Tls { what, cause },
         Some(code) if code.code().starts_with("28") => DbError::Refused { what, cause },
         _ => DbError::Unreachable { what, cause },
     }
+}
+
+/// Whether it was the handshake that failed: with a certificate that is not trusted, or with a server that has none. The
+/// driver keeps its kinds to itself.
+fn is_tls(error: &tokio_postgres::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = error.source();
+    while let Some(inner) = source {
+        let within = inner
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<rustls::Error>());
+        if within || inner.is::<rustls::Error>() {
+            return true;
+        }
+        source = inner.source();
+    }
+    error.to_string().contains("TLS")
 }
 
 /// What the server or the network says, in one line.

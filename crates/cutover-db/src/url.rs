@@ -8,6 +8,7 @@ use cutover_sql::Dialect;
 use tokio_postgres::config::Host;
 
 use crate::DbError;
+use crate::tls::{SslMode, Tls};
 
 /// Where a database is. `Display` and `Debug` never show a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub struct SqliteUrl {
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     pub(crate) config: tokio_postgres::Config,
+    pub(crate) tls: Tls,
 }
 
 impl DatabaseUrl {
@@ -92,6 +94,18 @@ impl PostgresUrl {
             .get_dbname()
             .or_else(|| self.config.get_user())
             .unwrap_or("postgres")
+    }
+
+    /// How far its connections are encrypted.
+    #[must_use]
+    pub const fn ssl_mode(&self) -> SslMode {
+        self.tls.mode
+    }
+
+    /// What a program that uses libpq must find in its environment to encrypt as this URL says.
+    #[must_use]
+    pub fn libpq_tls(&self) -> Vec<(&'static str, PathBuf)> {
+        self.tls.libpq()
     }
 
     /// The password, for the environment of a child process only.
@@ -166,29 +180,20 @@ fn sqlite(text: &str) -> Result<DatabaseUrl, DbError> {
 }
 
 fn postgres(text: &str) -> Result<DatabaseUrl, DbError> {
-    let parameters = text.split_once('?').map_or("", |(_, rest)| rest);
-    for parameter in parameters.split('&') {
-        if let Some(("sslmode", mode)) = parameter.split_once('=')
-            && matches!(mode, "require" | "verify-ca" | "verify-full")
-        {
-            return Err(DbError::TlsUnsupported {
-                what: redacted(text),
-                mode: mode.to_owned(),
-            });
-        }
-    }
+    let (rest, tls) = encryption(text)?;
     // The parser's own message is left out: it may quote the part that holds the password.
-    let config: tokio_postgres::Config = text.parse().map_err(|_| {
+    let mut config: tokio_postgres::Config = rest.parse().map_err(|_| {
         invalid(
             text,
             "it reads postgres://user:password@host:port/database, with `%40` for an @ in the password"
                 .to_owned(),
         )
     })?;
+    config.ssl_mode(tls.wish());
     if config.get_hosts().is_empty() {
         return Err(invalid(text, "it names no host".to_owned()));
     }
-    let url = PostgresUrl { config };
+    let url = PostgresUrl { config, tls };
     // What follows an unencoded `@` or `/` of a password is read as host and database, and would be shown as such.
     if url.host().contains('@') || url.database().contains(['@', '/']) {
         return Err(invalid(
@@ -197,6 +202,57 @@ fn postgres(text: &str) -> Result<DatabaseUrl, DbError> {
         ));
     }
     Ok(DatabaseUrl::Postgres(Box::new(url)))
+}
+
+/// What a URL says of encryption, and the URL without it: the driver's own parser knows fewer modes.
+fn encryption(text: &str) -> Result<(String, Tls), DbError> {
+    let Some((before, parameters)) = text.split_once('?') else {
+        return Ok((text.to_owned(), Tls::default()));
+    };
+    let mut tls = Tls::default();
+    let mut others = Vec::new();
+    for parameter in parameters.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslmode", word)) => {
+                tls.mode = SslMode::named(word).ok_or_else(|| {
+                    invalid(text, format!("`sslmode` is one of {}", SslMode::WORDS.join(", ")))
+                })?;
+            }
+            Some(("sslrootcert", "system")) => tls.roots = None,
+            Some(("sslrootcert", file)) => {
+                let file = decoded(file).ok_or_else(|| {
+                    invalid(
+                        text,
+                        "what follows a % in `sslrootcert` is two hexadecimal digits".to_owned(),
+                    )
+                })?;
+                tls.roots = Some(PathBuf::from(file));
+            }
+            _ => others.push(parameter),
+        }
+    }
+    let rest = if others.is_empty() {
+        before.to_owned()
+    } else {
+        format!("{before}?{}", others.join("&"))
+    };
+    Ok((rest, tls))
+}
+
+/// A text with its `%2F` replaced.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut plain = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            plain.push(byte);
+            continue;
+        }
+        let digits = [bytes.next()?, bytes.next()?];
+        let digits = std::str::from_utf8(&digits).ok()?;
+        plain.push(u8::from_str_radix(digits, 16).ok()?);
+    }
+    String::from_utf8(plain).ok()
 }
 
 #[cfg(test)]
@@ -259,12 +315,32 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_refused_and_never_ignored() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let error = format!("postgres://a:s3cret@h/d?application_name=x&sslmode={mode}")
+    fn encryption_is_read_and_never_ignored() {
+        let url = |text: &str| match text.parse().unwrap() {
+            DatabaseUrl::Postgres(url) => url,
+            DatabaseUrl::Sqlite(_) => panic!("{text}"),
+        };
+        assert_eq!(url("postgres://h/d").ssl_mode(), SslMode::Prefer);
+        let full = url("postgres://h/d?sslmode=verify-full&application_name=x&sslrootcert=/etc/my%20ca.pem");
+        assert_eq!(full.ssl_mode(), SslMode::VerifyFull);
+        assert_eq!(
+            full.libpq_tls(),
+            [
+                ("PGSSLMODE", "verify-full".into()),
+                ("PGSSLROOTCERT", "/etc/my ca.pem".into())
+            ]
+        );
+        for bad in [
+            "sslmode=allow",
+            "sslmode=",
+            "sslmode=Require",
+            "sslrootcert=%2",
+            "sslcert=x",
+        ] {
+            let error = format!("postgres://a:s3cret@h/d?application_name=x&{bad}")
                 .parse::<DatabaseUrl>()
                 .unwrap_err();
-            assert_eq!(error.diagnostic().code, "db.tls-unsupported");
+            assert_eq!(error.diagnostic().code, "db.invalid-url", "{bad}");
             assert!(!error.to_string().contains("s3cret"));
         }
     }
