@@ -36,8 +36,8 @@ impl PgSession {
             what: url.to_string(),
             cause,
         })?;
-        let (client, connection) = config
-            .connect(MakeRustlsConnect::new(tls))
+        // A handshake's future is large, and would be part of everybody's who connects.
+        let (client, connection) = Box::pin(config.connect(MakeRustlsConnect::new(tls)))
             .await
             .map_err(|error| classify(url, &error))?;
         // The connection's own error reaches every caller through the client.
