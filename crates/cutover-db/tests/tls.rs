@@ -1,5 +1,7 @@
 //! Encrypted sessions with a real PostgreSQL server.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,7 @@ fn authority() -> Authority {
 fn parsed(url: &str) -> PostgresUrl {
     match url.parse().unwrap() {
         DatabaseUrl::Postgres(url) => *url,
-        other => panic!("{other}"),
+        DatabaseUrl::Sqlite(url) => panic!("{url:?}"),
     }
 }
 
