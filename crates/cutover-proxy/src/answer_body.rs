@@ -13,6 +13,7 @@ use crate::client_io::ConnectionState;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::grpc;
+use crate::mirror_compare::Side;
 use crate::patience::Patience;
 use crate::pool::Lease;
 use crate::request_body::BodyWatch;
@@ -45,6 +46,8 @@ struct FromInstance {
     exchange: Option<Exchange>,
     /// Its trailers say whether it was a success.
     grpc: bool,
+    /// Where it is noted, to be compared with the answer to a copy.
+    compared: Option<Side>,
     /// Held back for one poll, so that what came before reaches the client.
     broken: Option<BrokenOff>,
     /// Between two of its bytes; as long as it likes if not given.
@@ -77,16 +80,28 @@ impl AnswerBody {
                 watch,
                 exchange: Some(exchange),
                 grpc,
+                compared: None,
                 broken: None,
                 silence: idle.map(Patience::new),
             })),
         }
+    }
+
+    /// It is noted there as it passes.
+    pub(crate) fn compared(mut self, side: Option<Side>) -> Self {
+        if let Source::Instance(answer) = &mut self.source {
+            answer.compared = side;
+        }
+        self
     }
 }
 
 impl FromInstance {
     /// The last byte has come. The connection can serve again, unless the request's body is still on its way.
     fn ended(&mut self) {
+        if let Some(side) = self.compared.take() {
+            side.end();
+        }
         let Some(exchange) = self.exchange.take() else {
             return;
         };
@@ -120,6 +135,9 @@ impl FromInstance {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(mut frame))) => {
+                if let (Some(side), Some(data)) = (&mut self.compared, frame.data_ref()) {
+                    side.data(data);
+                }
                 if let Some(trailers) = frame.trailers_mut() {
                     fields::strip_trailers(trailers);
                 }
@@ -147,6 +165,7 @@ impl FromInstance {
             exchange.cut();
         }
         self.lease = None;
+        self.compared = None;
         // hyper writes out what it has only when there is nothing to do; an error at once would throw the head away,
         // and the client would take a broken answer for a dead proxy.
         self.broken = Some(why);

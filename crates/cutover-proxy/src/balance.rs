@@ -144,6 +144,7 @@ mod tests {
             upstream: cutover_model::routing::UpstreamProtocol::default(),
             track: cutover_model::Track::Stable,
             version: HeaderValue::from_static("1.0.0"),
+            answer_fields: cutover_model::routing::AnswerFields::default(),
             state,
             endpoints,
             balancing: Balancing::compile(balance),

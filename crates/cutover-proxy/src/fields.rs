@@ -17,7 +17,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_BACKEND_VERSION: HeaderName = HeaderName::from_static("x-backend-version");
 
 /// Fields that are nothing for trailers.
 const NO_TRAILERS: [HeaderName; 20] = [
@@ -105,14 +104,13 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Makes an instance's fields a client's.
-pub(crate) fn to_client(headers: &mut HeaderMap, version: &HeaderValue) {
+pub(crate) fn to_client(headers: &mut HeaderMap) {
     // With both, the length is a lie about the body that hyper has decoded: it would end the answer early.
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
     strip_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
-    headers.insert(X_BACKEND_VERSION, version.clone());
 }
 
 /// Whether an answer's framing can be read in one way only: one `chunked` of HTTP/1.1, or no coding. Whoever reads
@@ -248,8 +246,7 @@ mod tests {
     #[test]
     fn a_length_beside_chunked_is_dropped() {
         let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
-        to_client(&mut headers, &HeaderValue::from_static("1.0.0"));
-        assert_eq!(headers.len(), 1);
-        assert_eq!(headers["x-backend-version"], "1.0.0");
+        to_client(&mut headers);
+        assert!(headers.is_empty());
     }
 }

@@ -22,12 +22,15 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::answer_body::AnswerBody;
+use crate::answer_fields;
 use crate::assign::{self, Assignment};
 use crate::connection::Client;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::grpc;
 use crate::http2;
+use crate::mirror;
+use crate::mirror_compare::Side;
 use crate::multiplexed::{self, TurnedAway};
 use crate::pool::{self, Lease};
 use crate::request;
@@ -67,6 +70,8 @@ struct Forwarding {
     goaways: usize,
     /// The client's half of a connection that is to change its protocol.
     upgrade: Option<OnUpgrade>,
+    /// Where the answer is noted, to be compared with the one to a copy.
+    compared: Option<Side>,
     tried: Vec<u64>,
     attempts: usize,
     lost: usize,
@@ -201,10 +206,22 @@ impl Forwarding {
             multiplexed::address(&mut parts);
         }
         let repeatable = request::is_idempotent(&parts.method) && upgrade.is_none();
+        let shadow = if upgrade.is_none() {
+            mirror::shadow(&worker, client.listen, &assignment.revision, &parts)
+        } else {
+            None
+        };
+        let (shadow, compared) = shadow.map_or((None, None), |(shadow, side)| (Some(shadow), side));
         let (body, watch) = if bodyless {
+            if let Some(shadow) = shadow {
+                shadow.send(Rc::clone(&worker));
+            }
             (RequestBody::Empty, None)
         } else {
             let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state), http2 || repeatable));
+            if let Some(shadow) = shadow {
+                watch.copy_to(shadow, Rc::clone(&worker));
+            }
             let body = RequestBody::streaming(incoming, Rc::clone(&watch));
             (body, Some(watch))
         };
@@ -221,6 +238,7 @@ impl Forwarding {
             http2,
             goaways: 0,
             upgrade,
+            compared,
             tried: Vec::new(),
             attempts: 0,
             lost: 0,
@@ -504,6 +522,9 @@ impl Forwarding {
             return self.switch_protocols(response);
         }
         self.exchange.answered(response.status().as_u16());
+        if let Some(side) = &mut self.compared {
+            side.status(response.status().as_u16());
+        }
         let mut idle = Some(self.exchange.serving().resilience.times.idle);
         if fields::is_event_stream(response.headers()) {
             self.exchange.count_answer();
@@ -519,14 +540,15 @@ impl Forwarding {
                 grpc::announce_trailers(response.headers_mut());
             }
         }
-        let version = &self.exchange.serving().version;
-        fields::to_client(response.headers_mut(), version);
+        fields::to_client(response.headers_mut());
+        answer_fields::tell(response.headers_mut(), &self.exchange);
         give_session(response.headers_mut(), self.session.take());
         response.extensions_mut().clear();
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
         response.map(|incoming| {
             AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange, grpc, idle)
+                .compared(self.compared)
         })
     }
 
@@ -543,15 +565,15 @@ impl Forwarding {
         self.exchange.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
         self.exchange.count_answer();
         let from_instance = hyper::upgrade::on(&mut response);
-        let version = self.exchange.serving().version.clone();
         let session = self.session.take();
-        tokio::task::spawn_local(splice(from_client, from_instance, self.exchange));
         let mut switched = Response::new(AnswerBody::text(Arc::clone(&self.client.state), ""));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());
-        fields::to_client(switched.headers_mut(), &version);
+        fields::to_client(switched.headers_mut());
+        answer_fields::tell(switched.headers_mut(), &self.exchange);
         give_session(switched.headers_mut(), session);
         fields::ask_upgrade(switched.headers_mut(), protocol);
+        tokio::task::spawn_local(splice(from_client, from_instance, self.exchange));
         switched
     }
 }

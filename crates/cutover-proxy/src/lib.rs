@@ -12,6 +12,7 @@
 
 mod admin;
 mod answer_body;
+mod answer_fields;
 mod arrival;
 mod assign;
 mod balance;
@@ -33,6 +34,9 @@ mod head_scan;
 mod histogram;
 mod http2;
 mod metrics_door;
+mod mirror;
+mod mirror_compare;
+mod mirror_state;
 mod multiplexed;
 mod options;
 mod outlier;
@@ -72,6 +76,6 @@ pub use router::ProxyRouter;
 pub use run::{ProxyError, RunningProxy, run, run_announced, start};
 pub use saved::LoadError;
 pub use wire::{
-    DrainStatus, InstanceInFlight, InstanceStats, ListenerView, PublishReceipt, PublishRequest, Refusal,
-    RevisionStats, RouteStats, Stats, TableView, TlsStats,
+    DrainStatus, InstanceInFlight, InstanceStats, ListenerView, MirrorStats, PublishReceipt, PublishRequest,
+    Refusal, RevisionStats, RouteStats, Stats, TableView, TlsStats,
 };

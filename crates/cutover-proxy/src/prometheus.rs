@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::histogram::upper_bound;
-use crate::wire::{RevisionStats, Stats};
+use crate::wire::{MirrorStats, RevisionStats, Stats};
 
 /// Upper bounds in microseconds of the classic buckets: Prometheus' defaults with 1 ms, 2 ms and 20 ms added below.
 const BOUNDS_US: [u64; 14] = [
@@ -149,6 +149,7 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
             route.over_budget
         )?;
     }
+    write_mirrors(out, &app, stats)?;
     head(out, "cutover_connections", "gauge", "Open client connections.")?;
     writeln!(out, "cutover_connections{{app=\"{app}\"}} {}", stats.connections)?;
     head(
@@ -158,6 +159,51 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
         "Serial of the table that is served.",
     )?;
     writeln!(out, "cutover_table_serial{{app=\"{app}\"}} {}", stats.serial)
+}
+
+fn write_mirrors(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result {
+    let copies: Vec<_> = stats
+        .routes
+        .iter()
+        .filter_map(|route| Some((&route.service, route.mirror?)))
+        .collect();
+    if copies.is_empty() {
+        return Ok(());
+    }
+    let mut family = |name: &str, help: &str, of: fn(&MirrorStats) -> Vec<(&'static str, u64)>| {
+        head(out, name, "counter", help)?;
+        for (service, one) in &copies {
+            for (outcome, count) in of(one) {
+                let labels = format!("app=\"{app}\",service=\"{service}\",outcome=\"{outcome}\"");
+                writeln!(out, "{name}{{{labels}}} {count}")?;
+            }
+        }
+        Ok(())
+    };
+    family(
+        "cutover_mirrored_total",
+        "Copies of requests: sent ones, failed ones among them, and dropped ones.",
+        |one| {
+            vec![
+                ("sent", one.sent),
+                ("failed", one.failed),
+                ("full", one.full),
+                ("too-long", one.too_long),
+            ]
+        },
+    )?;
+    family(
+        "cutover_mirror_compared_total",
+        "Answers to copies beside those to their originals.",
+        |one| {
+            vec![
+                ("equal", one.equal),
+                ("other-status", one.other_status),
+                ("other-body", one.other_body),
+                ("not-compared", one.not_compared),
+            ]
+        },
+    )
 }
 
 fn write_histogram(out: &mut String, labels: &str, stats: &RevisionStats) -> std::fmt::Result {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cutover_model::{Fence, RevisionId, RouteTable};
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::client::{Client, ClientError};
@@ -55,6 +55,8 @@ fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 struct Socket {
     self_bound: bool,
+    /// Ends when every worker has closed it.
+    closed: mpsc::Receiver<()>,
 }
 
 impl Publisher {
@@ -184,8 +186,9 @@ impl Publisher {
             let reason = "there is a socket for it already".to_owned();
             return Err(cannot_listen(addr, reason));
         }
-        self.start(addr, &listener)?;
-        sockets.insert(addr, Socket { self_bound: false });
+        let closed = self.start(addr, &listener)?;
+        let self_bound = false;
+        sockets.insert(addr, Socket { self_bound, closed });
         self.note(&sockets);
         Ok(addr)
     }
@@ -241,7 +244,7 @@ impl Publisher {
         confirmed?;
         self.pass_on(&followed).await?;
         self.take_up(&mut sockets, bound)?;
-        self.let_go(&mut sockets, &listens);
+        self.let_go(&mut sockets, &listens).await;
         tracing::info!(serial, "every worker serves by the new table");
         Ok(PublishReceipt {
             serial,
@@ -281,35 +284,41 @@ impl Publisher {
     ) -> Result<(), Refusal> {
         for (addr, listener) in bound {
             tracing::warn!(%addr, "no socket was passed for this address: it is bound by the proxy itself and will not outlive it");
-            self.start(addr, &listener)?;
-            sockets.insert(addr, Socket { self_bound: true });
+            let closed = self.start(addr, &listener)?;
+            let self_bound = true;
+            sockets.insert(addr, Socket { self_bound, closed });
         }
         self.note(sockets);
         Ok(())
     }
 
-    /// Closes what the proxy bound itself and no route needs any more. Sockets of the parent stay: it decides.
-    fn let_go(&self, sockets: &mut HashMap<SocketAddr, Socket>, listens: &[SocketAddr]) {
-        sockets.retain(|addr, socket| {
-            let keep = !socket.self_bound || listens.contains(addr);
-            if !keep {
-                for control in &self.shared.controls {
-                    drop(control.send(Control::Unlisten(*addr)));
-                }
+    /// Closes what the proxy bound itself and no route needs any more, and waits until it is closed: the next table may
+    /// need the address again. Sockets of the parent stay: it decides.
+    async fn let_go(&self, sockets: &mut HashMap<SocketAddr, Socket>, listens: &[SocketAddr]) {
+        let gone = |addr: &SocketAddr, socket: &mut Socket| socket.self_bound && !listens.contains(addr);
+        let closing: Vec<(SocketAddr, Socket)> = sockets.extract_if(gone).collect();
+        for (addr, _) in &closing {
+            for control in &self.shared.controls {
+                drop(control.send(Control::Unlisten(*addr)));
             }
-            keep
-        });
+        }
+        for (addr, mut socket) in closing {
+            if timeout(CONFIRM_WITHIN, socket.closed.recv()).await.is_err() {
+                tracing::warn!(%addr, "a socket that no route needs any more is still open");
+            }
+        }
         self.note(sockets);
     }
 
-    fn start(&self, addr: SocketAddr, listener: &TcpListener) -> Result<(), Refusal> {
+    fn start(&self, addr: SocketAddr, listener: &TcpListener) -> Result<mpsc::Receiver<()>, Refusal> {
+        let (open, closed) = mpsc::channel(1);
         for control in &self.shared.controls {
             let copy = listener
                 .try_clone()
                 .map_err(|error| cannot_listen(addr, error.to_string()))?;
-            drop(control.send(Control::Listen(addr, copy)));
+            drop(control.send(Control::Listen(addr, copy, open.clone())));
         }
-        Ok(())
+        Ok(closed)
     }
 
     fn note(&self, sockets: &HashMap<SocketAddr, Socket>) {

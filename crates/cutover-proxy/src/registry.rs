@@ -11,7 +11,7 @@ use cutover_model::{InstanceId, RevisionId, ServiceName, Track, Weight};
 
 use crate::state::{EndpointState, RevisionState, RouteState};
 
-/// How many removed revisions without open requests are kept.
+/// How many removed revisions without open requests are kept, and how many removed routes.
 const KEPT: usize = 64;
 
 /// One revision that was ever routed, in the order in which they came.
@@ -116,6 +116,15 @@ impl Registry {
                 }
             }
         }
+        // Nobody but the registry knows of it: no table names it any more.
+        let gone = |route: &Arc<RouteState>| Arc::strong_count(route) == 1;
+        let mut surplus = self.routes.iter().filter(|route| gone(route)).count();
+        surplus = surplus.saturating_sub(KEPT);
+        self.routes.retain(|route| {
+            let forget = surplus > 0 && gone(route);
+            surplus -= usize::from(forget);
+            !forget
+        });
         let idle = |known: &KnownRevision| !known.routed && known.state.sum(|shard| &shard.in_flight) == 0;
         let mut surplus = self
             .revisions

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 use crate::client_io::ConnectionState;
 use crate::fields;
+use crate::mirror::Shadow;
+use crate::worker::Worker;
 
 /// How much of a body is kept to be sent again, as linkerd keeps.
 const KEPT: usize = 64 * 1024;
@@ -30,6 +32,8 @@ pub(crate) struct BodyWatch {
     connection: Arc<ConnectionState>,
     kept: Option<RefCell<Kept>>,
     given_back: Notify,
+    /// Gets what passes, and leaves at the end of it.
+    shadow: RefCell<Option<(Shadow, Rc<Worker>)>>,
 }
 
 /// What was read of a body, and what will be: for a stream that an instance turns away unread.
@@ -52,6 +56,21 @@ impl BodyWatch {
             connection,
             kept: keep.then(RefCell::default),
             given_back: Notify::new(),
+            shadow: RefCell::default(),
+        }
+    }
+
+    /// The body passes to a copy of the request, too.
+    pub(crate) fn copy_to(&self, shadow: Shadow, worker: Rc<Worker>) {
+        *self.shadow.borrow_mut() = Some((shadow, worker));
+    }
+
+    fn copy(&self, frame: &Frame<Bytes>) {
+        let mut shadow = self.shadow.borrow_mut();
+        if let (Some((copy, _)), Some(data)) = (&mut *shadow, frame.data_ref())
+            && !copy.data(data)
+        {
+            *shadow = None;
         }
     }
 
@@ -68,6 +87,9 @@ impl BodyWatch {
                 if let Some(incoming) = kept.rest.take() {
                     let read = std::mem::take(&mut kept.read);
                     kept.size = 0;
+                    if let Some((shadow, _)) = &mut *self.shadow.borrow_mut() {
+                        shadow.restart();
+                    }
                     return Some(RequestBody::streaming_after(read, incoming, Rc::clone(self)));
                 }
             }
@@ -77,6 +99,9 @@ impl BodyWatch {
 
     fn finish(&self) {
         self.complete.set(true);
+        if let Some((shadow, worker)) = self.shadow.take() {
+            shadow.send(worker);
+        }
         self.connection.request_read();
     }
 
@@ -103,6 +128,8 @@ impl BodyWatch {
 pub(crate) enum RequestBody {
     Empty,
     Streaming(Streaming),
+    /// A copy.
+    Whole(VecDeque<Bytes>),
 }
 
 /// A client's body, perhaps with a part that was read before.
@@ -119,6 +146,14 @@ impl RequestBody {
         Self::streaming_after(VecDeque::new(), incoming, watch)
     }
 
+    pub(crate) fn whole(parts: VecDeque<Bytes>) -> Self {
+        if parts.is_empty() {
+            Self::Empty
+        } else {
+            Self::Whole(parts)
+        }
+    }
+
     fn streaming_after(before: VecDeque<Bytes>, incoming: Incoming, watch: Rc<BodyWatch>) -> Self {
         Self::Streaming(Streaming {
             before,
@@ -133,6 +168,7 @@ impl Streaming {
         if let Some(data) = self.before.pop_front() {
             let frame = Frame::data(data);
             self.watch.keep(&frame);
+            self.watch.copy(&frame);
             return Poll::Ready(Some(Ok(frame)));
         }
         let Some(incoming) = &mut self.incoming else {
@@ -152,6 +188,7 @@ impl Streaming {
             Some(Err(_)) => self.watch.client_fault.set(true),
             Some(Ok(frame)) => {
                 self.watch.keep(frame);
+                self.watch.copy(frame);
                 if incoming.is_end_stream() {
                     self.watch.finish();
                 }
@@ -188,6 +225,7 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(body) => body.poll(cx),
+            Self::Whole(parts) => Poll::Ready(parts.pop_front().map(|data| Ok(Frame::data(data)))),
         }
     }
 
@@ -197,12 +235,17 @@ impl Body for RequestBody {
             Self::Streaming(body) => {
                 body.before.is_empty() && body.incoming.as_ref().is_none_or(Body::is_end_stream)
             }
+            Self::Whole(parts) => parts.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(parts) => {
+                let size: usize = parts.iter().map(Bytes::len).sum();
+                SizeHint::with_exact(u64::try_from(size).unwrap_or(u64::MAX))
+            }
             Self::Streaming(body) => {
                 let before: usize = body.before.iter().map(Bytes::len).sum();
                 let mut hint = body.incoming.as_ref().map(Body::size_hint).unwrap_or_default();

@@ -3,13 +3,14 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use cutover_model::routing::UpstreamProtocol;
+use cutover_model::routing::{AnswerFields, UpstreamProtocol};
 use cutover_model::{Fence, InstanceId, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
 use crate::assign::Selection;
 use crate::balance::Balancing;
 use crate::door::Door;
+use crate::mirror::Mirroring;
 use crate::registry::{Registry, Routed};
 use crate::resilience::Resilience;
 use crate::session::SessionKeys;
@@ -41,6 +42,8 @@ pub(crate) struct Route {
     pub(crate) resilience: Arc<Resilience>,
     /// Nothing where requests are drawn, and that is all.
     pub(crate) selection: Option<Selection>,
+    /// Nothing where requests are not copied.
+    pub(crate) mirroring: Option<Mirroring>,
 }
 
 /// One revision as this table routes it. A request holds it for its life.
@@ -48,6 +51,7 @@ pub(crate) struct Route {
 pub(crate) struct Revision {
     pub(crate) track: Track,
     pub(crate) version: HeaderValue,
+    pub(crate) answer_fields: AnswerFields,
     /// What its instances speak.
     pub(crate) upstream: UpstreamProtocol,
     pub(crate) state: Arc<RevisionState>,
@@ -83,6 +87,7 @@ impl ResolvedTable {
             }
             listens.push(listen);
             selections.push(Selection::compile(&route.policy, keys)?);
+            Mirroring::compile(&route.policy, &Arc::default())?;
             let mut of_route = Vec::new();
             for routed in &route.revisions {
                 if routed.revision.service != route.service {
@@ -169,6 +174,7 @@ impl ResolvedTable {
                     track: routed.track,
                     upstream: route.policy.upstream,
                     version: HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static("unknown")),
+                    answer_fields: route.policy.answer_fields,
                     state,
                     endpoints,
                     balancing: Balancing::compile(&route.policy.balance),
@@ -176,10 +182,13 @@ impl ResolvedTable {
                 }));
             }
             let side = |track| revisions.iter().position(|revision| revision.track == track);
+            let state = registry.route(&route.service);
             routes.push(Route {
                 listen: *listen,
                 door,
-                state: registry.route(&route.service),
+                // What cannot be was refused before.
+                mirroring: Mirroring::compile(&route.policy, &state.mirror).ok().flatten(),
+                state,
                 stable: side(Track::Stable),
                 candidate: side(Track::Candidate),
                 resilience,

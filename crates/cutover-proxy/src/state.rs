@@ -1,12 +1,13 @@
 //! What is counted, and what is remembered of an endpoint. It outlives tables: it is found again by identity.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use cutover_model::{InstanceId, RevisionId, ServiceName};
 
 use crate::histogram::LatencyHistogram;
+use crate::mirror_state::MirrorState;
 use crate::outlier::Outlier;
 use crate::retry_budget::RetryBudget;
 
@@ -131,6 +132,7 @@ pub(crate) struct RouteState {
     pub(crate) unavailable: AtomicU64,
     /// Requests of clients whose session had named another revision.
     pub(crate) sessions_moved: AtomicU64,
+    pub(crate) mirror: Arc<MirrorState>,
     /// Held while [`crate::turns`] takes one.
     pub(crate) turn: Mutex<()>,
     pub(crate) budget: RetryBudget,
@@ -146,6 +148,7 @@ impl RouteState {
             rejected: AtomicU64::new(0),
             unavailable: AtomicU64::new(0),
             sessions_moved: AtomicU64::new(0),
+            mirror: Arc::default(),
             turn: Mutex::default(),
             budget: RetryBudget::default(),
             over_budget: AtomicU64::new(0),

@@ -34,6 +34,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
                 tls: tls(&snapshot, &route.service),
                 over_budget: route.over_budget.load(Relaxed),
                 sessions_moved: route.sessions_moved.load(Relaxed),
+                mirror: route.mirror.stats(),
             })
             .collect(),
         revisions: registry

@@ -191,6 +191,33 @@ pub struct RouteStats {
     /// Its TLS, if it has any.
     #[serde(default)]
     pub tls: Option<TlsStats>,
+    /// Copies of its requests, if there ever was one to be made.
+    #[serde(default)]
+    pub mirror: Option<MirrorStats>,
+}
+
+/// What became of the copies of one route's requests. Nothing of it is in the candidate's own figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MirrorStats {
+    /// That wait for their original's body, or are under way, now.
+    pub open: u32,
+    /// That were sent.
+    pub sent: u64,
+    /// Dropped, because as many as allowed were open.
+    pub full: u64,
+    /// Dropped, because the body was longer than allowed.
+    pub too_long: u64,
+    /// Of those sent: without an answer, or with one that broke off or did not come in time.
+    pub failed: u64,
+    /// Both answers had the same status and the same body.
+    pub equal: u64,
+    /// They differed by status.
+    pub other_status: u64,
+    /// They had the same status and another body.
+    pub other_body: u64,
+    /// One of the two did not come to its end, or was too long to be looked at.
+    pub not_compared: u64,
 }
 
 /// The certificates of one route.

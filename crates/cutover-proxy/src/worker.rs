@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, Cache};
 use cutover_model::RevisionId;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -38,8 +38,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) enum Control {
     /// Serve by the current snapshot from now on, and say so.
     Adopt(oneshot::Sender<()>),
-    /// Accept from this socket.
-    Listen(SocketAddr, TcpListener),
+    /// Accept from this socket; the last is dropped when it is closed.
+    Listen(SocketAddr, TcpListener, mpsc::Sender<()>),
     /// Accept no longer from the socket with this address.
     Unlisten(SocketAddr),
     /// Finish what is open, then end.
@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,
+    /// Connections for copies of requests.
+    pub(crate) shadows: Rc<Pool>,
     pub(crate) draining: Cell<bool>,
     /// The moment at which open connections are given up; nothing before the stop.
     pub(crate) drain: watch::Sender<Option<Instant>>,
@@ -58,6 +60,14 @@ pub(crate) struct Worker {
     pub(crate) random: RefCell<SmallRng>,
     open: Cell<usize>,
     closed: Notify,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The body of a worker's thread.
@@ -72,6 +82,7 @@ pub(crate) fn run(index: usize, seed: u64, shared: Arc<Shared>, controls: Unboun
     let worker = Rc::new(Worker {
         index,
         pool: Rc::new(Pool::default()),
+        shadows: Rc::new(Pool::default()),
         draining: Cell::new(false),
         drain: watch::Sender::new(None),
         cache: RefCell::new(Cache::new(Arc::clone(&shared.snapshot))),
@@ -93,8 +104,11 @@ impl Worker {
             let control = tokio::select! {
                 biased;
                 control = controls.recv() => control,
+                // Those of sockets that are no longer accepted from.
+                Some(_) = acceptors.join_next() => continue,
                 _ = sweep.tick() => {
                     self.pool.sweep(&self.shared.limits);
+                    self.shadows.sweep(&self.shared.limits);
                     continue;
                 }
             };
@@ -104,10 +118,14 @@ impl Worker {
                     // The publisher may have given up waiting.
                     let _ = confirmed.send(());
                 }
-                Some(Control::Listen(addr, listener)) => {
+                Some(Control::Listen(addr, listener, open)) => {
                     let token = CancellationToken::new();
                     accepting.push((addr, token.clone()));
-                    acceptors.spawn_local(Rc::clone(&self).accept(addr, listener, token));
+                    let accepting = Rc::clone(&self).accept(addr, listener, token);
+                    acceptors.spawn_local(async move {
+                        accepting.await;
+                        drop(open);
+                    });
                 }
                 Some(Control::Unlisten(addr)) => accepting.retain(|(other, token)| {
                     if *other == addr {
@@ -148,6 +166,7 @@ impl Worker {
                 .collect()
         });
         self.pool.keep_only(&keys);
+        self.shadows.keep_only(&keys);
     }
 
     async fn accept(self: Rc<Self>, addr: SocketAddr, listener: TcpListener, token: CancellationToken) {

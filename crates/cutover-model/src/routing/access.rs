@@ -3,23 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Fields that are added to answers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// Fields that are added to answers. Without them, what an instance itself says is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AnswerFields {
-    /// `X-Backend-Version`, the version that answered; default true.
+    /// `X-Backend-Version`, the version that answered; default false.
     pub backend_version: bool,
     /// `X-Served-By`, the instance that answered; default false.
     pub served_by: bool,
-}
-
-impl Default for AnswerFields {
-    fn default() -> Self {
-        Self {
-            backend_version: true,
-            served_by: false,
-        }
-    }
 }
 
 /// A line of JSON for some of the requests.

@@ -13,11 +13,12 @@ pub struct Mirror {
     pub percentage: u8,
     /// Methods that are copied; default GET, HEAD and OPTIONS. POST may be added where a second one does no harm.
     pub methods: Vec<String>,
-    /// A longer body is not copied, in bytes; default 1 MiB.
+    /// A longer body is not copied, and of a longer answer no more is read, in bytes; default 1 MiB.
     pub max_body: u64,
     /// Copies that wait or are under way at the same time; default 100. More are dropped and counted.
+    #[schemars(range(min = 1))]
     pub queue: u32,
-    /// Whether `Authorization`, `Proxy-Authorization` and cookies go along; default false.
+    /// Whether `Authorization` and cookies go along; default false.
     pub credentials: bool,
     /// Whether status and body of both answers are compared and counted; default false.
     pub compare: bool,

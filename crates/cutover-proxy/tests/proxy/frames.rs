@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::http2::Caller;
 use crate::instance::Instance;
-use crate::rig::{Rig, STABLE, eventually};
+use crate::rig::{Rig, STABLE, eventually, resident_kib};
 use crate::visitor::PATIENCE;
 
 const DATA: u8 = 0;
@@ -314,15 +314,6 @@ async fn bad_framing_ends_the_connection_and_nobody_else_s() {
     drop(peer);
     assert_eq!(other.get("/").await.unwrap().2, "old");
     rig.stop().await;
-}
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Sends until the proxy hangs up or the flood is over; reads nothing.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which end by a panic")]
 
 mod announced;
+mod changing;
 mod counting;
 mod draining;
 mod events;
@@ -12,14 +13,17 @@ mod grpc;
 mod http2;
 mod hygiene;
 mod instance;
+mod mirroring;
 mod process;
 mod publishing;
+mod recorder;
 mod resilience;
 mod retrying;
 mod rig;
 mod selecting;
 mod splitting;
 mod switching;
+mod telling;
 mod tls;
 mod visitor;
 mod websocket;

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use cutover_model::routing::AnswerFields;
 use cutover_model::{
     Endpoint, Fence, Generation, InstanceId, RevisionId, RoutePolicy, RouteTable, RoutedRevision,
     ServiceRoute, StoreId, Track, Weight,
@@ -133,7 +134,13 @@ pub(crate) fn table(listen: SocketAddr, shares: &[Share<'_>]) -> RouteTable {
         services: vec![ServiceRoute {
             service: "api".parse().unwrap(),
             listen: listen.to_string(),
-            policy: cutover_model::RoutePolicy::default(),
+            policy: RoutePolicy {
+                answer_fields: AnswerFields {
+                    backend_version: true,
+                    served_by: false,
+                },
+                ..RoutePolicy::default()
+            },
             revisions: revisions.collect(),
         }],
     }
@@ -147,6 +154,16 @@ pub(crate) async fn publish(client: &Client, table: RouteTable) -> PublishReceip
         table,
     };
     client.publish(&request).await.unwrap()
+}
+
+/// What this process takes of memory.
+pub(crate) fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Asks again until it is so.

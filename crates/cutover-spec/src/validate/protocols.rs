@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use cutover_model::routing::{Mirror, UpstreamProtocol};
+
 use crate::Application;
 use crate::findings::Findings;
 
@@ -21,6 +23,9 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                 )
                 .label("such as `[{certificate: tls/shop.pem, key: tls/shop.key}]`");
         }
+        if let Some(mirror) = &policy.mirror {
+            check_mirror(mirror, policy.upstream, &format!("{at}.mirror"), findings);
+        }
         for (index, network) in policy.proxy_protocol.iter().enumerate() {
             if !is_network(network) {
                 findings
@@ -33,6 +38,61 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
             }
         }
     }
+}
+
+fn check_mirror(mirror: &Mirror, upstream: UpstreamProtocol, at: &str, findings: &mut Findings<'_>) {
+    if upstream == UpstreamProtocol::H2c {
+        findings
+            .error(
+                "spec.unsupported",
+                at,
+                "requests to instances that speak HTTP/2 are not mirrored",
+            )
+            .label("gRPC has trailers and a stream in each direction");
+    }
+    let methods = mirror.methods.iter().enumerate();
+    for (index, method) in methods.filter(|(_, method)| !is_copied(method)) {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.methods[{index}]"),
+                format!("`{method}` is no method that can be mirrored"),
+            )
+            .label("such as `POST`");
+    }
+    if mirror.methods.is_empty() {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.methods"),
+                "without a method nothing is mirrored",
+            )
+            .label("leave `methods` out for GET, HEAD and OPTIONS");
+    }
+    if !(1..=100).contains(&mirror.percentage) {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.percentage"),
+                format!("{} % of the requests cannot be mirrored", mirror.percentage),
+            )
+            .label("from 1 to 100");
+    }
+    if mirror.queue == 0 {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.queue"),
+                "with a queue of 0 nothing is mirrored",
+            )
+            .label("at least 1");
+    }
+}
+
+/// A method's name is in capital letters; a CONNECT makes a tunnel.
+fn is_copied(method: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    !method.is_empty() && method.bytes().all(is_name) && method != "CONNECT"
 }
 
 /// An address, or one with the number of its bits that count.
@@ -50,7 +110,13 @@ fn is_network(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_network;
+    use super::{is_copied, is_network};
+
+    #[test]
+    fn methods() {
+        assert!(["GET", "POST", "M-SEARCH"].into_iter().all(is_copied));
+        assert!(!["", "get", "CONNECT", "A B"].into_iter().any(is_copied));
+    }
 
     #[test]
     fn networks() {

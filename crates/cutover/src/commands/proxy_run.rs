@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
-use cutover_model::routing::Timeouts;
+use cutover_model::routing::{AnswerFields, Timeouts};
 use cutover_model::{
     Diagnostic, Endpoint, ExitCode, InstanceId, RevisionId, RoutePolicy, RouteTable, RoutedRevision,
     ServiceName, ServiceRoute, Track, Weight,
@@ -229,6 +229,10 @@ fn table(run: &ProxyRun, listen: SocketAddr, upstreams: &[Upstream]) -> Result<R
 
 fn policy(run: &ProxyRun) -> RoutePolicy {
     RoutePolicy {
+        answer_fields: AnswerFields {
+            backend_version: true,
+            served_by: false,
+        },
         timeouts: Timeouts {
             connect: run.connect_timeout,
             answer: run.answer_timeout,
