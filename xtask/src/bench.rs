@@ -1,4 +1,4 @@
-//! `cargo xtask bench proxy`: the product as it is shipped, beside other proxies.
+//! `cargo xtask bench`: the proxy as it is shipped beside others, and the analysis beside other rules.
 
 use std::process::Command;
 
@@ -12,6 +12,15 @@ use crate::repository::Repository;
 pub(crate) enum Bench {
     /// CPU and latency, switches under load, killed instances; beside nginx, HAProxy and Envoy where they are installed
     Proxy(Options),
+    /// Simulated releases under our analysis and the rules of others, at equal false-rollback rates
+    Analysis(AnalysisOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct AnalysisOptions {
+    /// Passed on: --runs N, --healthy N
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
 }
 
 #[derive(Args)]
@@ -22,7 +31,25 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(repository: &Repository, bench: &Bench) -> Result<()> {
-    let Bench::Proxy(options) = bench;
+    match bench {
+        Bench::Proxy(options) => proxy(repository, options),
+        Bench::Analysis(options) => analysis(repository, options),
+    }
+}
+
+/// Only what is simulated is built with optimisation: the rest is there already.
+fn analysis(repository: &Repository, options: &AnalysisOptions) -> Result<()> {
+    let mut command = cargo::cargo(repository, ["run", "--quiet", "--package", "analysis-bench"]);
+    for package in ["analysis-bench", "cutover-analysis"] {
+        command.arg("--config");
+        command.arg(format!("profile.dev.package.{package}.opt-level=3"));
+    }
+    let out = cargo::metadata(repository)?.target_directory.join("bench");
+    command.arg("--").arg("--out").arg(out);
+    cargo::run(command.args(&options.rest))
+}
+
+fn proxy(repository: &Repository, options: &Options) -> Result<()> {
     let built = build(repository)?;
     let out = cargo::metadata(repository)?.target_directory.join("bench");
     let mut command = Command::new(built.bench);

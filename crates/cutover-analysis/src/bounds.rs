@@ -27,6 +27,14 @@ pub(crate) fn rate_bounds(x: u64, n: u64, alpha: f64) -> (f64, f64) {
     (edge(0.0, rate, outside), edge(1.0, rate, outside))
 }
 
+/// By how much more one side fails than the other at most, as a difference of shares, wrong ever with a chance of at most
+/// `alpha`: the upper end of the one rate less the lower end of the other. Each is (failures, all).
+pub(crate) fn worse_by(one: (u64, u64), other: (u64, u64), alpha: f64) -> f64 {
+    let (_, upper) = rate_bounds(one.0, one.1, alpha / 2.0);
+    let (lower, _) = rate_bounds(other.0, other.1, alpha / 2.0);
+    upper - lower
+}
+
 /// The rate between `far`, which is outside, and `near`, which is inside, where one becomes the other.
 fn edge(far: f64, near: f64, outside: impl Fn(f64) -> bool) -> f64 {
     if !outside(far) {

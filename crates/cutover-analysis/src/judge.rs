@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::Counters;
 use crate::binomial::at_least;
+use crate::bounds::worse_by;
 use crate::query;
 use crate::sample::Sample;
 use crate::sequential::Evidence;
@@ -57,14 +58,16 @@ pub(crate) struct Evidences<'a> {
     pub(crate) history: Option<&'a Counters>,
     /// Whether the split leaves stable no request.
     pub(crate) candidate_alone: bool,
-    /// Requests of the candidate since the analysis began that were assigned at random.
-    pub(crate) drawn: u64,
+    /// Requests of the candidate, and of stable, since the evidence began that were assigned at random.
+    pub(crate) drawn: (u64, u64),
     /// The sequential test.
     pub(crate) sequential: &'a Evidence,
     /// `minRequests` of the template.
     pub(crate) min_requests: u64,
     /// Whether no more requests are waited for: what was counted decides.
     pub(crate) last_call: bool,
+    /// Whether a good verdict lets the release go on: then evidence for it is asked for, not only none against it.
+    pub(crate) promotes: bool,
     /// What providers answered to the queries that are not judged yet, in the template's order.
     pub(crate) answers: Cell<&'a [Result<Value, String>]>,
 }
@@ -101,7 +104,7 @@ impl Evidences<'_> {
                 max,
                 max_ratio,
             } => self.latency(*quantile, *max, *max_ratio),
-            Metric::Sequential { alpha } => self.sequential(*alpha),
+            Metric::Sequential { alpha, margin } => self.sequential(*alpha, *margin),
             Metric::Query {
                 success_condition,
                 failure_condition,
@@ -120,7 +123,12 @@ impl Evidences<'_> {
         }
         let mut words = errors_of(candidate);
         if let Some(max) = max {
-            if rate * 100.0 > max {
+            if let Some(finding) = self.both_fail(max, rate) {
+                if finding.outcome == Outcome::Failed || max_ratio.is_none() {
+                    return finding;
+                }
+                words = finding.words;
+            } else if rate * 100.0 > max {
                 let (x, n) = (candidate.errors, candidate.requests);
                 words.push_str(&format!(", more than {max} %"));
                 if self.last_call || at_least(x, n, max / 100.0) < DOUBT {
@@ -128,8 +136,9 @@ impl Evidences<'_> {
                 }
                 words.push_str(", by few enough to be chance");
                 return no_data(more_for(rate, max / 100.0, n), &words);
+            } else {
+                words.push_str(&format!(", {max} % allowed"));
             }
-            words.push_str(&format!(", {max} % allowed"));
         }
         let Some(ratio) = max_ratio else {
             return successful(words);
@@ -149,6 +158,26 @@ impl Evidences<'_> {
                 }
             }
         }
+    }
+
+    /// Where stable itself is near the bound or over it, an alarm that was there before says nothing of the candidate, and
+    /// must not keep a mended version out: then it must not be worse than stable.
+    fn both_fail(&self, max: f64, rate: f64) -> Option<Finding> {
+        let candidate = &self.window.candidate;
+        let stable = self.window.stable_fails_too(max, self.min_requests)?;
+        if rate * 100.0 <= max {
+            return None;
+        }
+        let words = format!(
+            "{}, more than {max} %, but stable fails too: {}",
+            errors_of(candidate),
+            words::percent(stable.error_rate().unwrap_or(0.0))
+        );
+        Some(if surprise(candidate, stable, 1.0) < CHANCE {
+            failed(format!("{words}: worse than that"))
+        } else {
+            successful(format!("{words}: no worse than that"))
+        })
     }
 
     fn latency(&self, q: f64, max: Option<Span>, max_ratio: Option<f64>) -> Finding {
@@ -204,11 +233,12 @@ impl Evidences<'_> {
         }
     }
 
-    fn sequential(&self, alpha: f64) -> Finding {
+    fn sequential(&self, alpha: f64, margin: Option<f64>) -> Finding {
         if self.window.stable.is_none() {
             return inconclusive("no stable to compare with".to_owned());
         }
-        if self.drawn == 0 {
+        let (candidate, stable) = self.drawn;
+        if candidate == 0 {
             return no_data(
                 self.min_requests.max(1),
                 "no requests that were assigned at random",
@@ -218,7 +248,22 @@ impl Evidences<'_> {
         if self.sequential.is_worse(alpha) {
             return failed(words);
         }
-        self.missing(self.drawn).unwrap_or_else(|| successful(words))
+        if let Some(missing) = self.missing(candidate) {
+            return missing;
+        }
+        let Some(margin) = margin.filter(|_| self.promotes) else {
+            return successful(words);
+        };
+        let (x, y) = self.sequential.failures();
+        let worse = worse_by((x, candidate), (y, stable), DOUBT);
+        let shown = words::percent(worse.max(0.0));
+        if worse * 100.0 < margin {
+            return successful(format!("{words}; at most {shown} worse, {margin} % allowed"));
+        }
+        no_data(
+            needed_for(margin / 100.0, (x, candidate), (y, stable)),
+            &format!("it may still be {shown} worse, {margin} % allowed"),
+        )
     }
 
     fn query(&self, success: Option<&str>, failure: Option<&str>) -> Finding {
@@ -251,6 +296,9 @@ pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence) -> Op
             }
             if let Some(max) = max
                 && at_least(x, n, max / 100.0) < EARLY_CHANCE
+                && sample
+                    .stable_fails_too(*max, 1)
+                    .is_none_or(|stable| surprise(candidate, stable, 1.0) < EARLY_CHANCE)
             {
                 return Some(format!("{}, more than {max} %", errors_of(candidate)));
             }
@@ -262,7 +310,7 @@ pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence) -> Op
             })
         }
         Metric::Latency { .. } | Metric::Query { .. } => None,
-        Metric::Sequential { alpha } => evidence
+        Metric::Sequential { alpha, .. } => evidence
             .is_worse(*alpha)
             .then(|| evidence_words(evidence, *alpha)),
     }
@@ -286,6 +334,17 @@ fn more_for(rate: f64, max: f64, n: u64) -> u64 {
     let distance = (rate - max).max(1e-3);
     let total = 1.645 * 1.645 * max * (1.0 - max) / (distance * distance);
     (total.ceil() as u64).saturating_sub(n).max(1)
+}
+
+/// About how many more requests of the candidate bring it below `margin`, if both go on as they did: the doubling of what
+/// was counted that suffices, at most a thousandfold.
+fn needed_for(margin: f64, candidate: (u64, u64), stable: (u64, u64)) -> u64 {
+    let enough = |times: u64| {
+        let grown = |(x, n): (u64, u64)| (x.saturating_mul(times), n.saturating_mul(times));
+        worse_by(grown(candidate), grown(stable), DOUBT) < margin
+    };
+    let times = (1..=10).map(|power| 1 << power).find(|times| enough(*times));
+    candidate.1.saturating_mul(times.unwrap_or(1_024) - 1).max(1)
 }
 
 fn errors_of(counters: &Counters) -> String {

@@ -166,10 +166,11 @@ impl Analysis<'_> {
                 window: &window,
                 history: reading.stable.as_ref(),
                 candidate_alone: share >= 1.0,
-                drawn: state.drawn(),
+                drawn: (state.drawn(), state.stable_drawn()),
                 sequential: &state.evidence,
                 min_requests: self.template.min_requests,
                 last_call: age >= self.patience(),
+                promotes: self.mode == Mode::Inline,
                 answers: Cell::new(&reading.answers),
             };
             let metrics = &self.template.metrics;
@@ -235,7 +236,8 @@ impl Analysis<'_> {
             }
             Outcome::Successful => "good".to_owned(),
         };
-        if self.mode == Mode::Inline && state.measured >= template.count.max(1) {
+        let told = state.measured.saturating_sub(state.inconclusives);
+        if self.mode == Mode::Inline && told >= template.count.max(1) {
             return self.end(state, Verdict::Successful, finding.words, false);
         }
         state.open_window(reading, self.now, self.needs_times());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::Verdict;
 
-use crate::bounds::rate_bounds;
+use crate::bounds::worse_by;
 use crate::recording::{Judgement, RecordedEvent, Recording, Side};
 use crate::split::split_log_e;
 use crate::strata::{Strata, log_mean};
@@ -242,13 +242,8 @@ impl<'a> Replay<'a> {
         // Two rates, each with two ends of which one matters; with slow answers twice as many.
         let kinds = if self.slow.is_some() { 2.0 } else { 1.0 };
         let worst = |failed: fn(&Tally) -> u64| {
-            let (_, upper) = rate_bounds(
-                failed(&self.candidate),
-                self.candidate.units,
-                DOUBT / (2.0 * kinds),
-            );
-            let (lower, _) = rate_bounds(failed(&self.stable), self.stable.units, DOUBT / (2.0 * kinds));
-            upper - lower
+            let of = |tally: &Tally| (failed(tally), tally.units);
+            worse_by(of(&self.candidate), of(&self.stable), DOUBT / kinds)
         };
         let mut difference = worst(|tally| tally.failed);
         if self.slow.is_some() {

@@ -24,6 +24,14 @@ impl Sample {
             && !self.is_shared()
     }
 
+    /// Stable, if it fails itself in more than half of `max` per cent of its requests, on at least `least` of them (and on
+    /// enough to say so).
+    pub(crate) fn stable_fails_too(&self, max: f64, least: u64) -> Option<&Counters> {
+        let stable = self.stable.as_ref()?;
+        let enough = stable.requests >= least.max(HARD_REQUESTS);
+        (enough && stable.error_rate()? * 100.0 > max / 2.0).then_some(stable)
+    }
+
     /// Whether stable fails at least half as often as the candidate, on enough requests to say so.
     pub(crate) fn is_shared(&self) -> bool {
         let rate = self.candidate.error_rate().unwrap_or(0.0);

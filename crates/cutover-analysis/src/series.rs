@@ -52,6 +52,8 @@ pub struct Series {
     pub nan_strategy: NanStrategy,
 }
 
+const MANN_WHITNEY: &str = "mannWhitney";
+
 const fn tolerance() -> f64 {
     0.25
 }
@@ -122,10 +124,31 @@ pub struct Comparison {
 }
 
 impl Series {
+    /// Two series with the default parameters, of which more is worse.
+    #[must_use]
+    pub fn increase(experiment: Vec<Option<f64>>, control: Vec<Option<f64>>) -> Self {
+        Self {
+            method: MANN_WHITNEY.to_owned(),
+            experiment,
+            control,
+            tolerance: tolerance(),
+            confidence: confidence(),
+            direction: Direction::Increase,
+            effect_size_measure: EffectSize::default(),
+            allowed_increase: None,
+            allowed_decrease: None,
+            critical_increase: None,
+            critical_decrease: None,
+            critical: false,
+            must_have_data: false,
+            nan_strategy: NanStrategy::default(),
+        }
+    }
+
     /// What is wrong with the parameters, and which one; none when they can be used.
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, &'static str)> {
-        if self.method != "mannWhitney" {
+        if self.method != MANN_WHITNEY {
             return Some(("method", "must be mannWhitney"));
         }
         if !(self.confidence > 0.0 && self.confidence < 1.0) {

@@ -53,6 +53,25 @@ impl AnalysisState {
         self.candidate.as_ref().map_or(0, |side| side.drawn)
     }
 
+    /// The same of stable.
+    pub(crate) fn stable_drawn(&self) -> u64 {
+        self.stable.as_ref().map_or(0, |side| side.drawn)
+    }
+
+    /// One that has not begun, but goes on with the evidence of another analysis of the same upgrade. The chance of a false
+    /// alarm is that of the whole upgrade: the same evidence, never a new one for each step.
+    #[must_use]
+    pub fn continuing(other: &Self) -> Self {
+        let carried = |side: &Option<Side>| side.as_ref().map(Side::carried);
+        Self {
+            share: other.share,
+            candidate: carried(&other.candidate),
+            stable: carried(&other.stable),
+            evidence: other.evidence,
+            ..Self::default()
+        }
+    }
+
     /// When it began.
     #[must_use]
     pub const fn started_at(&self) -> Option<Timestamp> {
@@ -178,6 +197,15 @@ impl Side {
         };
         side.set_base(raw, times);
         side
+    }
+
+    /// What goes over to another analysis: what was seen last, and what was drawn.
+    fn carried(&self) -> Self {
+        Self {
+            drawn: self.drawn,
+            seen: self.seen,
+            ..Self::default()
+        }
     }
 
     fn open(side: &mut Option<Self>, raw: Option<&Counters>, times: bool) {

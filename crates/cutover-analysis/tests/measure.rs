@@ -1,4 +1,6 @@
 //! The analysis from outside: readings in, verdicts out.
+//!
+//! Long because every rule of assessment has its test here, on one pretended router.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 
@@ -111,7 +113,10 @@ fn p99_ratio(times: f64) -> Metric {
 }
 
 fn sequential() -> Metric {
-    Metric::Sequential { alpha: 0.001 }
+    Metric::Sequential {
+        alpha: 0.001,
+        margin: None,
+    }
 }
 
 const INTERVAL: Span = Span::from_secs(30);
@@ -517,6 +522,88 @@ fn the_sequential_test_speaks_at_any_look() {
         said.because,
         "the candidate failed 3 times, stable never; the chance of that, were they equally good, is below 1 in 1,000"
     );
+}
+
+#[test]
+fn a_step_is_held_until_there_is_evidence_for_the_candidate() {
+    let with_margin = Metric::Sequential {
+        alpha: 0.001,
+        margin: Some(1.0),
+    };
+    let mut world = World::new(Mode::Inline, vec![with_margin.clone()]);
+    let said = world
+        .begin()
+        .candidate(100, 0, 1_000)
+        .stable(900, 0, 1_000)
+        .after(INTERVAL);
+    assert_eq!(said.verdict, None, "{}", said.because);
+    assert!(said.because.contains("it may still be 6."), "{}", said.because);
+    assert!(
+        said.needed.is_some_and(|needed| (600..1_600).contains(&needed)),
+        "{said:?}"
+    );
+    let said = world
+        .candidate(900, 0, 1_000)
+        .stable(8_100, 0, 1_000)
+        .after(INTERVAL);
+    assert_eq!(said.verdict, Some(Verdict::Successful), "{}", said.because);
+    assert!(said.because.contains("worse, 1 % allowed"), "{}", said.because);
+    // A guard does not wait: it is there to fail.
+    let mut guard = World::new(Mode::Background, vec![with_margin]);
+    let said = guard
+        .begin()
+        .candidate(100, 0, 1_000)
+        .stable(900, 0, 1_000)
+        .after(INTERVAL);
+    assert!(said.measured && said.verdict.is_none(), "{}", said.because);
+}
+
+#[test]
+fn what_could_not_be_told_is_no_measurement_that_was_asked_for() {
+    let mut world = World::new(Mode::Inline, vec![max(5.0)]);
+    world.template.inconclusive_limit = 1;
+    world.begin();
+    let said = world.after(Span::from_secs(300));
+    assert!(said.measured && said.verdict.is_none(), "{}", said.because);
+    let said = world.candidate(100, 0, 1_000).after(INTERVAL);
+    assert_eq!(said.verdict, Some(Verdict::Successful), "{}", said.because);
+}
+
+#[test]
+fn where_stable_fails_too_the_candidate_must_be_worse() {
+    for (errors, verdict, words) in [
+        (8, Verdict::Successful, "no worse than that"),
+        (21, Verdict::Failed, "worse than that"),
+    ] {
+        let mut world = World::new(Mode::Inline, vec![max(5.0)]);
+        let said = world
+            .begin()
+            .candidate(100, errors, 1_000)
+            .stable(900, 72, 1_000)
+            .after(INTERVAL);
+        assert_eq!(said.verdict, Some(verdict), "{}", said.because);
+        assert!(
+            said.because.contains("stable fails too: 8.0 %"),
+            "{}",
+            said.because
+        );
+        assert!(said.because.ends_with(words), "{}", said.because);
+    }
+}
+
+#[test]
+fn the_evidence_of_an_upgrade_goes_on_from_analysis_to_analysis() {
+    let mut world = World::new(Mode::Background, vec![sequential()]);
+    world.reading.candidate_share = 0.05;
+    world.begin();
+    let said = world.stable(40, 0, 1_000).candidate(2, 2, 1_000).after(LOOK);
+    assert_eq!(said.verdict, None);
+    world.state = AnalysisState::continuing(&world.state);
+    world.mode = Mode::Inline;
+    world.begin();
+    let said = world.candidate(1, 1, 1_000).after(LOOK);
+    assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
+    assert!(said.because.contains("failed 3 times"), "{}", said.because);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Measurements: counters in, an assessment into the journal.
 
 use cutover_analysis::{AnalysisState, Mode, Reading, measure, queries_due};
-use cutover_model::{AnalysisTemplate, Event, RevisionId};
+use cutover_model::{Action, AnalysisTemplate, Event, RevisionId, Verdict};
 use cutover_plan::AnalysisNote;
 
 use crate::EngineError;
@@ -21,7 +21,7 @@ impl Engine {
         let note = self.state.analyses.get(&name);
         let state: AnalysisState = note
             .and_then(|note| serde_json::from_str(&note.state).ok())
-            .unwrap_or_default();
+            .unwrap_or_else(|| self.evidence_so_far(candidate));
         let now = self.world.clock.now();
         let mut reading = self.reading(candidate, stable).await;
         if let Ok(reading) = &mut reading {
@@ -60,6 +60,30 @@ impl Engine {
             self.state.analyses.insert(name, note);
         }
         Ok(Tick::Moved)
+    }
+
+    /// An analysis that begins goes on with the evidence of the same candidate's others, read last: the stated chance of a
+    /// false alarm is that of one upgrade. One that failed was overruled by a person, who asked for a new start.
+    fn evidence_so_far(&self, candidate: &RevisionId) -> AnalysisState {
+        let inline = self.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Analyze {
+                name, candidate: of, ..
+            } => Some((name, of)),
+            _ => None,
+        });
+        let guards = self
+            .plan
+            .guards
+            .iter()
+            .map(|guard| (&guard.name, &guard.candidate));
+        inline
+            .chain(guards)
+            .filter(|(_, of)| *of == candidate)
+            .filter_map(|(name, _)| self.state.analyses.get(name))
+            .filter(|note| matches!(note.verdict, None | Some(Verdict::Successful)))
+            .max_by_key(|note| note.at)
+            .and_then(|note| serde_json::from_str(&note.state).ok())
+            .map_or_else(AnalysisState::default, |other| AnalysisState::continuing(&other))
     }
 
     async fn reading(&self, candidate: &RevisionId, stable: Option<&RevisionId>) -> Result<Reading, String> {

@@ -70,6 +70,10 @@ pub enum Metric {
         /// The chance of failing an equally good release, in all; default 0.001.
         #[serde(default = "defaults::alpha")]
         alpha: f64,
+        /// An inline analysis waits until the candidate certainly fails less often than stable plus so many per cent of
+        /// its requests (0 to 100); default: it asks for `minRequests` only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        margin: Option<f64>,
     },
     /// What a provider answers, held against conditions over `result`. With both, what neither holds for is
     /// inconclusive.

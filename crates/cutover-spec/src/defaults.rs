@@ -24,7 +24,10 @@ pub fn default_analysis() -> AnalysisTemplate {
         consecutive_error_limit: 4,
         min_requests: 30,
         metrics: vec![
-            Metric::Sequential { alpha: 0.001 },
+            Metric::Sequential {
+                alpha: 0.001,
+                margin: None,
+            },
             Metric::ErrorRate {
                 max: Some(5.0),
                 max_ratio: None,

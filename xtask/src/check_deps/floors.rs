@@ -92,6 +92,8 @@ pub(crate) const PLACES: &[Place] = &[
     tool("cutover-testkit", Floor::Edge, &[]),
     // Drives the data plane as a controller would, and measures it.
     tool("proxy-bench", Floor::Edge, &[]),
+    // Plays releases against the real judgement.
+    tool("analysis-bench", Floor::Core, &[]),
     // A reader of the example must not need to know Cutover, nor an application any of its crates.
     tool("shop", Floor::Pure, &[]),
     tool(

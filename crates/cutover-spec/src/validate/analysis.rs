@@ -92,8 +92,11 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             }
             ratio(at, *max_ratio, findings);
         }
-        Metric::Sequential { alpha } => {
+        Metric::Sequential { alpha, margin } => {
             within(&format!("{at}.alpha"), *alpha, 0.0, 0.5, false, findings);
+            if let Some(margin) = margin {
+                within(&format!("{at}.margin"), *margin, 0.0, 100.0, false, findings);
+            }
         }
         Metric::Query {
             provider,

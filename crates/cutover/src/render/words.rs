@@ -268,7 +268,7 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
                     success.as_deref().unwrap_or("good")
                 ),
             },
-            Metric::Sequential { alpha } => {
+            Metric::Sequential { alpha, .. } => {
                 format!(
                     "more failures than stable (false alarm below 1 in {})",
                     number((1.0 / alpha).round() as u64)

@@ -1,0 +1,318 @@
+//! What is played, and how it is printed.
+
+use analysis_bench::figures::{Figures, Maker, explained, releases};
+use analysis_bench::plot::{Line, svg};
+use analysis_bench::release::Detector;
+use analysis_bench::rules::{Argo, Flagger, Kayenta, Ours, Setting};
+use analysis_bench::tune::{BOUNDS, Family, STABLE, plain, tuned};
+use analysis_bench::world::{Scenario, Twist};
+use cutover_model::Span;
+
+use crate::Arguments;
+
+/// How bad the candidates are.
+const BAD: [f64; 5] = [0.005, 0.015, 0.03, 0.1, 1.0];
+/// The stated chance of a false rollback.
+const ALPHA: f64 = 0.001;
+/// Per cent by which a candidate may fail more often and still be promoted.
+const MARGIN: f64 = 1.0;
+
+/// A rule with its setting.
+struct Rule {
+    name: String,
+    maker: Box<dyn Fn() -> Box<dyn Detector> + Sync>,
+    /// Whether it looks as often as its documents say.
+    documented: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
+    println!(
+        "Simulated releases: 5 % more traffic every minute up to 50 %. Rules of others are as documented, simulated here.\n"
+    );
+    let mut met = validity(arguments.healthy);
+    let mut lines = Vec::new();
+    for rate in [100.0, 10.0, 1.0] {
+        met &= load(rate, arguments.runs, &mut lines);
+    }
+    met &= trickle(arguments.runs);
+    twists(arguments.runs);
+    std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out))?;
+    let path = format!("{}/analysis.svg", arguments.out);
+    let title = "Requests exposed to a bad release at 100 rps, stable failing 0.5 %";
+    std::fs::write(&path, svg(title, &lines)).map_err(|error| format!("{path}: {error}"))?;
+    println!("plot: {path}");
+    println!(
+        "{}",
+        if met {
+            "every target is met"
+        } else {
+            "a target is missed"
+        }
+    );
+    Ok(met)
+}
+
+/// The sequential test alone, on releases that are as good as stable.
+fn validity(runs: u64) -> bool {
+    let limit = explained(runs, ALPHA);
+    println!(
+        "False rollbacks of {runs} healthy releases by the sequential test, α = {ALPHA} (chance explains up to {limit}):"
+    );
+    let mut met = true;
+    for (name, rate, failing, twist) in [
+        ("constant, 10 rps, 0.5 %", 10.0, 0.005, Twist::None),
+        ("constant, 100 rps, 0.9 %", 100.0, 0.009, Twist::None),
+        ("drifting rate, 10 rps", 10.0, 0.009, Twist::Drift),
+        ("autoregressive rate, 10 rps", 10.0, 0.005, Twist::Autoregressive),
+        ("bursts, 10 rps", 10.0, 0.009, Twist::Bursts),
+        ("jumping share, 10 rps", 10.0, 0.009, Twist::JumpingShare),
+        ("shared outage, 10 rps", 10.0, 0.001, Twist::SharedOutage),
+        ("shared outage, 1 rps", 1.0, 0.001, Twist::SharedOutage),
+        ("client retries, 10 rps", 10.0, 0.009, Twist::Retries),
+        (
+            "sticky, heavy sessions, 10 rps",
+            10.0,
+            0.001,
+            Twist::HeavySessions,
+        ),
+    ] {
+        let scenario = Scenario {
+            name,
+            rate,
+            stable: failing,
+            candidate: failing,
+            twist,
+        };
+        let all = releases(scenario, &|| Box::new(Ours::sequential(ALPHA)), 0, runs);
+        let figures = Figures::of(&all);
+        let fits = figures.back <= limit;
+        met &= fits;
+        println!(
+            "  {name:<32} {:>4}  {}",
+            figures.back,
+            if fits { "ok" } else { "TOO MANY" }
+        );
+    }
+    println!();
+    met
+}
+
+/// The rules with the bounds and intervals of their documents (Flagger's success rate of 99 % every minute, Argo's of 95 %
+/// every five), tuned by how many failed looks they tolerate; Flagger's at its shortest interval; and beside them the best
+/// bound that a minute's rule could have, which nobody knows beforehand.
+fn rules(rate: f64, runs: u64) -> Vec<Rule> {
+    let flagger: Family<'_> = &|setting| Box::new(Flagger::new(setting));
+    let argo: Family<'_> = &|setting| Box::new(Argo::new(setting));
+    let mut rules = Vec::new();
+    for (name, family, bounds, interval, documented) in [
+        ("Flagger 60 s", flagger, &BOUNDS[..1], 60, true),
+        ("Argo 5 min", argo, &BOUNDS[3..], 300, true),
+        ("Flagger 10 s", flagger, &BOUNDS[..1], 10, false),
+        ("any, 60 s", argo, &BOUNDS[..], 60, false),
+    ] {
+        let Some(setting) = tuned(family, rate, bounds, interval, ALPHA, runs) else {
+            println!("  {name}: no setting is as quiet");
+            continue;
+        };
+        println!(
+            "  {name}: a look fails above {} %; limit {}",
+            setting.max * 100.0,
+            setting.limit
+        );
+        let maker: Box<dyn Fn() -> Box<dyn Detector> + Sync> = if name.starts_with("Flagger") {
+            Box::new(move || Box::new(Flagger::new(setting)))
+        } else {
+            Box::new(move || Box::new(Argo::new(setting)))
+        };
+        rules.push(Rule {
+            name: name.to_owned(),
+            maker,
+            documented,
+        });
+    }
+    rules.push(Rule {
+        name: "Kayenta".to_owned(),
+        maker: Box::new(|| Box::new(Kayenta::default())),
+        documented: false,
+    });
+    rules
+}
+
+/// One load: the six figures of each detector, and the targets.
+fn load(rate: f64, runs: u64, lines: &mut Vec<Line>) -> bool {
+    println!("At {rate} rps, settings at a false-rollback rate of at most {ALPHA}:");
+    let mut all = vec![Rule {
+        name: "Cutover".to_owned(),
+        maker: Box::new(|| Box::new(Ours::new(MARGIN))),
+        documented: false,
+    }];
+    all.extend(rules(rate, runs));
+    println!(
+        "\n  {:<14} {:>6} {:>6} {:>9} {:>9} {:>8} {:>7} {:>9} {:>7} {:>9}",
+        "", "stable", "cand.", "exposed", "p95", "failed", "caught", "promoted", "held", "promoted"
+    );
+    println!(
+        "  {:<14} {:>6} {:>6} {:>9} {:>9} {:>8} {:>7} {:>9} {:>7} {:>9}",
+        "", "fails", "fails", "median", "", "median", "", "bad/good", "", "after"
+    );
+    let mut met = true;
+    let mut plotted: Vec<Line> = Vec::new();
+    for stable in STABLE {
+        let healthy = std::iter::once(stable);
+        let bad = BAD.into_iter().filter(|bad| *bad > stable * 2.0);
+        for candidate in healthy.chain(bad) {
+            let mut ours = None;
+            let mut best = None;
+            for rule in &all {
+                let figures = Figures::of(&releases(plain(rate, stable, candidate), &*rule.maker, 0, runs));
+                row(&rule.name, stable, candidate, &figures);
+                if rate <= 1.0 && candidate > stable {
+                    let caught = (figures.share(figures.back_in_time) * 1e3).round() / 10.0;
+                    println!("    within 20 minutes: {caught} %");
+                }
+                if rule.name == "Cutover" {
+                    ours = Some(figures);
+                }
+                if rule.documented {
+                    best = [best, figures.median].into_iter().flatten().min();
+                }
+                if let Some(median) = figures.median.filter(|_| stable == 0.005 && candidate > stable) {
+                    match plotted.iter_mut().find(|line| line.name == rule.name) {
+                        Some(line) => line.points.push((candidate, median)),
+                        None => plotted.push(Line {
+                            name: rule.name.clone(),
+                            points: vec![(candidate, median)],
+                        }),
+                    }
+                }
+            }
+            if rate >= 100.0 && candidate >= 0.03 {
+                let (mine, theirs) = (ours.and_then(|figures| figures.median), best);
+                let fits = mine.is_some_and(|mine| theirs.is_none_or(|theirs| mine * 5 <= theirs));
+                met &= fits;
+                println!(
+                    "    target: at most 1/5 of the best rule as documented: {} of {}: {}",
+                    shown(mine),
+                    shown(theirs),
+                    if fits { "ok" } else { "MISSED" }
+                );
+            }
+        }
+    }
+    if rate >= 100.0 {
+        *lines = plotted;
+    }
+    println!();
+    met
+}
+
+fn row(name: &str, stable: f64, candidate: f64, figures: &Figures) {
+    let percent = |share: f64| format!("{} %", (share * 1e4).round() / 1e2);
+    println!(
+        "  {name:<14} {:>6} {:>6} {:>9} {:>9} {:>8} {:>7} {:>9} {:>7} {:>9}",
+        percent(stable),
+        percent(candidate),
+        shown(figures.median),
+        shown(figures.p95),
+        shown(figures.failed),
+        percent(figures.share(figures.back)),
+        percent(figures.share(figures.promoted)),
+        percent(figures.share(figures.held)),
+        figures
+            .promotion
+            .map_or_else(|| "-".to_owned(), |after| format!("{after} s")),
+    );
+}
+
+fn shown(count: Option<u64>) -> String {
+    count.map_or_else(|| "-".to_owned(), |count| count.to_string())
+}
+
+/// One request in 20 seconds: nothing can be known, and nothing may be promoted for that.
+fn trickle(runs: u64) -> bool {
+    println!("At 0.05 rps (a release must not be promoted because nobody asked it anything):");
+    let mut met = true;
+    let flagger = Setting {
+        max: 0.01,
+        limit: 5,
+        interval: 60,
+    };
+    let argo = Setting {
+        max: 0.05,
+        limit: 3,
+        interval: 300,
+    };
+    for candidate in [0.005, 0.1, 1.0] {
+        let scenario = plain(0.05, 0.005, candidate);
+        for (name, maker) in [
+            (
+                "Cutover",
+                (&|| Box::new(Ours::new(MARGIN)) as Box<dyn Detector>) as Maker<'_>,
+            ),
+            ("Flagger as is", &|| Box::new(Flagger::new(flagger))),
+            ("Argo as is", &|| Box::new(Argo::new(argo))),
+            ("Kayenta", &|| Box::new(Kayenta::default())),
+        ] {
+            let figures = Figures::of(&releases(scenario, maker, 0, runs.min(400)));
+            row(name, 0.005, candidate, &figures);
+            if name == "Cutover" {
+                met &= figures.promoted == 0;
+            }
+        }
+    }
+    println!();
+    met
+}
+
+/// Healthy releases in trouble that is not theirs, and two bad ones that are hard to see.
+fn twists(runs: u64) {
+    println!("In trouble (10 rps; the rules as documented, Argo with failureLimit 3 every 60 s):");
+    let flagger = Setting {
+        max: 0.01,
+        limit: 5,
+        interval: 60,
+    };
+    let argo = Setting { limit: 3, ..flagger };
+    let scenario = |name, stable, candidate, twist| Scenario {
+        name,
+        rate: 10.0,
+        stable,
+        candidate,
+        twist,
+    };
+    for scenario in [
+        scenario("shared outage", 0.001, 0.001, Twist::SharedOutage),
+        scenario("drifting rate", 0.005, 0.005, Twist::Drift),
+        scenario("autoregressive rate", 0.005, 0.005, Twist::Autoregressive),
+        scenario("bursts", 0.005, 0.005, Twist::Bursts),
+        scenario("client retries", 0.005, 0.005, Twist::Retries),
+        scenario("heavy sessions, sticky", 0.001, 0.001, Twist::HeavySessions),
+        scenario("cold start of 30 s", 0.001, 0.001, Twist::ColdStart),
+        scenario("metrics gone for 2 min", 0.001, 0.001, Twist::Blind),
+        scenario("both fail in 8 % before", 0.08, 0.08, Twist::None),
+        scenario("mended: 8 % before, 1 % now", 0.08, 0.01, Twist::None),
+        scenario("bad on 0.5 % of requests", 0.001, 0.006, Twist::None),
+    ] {
+        println!("  {}", scenario.name);
+        let warm = matches!(scenario.twist, Twist::ColdStart);
+        for (name, maker) in [
+            (
+                "Cutover",
+                (&|| Box::new(Ours::new(MARGIN)) as Box<dyn Detector>) as Maker<'_>,
+            ),
+            ("  warmed up", &|| {
+                Box::new(Ours::new(MARGIN).after(Span::from_secs(30)))
+            }),
+            ("Flagger as is", &|| Box::new(Flagger::new(flagger))),
+            ("Argo as is", &|| Box::new(Argo::new(argo))),
+            ("Kayenta", &|| Box::new(Kayenta::default())),
+        ] {
+            if name.contains("warmed") && !warm {
+                continue;
+            }
+            let figures = Figures::of(&releases(scenario, maker, 0, runs));
+            row(name, scenario.stable, scenario.candidate, &figures);
+        }
+    }
+    println!();
+}

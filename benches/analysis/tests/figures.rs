@@ -1,0 +1,59 @@
+//! A small part of the benchmark, fast enough for every day.
+
+#![cfg(test)]
+
+use analysis_bench::figures::{Figures, explained, releases};
+use analysis_bench::rules::{Flagger, Ours, Setting};
+use analysis_bench::tune::plain;
+use analysis_bench::world::{Scenario, Twist};
+
+const ALPHA: f64 = 0.001;
+
+#[test]
+fn good_releases_are_left_alone_whatever_happens_to_both() {
+    for twist in [
+        Twist::Drift,
+        Twist::JumpingShare,
+        Twist::SharedOutage,
+        Twist::HeavySessions,
+    ] {
+        let scenario = Scenario {
+            name: "good",
+            rate: 10.0,
+            stable: 0.009,
+            candidate: 0.009,
+            twist,
+        };
+        let all = releases(scenario, &|| Box::new(Ours::sequential(ALPHA)), 0, 60);
+        let figures = Figures::of(&all);
+        assert!(figures.back <= explained(60, ALPHA) + 1, "{twist:?}: {figures:?}");
+    }
+}
+
+#[test]
+fn a_bad_release_is_caught_in_a_fifth_of_what_a_rule_lets_through() {
+    let rule = Setting {
+        max: 0.01,
+        limit: 5,
+        interval: 60,
+    };
+    let bad = plain(100.0, 0.001, 0.1);
+    let ours = Figures::of(&releases(bad, &|| Box::new(Ours::new(1.0)), 0, 20));
+    let theirs = Figures::of(&releases(bad, &|| Box::new(Flagger::new(rule)), 0, 20));
+    assert_eq!(ours.back, 20);
+    assert!(
+        ours.median.unwrap() * 5 <= theirs.median.unwrap(),
+        "{ours:?} {theirs:?}"
+    );
+}
+
+#[test]
+fn what_nobody_asked_is_not_promoted() {
+    let figures = Figures::of(&releases(
+        plain(0.05, 0.005, 0.005),
+        &|| Box::new(Ours::new(1.0)),
+        0,
+        4,
+    ));
+    assert_eq!(figures.held, 4, "{figures:?}");
+}
