@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the proxy as it is shipped beside others, and the analysis beside other rules.
+//! `cargo xtask bench`: the proxy as it is shipped beside others, the analysis beside other rules, the linter beside squawk.
 
 use std::process::Command;
 
@@ -14,6 +14,8 @@ pub(crate) enum Bench {
     Proxy(Options),
     /// Simulated releases under our analysis and the rules of others, at equal false-rollback rates
     Analysis(AnalysisOptions),
+    /// Statements that the linter reads in a second, beside squawk where it is installed
+    Lint,
 }
 
 #[derive(Args)]
@@ -34,6 +36,7 @@ pub(crate) fn run(repository: &Repository, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Proxy(options) => proxy(repository, options),
         Bench::Analysis(options) => analysis(repository, options),
+        Bench::Lint => crate::lint::bench(repository),
     }
 }
 

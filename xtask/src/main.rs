@@ -12,6 +12,7 @@ mod ci;
 mod debian;
 mod finding;
 mod generate;
+mod lint;
 mod needs;
 mod parts;
 mod repository;
@@ -55,8 +56,21 @@ enum Task {
     /// Measure: builds what is shipped, and says it beside others
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Try for long what CI tries for a moment
+    #[command(subcommand)]
+    Soak(Soak),
     /// Write the generated files again
     Generate(generate::Options),
+}
+
+#[derive(Subcommand)]
+enum Soak {
+    /// The linter on mutated statements
+    Lint {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000)]
+        rounds: u64,
+    },
 }
 
 fn run(task: &Task) -> Result<()> {
@@ -68,6 +82,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&repository),
         Task::Sim(options) => sim::run(&repository, options),
         Task::Bench(bench) => bench::run(&repository, bench),
+        Task::Soak(Soak::Lint { rounds }) => lint::soak(&repository, *rounds),
         Task::Generate(options) => generate::run(&repository, options),
     }
 }

@@ -388,6 +388,12 @@ pub(crate) struct MigrateLint {
     /// Write findings for another program instead
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<LintFormat>,
+    /// Leave out what a former `--output json` found
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Report only files that changed since a revision of git; the others still make the schema
+    #[arg(long, value_name = "REV", conflicts_with = "stdin")]
+    pub(crate) since: Option<String>,
 }
 
 /// `--dialect`.

@@ -3,6 +3,7 @@
 //! Here the words become calls of the engine, adapters are chosen and wired, and everything is printed. The crate owns the
 //! layout of the state folder and the exit codes; what an upgrade is and how it goes is decided below.
 
+mod breaks;
 mod cli;
 mod commands;
 mod context;

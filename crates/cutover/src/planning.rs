@@ -8,6 +8,7 @@ use cutover_plan::{Goal, PlanInput, Planned};
 use cutover_ports::{Databases as _, Stable, Store as _, Target as _};
 use cutover_spec::Release;
 
+use crate::breaks;
 use crate::cli::ServiceChoice;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -112,7 +113,22 @@ pub(crate) async fn upgrade(
         only.as_deref(),
     )
     .map_err(Failure::usage)?;
+    must_not_break(ctx, &release, previous)?;
     propose(ctx, machine, Goal::Upgrade, release, current, expected).await
+}
+
+/// Refuses files that would break the version that runs while they do.
+fn must_not_break(ctx: &Context, release: &Release, current: Option<&Release>) -> Result<(), Failure> {
+    let Some(current) = current else { return Ok(()) };
+    let dialect = |name: &DatabaseName| world::url(ctx, release, name).ok().map(|url| url.dialect());
+    let found = breaks::breaks(release, current, dialect);
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Failure {
+        exit: ExitCode::Findings,
+        found,
+    })
 }
 
 /// Back to an older release, as it was stored.

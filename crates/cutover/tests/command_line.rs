@@ -404,3 +404,61 @@ fn the_linter_needs_no_file_and_no_database() {
     );
     assert_eq!(lenient.code, 5, "{}", lenient.stdout);
 }
+
+#[test]
+fn the_linter_reports_what_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let done = Command::new("git")
+            .current_dir(folder.path())
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    git(&["init", "-q"]);
+    write("001_a.up.sql", "CREATE TABLE t (a varchar(9)); DROP TABLE old;");
+    write("001_a.down.sql", "DROP TABLE t;");
+    git(&["add", "."]);
+    git(&["commit", "-qm", "x"]);
+    write(
+        "002_b.up.sql",
+        "ALTER TABLE t ALTER a TYPE varchar(20); DROP TABLE older;",
+    );
+    let names = |ran: &Ran| -> Vec<String> {
+        let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let all = value["findings"].as_array().unwrap().iter();
+        all.map(|one| {
+            format!(
+                "{} {}",
+                one["file"].as_str().unwrap(),
+                one["rule"].as_str().unwrap()
+            )
+        })
+        .collect()
+    };
+    let all = cutover(folder.path(), &["migrate", "lint", ".", "--output", "json"]);
+    assert_eq!(
+        names(&all),
+        ["./001_a.up.sql drop-table", "./002_b.up.sql drop-table"]
+    );
+    let since = cutover(
+        folder.path(),
+        &["migrate", "lint", ".", "--since", "HEAD", "--output", "json"],
+    );
+    assert_eq!(
+        (since.code, names(&since)),
+        (5, vec!["./002_b.up.sql drop-table".to_owned()])
+    );
+    write("known.json", &all.stdout);
+    let known = cutover(
+        folder.path(),
+        &["migrate", "lint", ".", "--baseline", "known.json"],
+    );
+    assert_eq!(known.code, 0, "{}", known.stdout);
+    let none = cutover(folder.path(), &["migrate", "lint", ".", "--since", "nowhere"]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("lint.no-revision"), "{}", none.stderr);
+}

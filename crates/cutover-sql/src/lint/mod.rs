@@ -11,6 +11,7 @@ mod mysql;
 mod rule;
 mod rules;
 mod state;
+mod suppress;
 mod types;
 mod version;
 mod volatile;
@@ -29,6 +30,7 @@ use crate::{Dialect, Statement, header, read, split};
 use look::Look;
 use rule::Report;
 use state::State;
+use suppress::{Flaw, Suppression, suppressions};
 
 /// What is linted.
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ struct Run<'a> {
     state: State,
     declared: Option<MigrationPhase>,
     lines: LineStarts<'a>,
+    suppressions: Vec<Suppression>,
     findings: Vec<Finding>,
     count: usize,
     phases: Vec<MigrationPhase>,
@@ -102,6 +105,7 @@ impl<'a> Run<'a> {
             state: State::new(input.prior, whole),
             declared,
             lines: LineStarts::new(input.source),
+            suppressions: Vec::new(),
             findings: Vec::new(),
             count: 0,
             phases: Vec::new(),
@@ -114,6 +118,7 @@ impl<'a> Run<'a> {
             .map(|statement| read(self.input.dialect, &statement.text))
             .collect();
         self.count = statements.len();
+        self.suppressions = suppressions(self.input.dialect, self.input.source, statements);
         self.state.decide_transaction(&facts);
         for (at, (statement, ddl)) in statements.iter().zip(&facts).enumerate() {
             self.one(statement, 0..statement.text.len(), ddl, &facts, at);
@@ -136,7 +141,43 @@ impl<'a> Run<'a> {
                 0..statement.text.len(),
                 "a transaction is begun here and never committed".to_owned(),
             );
-            self.take(statement, report);
+            self.take(statement, begin, report);
+        }
+        self.flaws();
+    }
+
+    /// What is wrong with the comments that suppress findings.
+    fn flaws(&mut self) {
+        let rule = &rules::suppression::RULE;
+        for one in &self.suppressions {
+            let (severity, message) = match one.flaw() {
+                None => continue,
+                Some(Flaw::NoReason) => (
+                    rule.severity,
+                    "a suppression without a reason suppresses nothing".to_owned(),
+                ),
+                Some(Flaw::Unknown(name)) => (rule.severity, format!("there is no rule named `{name}`")),
+                Some(Flaw::Unused) => (Severity::Note, "nothing here needs to be suppressed".to_owned()),
+            };
+            let (line, column) = self.lines.place(one.span.start);
+            self.findings.push(Finding {
+                rule: rule.id.to_owned(),
+                family: rule.family,
+                severity,
+                file: self.input.file.to_owned(),
+                line,
+                column,
+                statement: self
+                    .input
+                    .source
+                    .get(one.span.clone())
+                    .unwrap_or_default()
+                    .to_owned(),
+                message,
+                help: rule.safe.to_owned(),
+                fix: None,
+                span: one.span.clone(),
+            });
         }
     }
 
@@ -177,7 +218,7 @@ impl<'a> Run<'a> {
             if report.rule().lifted == Lifted::Contract && report.is_serious() {
                 phase = MigrationPhase::Contract;
             }
-            self.take(statement, report);
+            self.take(statement, at, report);
         }
         if !matches!(
             ddl,
@@ -187,8 +228,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn take(&mut self, statement: &Statement, report: Report) {
+    fn take(&mut self, statement: &Statement, at: usize, report: Report) {
         let rule = report.rule();
+        if self.suppressions.iter_mut().any(|one| one.takes(rule.id, at)) {
+            return;
+        }
         for one in report.into_found() {
             let offset = statement.byte_offset + one.span.start;
             let (line, column) = self.lines.place(offset);

@@ -82,3 +82,134 @@ fn names_are_unique_and_sorted() {
     let names: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
 }
+
+#[test]
+fn a_suppression_holds_for_its_statement_or_its_file() {
+    let ids = |sql: &str| ids_at(Dialect::Postgres, ServerVersion::new(16, 0, 0), "", sql);
+    let one = "-- cutover-lint: ignore drop-table reason=it was empty\nDROP TABLE a;\nDROP TABLE b;";
+    assert_eq!(ids(one), ["drop-table"]);
+    let all = "-- cutover-lint: ignore-file drop-table, drop-column reason=nobody uses them\n\
+        DROP TABLE a; DROP TABLE b;";
+    assert!(ids(all).is_empty());
+    let within = "DROP TABLE /* cutover-lint: ignore drop-table reason=x */ a;";
+    assert!(ids(within).is_empty());
+    assert_eq!(
+        ids("-- cutover-lint: ignore drop-table reason=x\nSELECT 1;"),
+        ["suppression"]
+    );
+}
+
+#[test]
+fn statements_of_a_with_are_looked_at_one_by_one() {
+    let ids = |sql: &str| ids_at(Dialect::Postgres, ServerVersion::new(16, 0, 0), "", sql);
+    let moves = "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO a SELECT * FROM gone";
+    assert_eq!(ids(moves), ["delete-all"]);
+    assert!(ids("WITH x AS (SELECT 1) SELECT * FROM x FOR UPDATE").is_empty());
+}
+
+/// A small generator of its own: the same mutations in every run.
+struct Lottery(u64);
+
+impl Lottery {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or(0) % bound.max(1)
+    }
+}
+
+/// Statements with pieces left out, doubled, exchanged and put in from others: none makes the linter panic or hang. The
+/// number is small here; `cargo xtask soak lint` runs a million.
+#[test]
+fn mutated_statements_are_survived() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long to try is the caller's, not the linter's"
+    )]
+    let rounds: usize = std::env::var("CUTOVER_SOAK")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1_500);
+    let corpus: Vec<&Example> = RULES
+        .iter()
+        .flat_map(|rule| rule.bad.iter().chain(rule.good))
+        .collect();
+    let pieces = [
+        "(",
+        ")",
+        ",",
+        ";",
+        "'",
+        "\"",
+        "`",
+        "$$",
+        "--",
+        "/*",
+        "*/",
+        "::",
+        "[",
+        "]",
+        "E'\\",
+        "/*!",
+        "BEGIN",
+        "END",
+        "\u{1F600}",
+        "\0",
+    ];
+    let dialects = [
+        Dialect::Postgres,
+        Dialect::Mysql,
+        Dialect::MariaDb,
+        Dialect::Sqlite,
+    ];
+    let mut lottery = Lottery(20_261_127);
+    for _ in 0..rounds {
+        let one = corpus[lottery.below(corpus.len())];
+        let other = corpus[lottery.below(corpus.len())];
+        let mut words: Vec<&str> = one.sql.split_inclusive([' ', '(', ')', ',']).collect();
+        let others: Vec<&str> = other.sql.split_inclusive([' ', '(', ')', ',']).collect();
+        for _ in 0..=lottery.below(4) {
+            let at = lottery.below(words.len());
+            match lottery.below(5) {
+                0 if words.len() > 1 => {
+                    words.remove(at);
+                }
+                1 => words.insert(at, words[at]),
+                2 => words.insert(at, others[lottery.below(others.len())]),
+                3 => words.insert(at, pieces[lottery.below(pieces.len())]),
+                _ => {
+                    let with = lottery.below(words.len());
+                    words.swap(at, with);
+                }
+            }
+        }
+        let text = words.concat();
+        let dialect = if lottery.below(4) == 0 {
+            dialects[lottery.below(4)]
+        } else {
+            one.dialect
+        };
+        let setup = if lottery.below(2) == 0 {
+            one.setup
+        } else {
+            other.setup
+        };
+        let prior = Prior::from_text(dialect, setup);
+        let linted = lint(&Input {
+            dialect,
+            version: None,
+            prior: &prior,
+            file: "mutated.sql",
+            source: &text,
+            transaction: None,
+        });
+        for finding in linted.findings {
+            assert!(
+                text.is_char_boundary(finding.span.start.min(text.len())),
+                "{text}"
+            );
+        }
+    }
+}

@@ -151,7 +151,9 @@ fn blob_width(ty: &TypeName) -> Option<u64> {
         "text" | "blob" => 65_535,
         "mediumtext" | "mediumblob" => 16_777_215,
         "longtext" | "longblob" => u64::from(u32::MAX),
-        "char" | "varchar" | "binary" | "varbinary" => ty.arg(0).unwrap_or(1),
+        // Only PostgreSQL has one without a length, and it holds anything.
+        "varchar" => ty.arg(0).unwrap_or(u64::MAX),
+        "char" | "binary" | "varbinary" => ty.arg(0).unwrap_or(1),
         _ => return None,
     })
 }
@@ -169,18 +171,9 @@ pub(super) fn is_narrower(from: &TypeName, to: &TypeName) -> bool {
         (Some(before), Some(after)) => after < before,
         (_, None) => false,
     };
-    let unlimited = |ty: &TypeName| match ty.name.as_str() {
-        "varchar" | "char" | "varbit" => ty.arg(0),
-        _ => None,
-    };
     match (from.name.as_str(), to.name.as_str()) {
         ("text" | "varchar" | "citext" | "char", "varchar" | "char") => {
-            match (blob_width(from), blob_width(to)) {
-                (Some(before), Some(after)) if from.arg(0).is_some() || from.name != "varchar" => {
-                    after < before
-                }
-                _ => shorter(unlimited(from), unlimited(to)),
-            }
+            blob_width(to).unwrap_or(u64::MAX) < blob_width(from).unwrap_or(u64::MAX)
         }
         ("numeric" | "decimal", "numeric" | "decimal") => {
             let whole = |ty: &TypeName| ty.arg(0).map(|all| all.saturating_sub(ty.arg(1).unwrap_or(0)));

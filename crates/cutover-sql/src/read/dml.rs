@@ -61,46 +61,56 @@ fn write(table: Name, c: &mut Cursor<'_>) -> Write {
     }
 }
 
-/// What writes within or after a `WITH`.
+/// What writes within or after a `WITH`: one statement, or several, which are looked at one by one.
 fn with(c: &mut Cursor<'_>) -> Option<Ddl> {
-    let mut last = None;
+    let base = c.position();
+    let mut writes = Vec::new();
+    let mut query = None;
     let mut depth = 0usize;
-    let mut ahead = 0;
+    let mut ahead = 1;
     while let Some(token) = c.token(ahead) {
         match token.kind {
             Kind::Open => depth += 1,
             Kind::Close => depth = depth.saturating_sub(1),
-            Kind::Word if c.is_one_of_at(ahead, &["INSERT", "UPDATE", "DELETE", "MERGE", "SELECT"]) => {
-                let writes = !c.is_at(ahead, "SELECT");
-                // `FOR UPDATE` and `ON … DO UPDATE` are no statements.
-                let begins = ahead > 0 && !c.is_one_of_at(ahead - 1, &["FOR", "DO", "KEY", "ON", "NO"]);
-                if begins && (writes || (depth == 0 && last.is_none())) {
-                    last = Some(ahead);
-                    if writes && depth == 0 {
-                        break;
-                    }
-                }
+            // `FOR UPDATE` and `ON … DO UPDATE` are no statements.
+            Kind::Word if c.is_one_of_at(ahead - 1, &["FOR", "DO", "KEY", "ON", "NO", "THEN"]) => {}
+            Kind::Word if c.is_one_of_at(ahead, &["INSERT", "UPDATE", "DELETE", "MERGE"]) => {
+                writes.push(ahead)
             }
+            Kind::Word if depth == 0 && query.is_none() && c.is_at(ahead, "SELECT") => query = Some(ahead),
             _ => {}
         }
         ahead += 1;
     }
-    let start = c.position() + last?;
-    let mut end = start;
-    let mut depth = 0usize;
-    while let Some(token) = c.token(end - c.position()) {
-        match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close if depth == 0 => break,
-            Kind::Close => depth -= 1,
-            _ => {}
-        }
-        end += 1;
+    if writes.is_empty() {
+        writes.extend(query);
     }
-    let mut inner = c.within(start..end);
-    let found = read(&mut inner)?;
+    let mut found = Vec::new();
+    for start in writes {
+        let mut end = start;
+        let mut depth = 0usize;
+        while let Some(token) = c.token(end) {
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close if depth == 0 => break,
+                Kind::Close => depth -= 1,
+                _ => {}
+            }
+            end += 1;
+        }
+        let mut inner = c.within(base + start..base + end);
+        let from = inner.offset();
+        let ddl = read(&mut inner)?;
+        found.push((from..inner.end_before(), ddl));
+    }
     c.skip_all();
-    Some(found)
+    if found.len() > 1 {
+        return Some(Ddl::Opaque {
+            inner: found,
+            dynamic: false,
+        });
+    }
+    found.pop().map(|(_, ddl)| ddl)
 }
 
 fn insert(c: &mut Cursor<'_>) -> Option<Ddl> {

@@ -63,6 +63,13 @@ pub(super) fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
         statements += linted.statements;
         prior = linted.after;
     }
+    if let Some(baseline) = &command.baseline {
+        leave_out_known(baseline, &mut findings)?;
+    }
+    if let Some(revision) = &command.since {
+        let changed = changed(revision)?;
+        findings.retain(|finding| is_among(Path::new(&finding.file), &changed));
+    }
     show(printer, command.format, &sources, &findings, statements);
     let fail_on = Severity::from(command.fail_on);
     Ok(if findings.iter().any(|finding| finding.severity >= fail_on) {
@@ -82,6 +89,55 @@ fn unreadable(path: &Path, cause: impl std::fmt::Display) -> Failure {
 
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| unreadable(path, error))
+}
+
+/// Removes what a former report has: the same rule at the same statement of the same file, wherever that stands now.
+fn leave_out_known(path: &Path, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+    let value: serde_json::Value =
+        serde_json::from_str(&read(path)?).map_err(|error| unreadable(path, error))?;
+    let Some(known) = value["findings"].as_array() else {
+        return Err(unreadable(path, "it has no `findings`"));
+    };
+    findings.retain(|finding| {
+        !known.iter().any(|one| {
+            one["rule"] == finding.rule.as_str()
+                && one["file"] == finding.file.as_str()
+                && one["statement"] == finding.statement.as_str()
+        })
+    });
+    Ok(())
+}
+
+/// The files that differ from a revision, or are new, as git names them from the top of the working tree.
+fn changed(revision: &str) -> Result<Vec<PathBuf>, Failure> {
+    let git = |arguments: &[&str]| -> Result<String, Failure> {
+        let refuse = |cause: String| {
+            let message = format!("git cannot tell what changed since {revision}: {cause}");
+            Failure::usage(vec![Diagnostic::error("lint.no-revision", message).help(HELP)])
+        };
+        let ran = std::process::Command::new("git")
+            .args(arguments)
+            .output()
+            .map_err(|error| refuse(error.to_string()))?;
+        if ran.status.success() {
+            Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+        } else {
+            Err(refuse(String::from_utf8_lossy(&ran.stderr).trim().to_owned()))
+        }
+    };
+    let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?.trim_end());
+    let differing = git(&["diff", "--name-only", "-z", "--end-of-options", revision, "--"])?;
+    let new = git(&["ls-files", "--others", "--exclude-standard", "--full-name", "-z"])?;
+    Ok(differing
+        .split('\0')
+        .chain(new.split('\0'))
+        .filter(|name| !name.is_empty())
+        .map(|name| top.join(name))
+        .collect())
+}
+
+fn is_among(file: &Path, changed: &[PathBuf]) -> bool {
+    std::fs::canonicalize(file).is_ok_and(|file| changed.contains(&file))
 }
 
 fn sources(command: &MigrateLint) -> Result<Vec<Source>, Failure> {

@@ -63,6 +63,7 @@ pub(super) mod rename_table;
 pub(super) mod rewrite_table;
 pub(super) mod set_not_null;
 pub(super) mod sqlite_add_column;
+pub(super) mod suppression;
 pub(super) mod tighten_access;
 pub(super) mod truncate;
 pub(super) mod uncommitted_transaction;
@@ -136,6 +137,7 @@ pub const RULES: &[&Rule] = &[
     &rewrite_table::RULE,
     &set_not_null::RULE,
     &sqlite_add_column::RULE,
+    &suppression::RULE,
     &tighten_access::RULE,
     &truncate::RULE,
     &uncommitted_transaction::RULE,
