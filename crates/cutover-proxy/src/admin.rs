@@ -7,9 +7,10 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use cutover_model::RevisionId;
+use cutover_model::{RevisionId, ServiceName};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -22,11 +23,13 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
+use crate::hold;
 use crate::prometheus;
 use crate::publish::Publisher;
 use crate::shared::Shared;
+use crate::state::RouteState;
 use crate::stats;
-use crate::wire::{PublishRequest, Refusal, TableView};
+use crate::wire::{HoldRequest, HoldView, PublishRequest, Refusal, ReleaseRequest, TableView};
 
 /// A table of thousands of instances is far below this.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -108,6 +111,14 @@ async fn answer(
         },
         (&Method::GET, "/stats") => json(StatusCode::OK, &stats::collect(shared)),
         (&Method::GET, "/inflight") => in_flight(request.uri().query(), shared, publisher).await,
+        (&Method::POST, "/hold") => match body(request).await {
+            Ok(asked) => json(StatusCode::OK, &hold_back(&asked, shared)),
+            Err(refusal) => json(status_of(&refusal), &refusal),
+        },
+        (&Method::POST, "/release") => match body(request).await {
+            Ok(asked) => json(StatusCode::OK, &release(&asked, shared)),
+            Err(refusal) => json(status_of(&refusal), &refusal),
+        },
         (&Method::POST, "/handover") => done(publisher.hold_back().await),
         (&Method::POST, "/handover/done") => done(publisher.hand_over().await),
         (&Method::PUT, "/handover/table") => match body(request).await {
@@ -124,6 +135,43 @@ async fn answer(
         }
         _ => respond(StatusCode::NOT_FOUND, "text/plain", Bytes::new()),
     }
+}
+
+fn hold_back(asked: &HoldRequest, shared: &Shared) -> Vec<HoldView> {
+    let routes = matching(asked.service.as_ref(), shared);
+    if !routes.is_empty() {
+        shared.holds.store(true, Relaxed);
+    }
+    for route in &routes {
+        route.hold.begin(asked.clone());
+    }
+    views(&routes)
+}
+
+fn release(asked: &ReleaseRequest, shared: &Shared) -> Vec<HoldView> {
+    let routes = matching(asked.service.as_ref(), shared);
+    for route in &routes {
+        // At once: who comes after the answer is not held any more.
+        route.hold.end();
+        tokio::spawn(hold::let_go(Arc::clone(route), asked.per_second));
+    }
+    views(&routes)
+}
+
+fn matching(service: Option<&ServiceName>, shared: &Shared) -> Vec<Arc<RouteState>> {
+    let registry = shared.registry();
+    let routes = registry.routes.iter();
+    let routes = routes.filter(|route| service.is_none_or(|service| *service == route.service));
+    routes.cloned().collect()
+}
+
+fn views(routes: &[Arc<RouteState>]) -> Vec<HoldView> {
+    let view = |route: &Arc<RouteState>| HoldView {
+        service: route.service.clone(),
+        holding: route.hold.is_on(),
+        waiting: route.hold.waiting().0,
+    };
+    routes.iter().map(view).collect()
 }
 
 async fn publish(

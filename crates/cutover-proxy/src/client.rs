@@ -21,7 +21,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::fd_door::{self, Handed};
 use crate::handover::Followed;
-use crate::wire::{DrainStatus, PublishReceipt, PublishRequest, Refusal, Stats, TableView};
+use crate::wire::{
+    DrainStatus, HoldRequest, HoldView, PublishReceipt, PublishRequest, Refusal, ReleaseRequest, Stats,
+    TableView,
+};
 
 /// An answer takes milliseconds, a publish at most the five seconds that workers have to confirm it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -117,6 +120,22 @@ impl Client {
     /// The proxy has stopped accepting and is to finish by this table.
     pub(crate) async fn follow(&self, followed: &Followed) -> Result<(), ClientError> {
         self.call(Method::PUT, "/handover/table", Some(followed)).await
+    }
+
+    /// Requests of a service, or of all, wait at the proxy from now on.
+    ///
+    /// # Errors
+    /// If the proxy does not answer.
+    pub async fn hold(&self, request: &HoldRequest) -> Result<Vec<HoldView>, ClientError> {
+        self.call(Method::POST, "/hold", Some(request)).await
+    }
+
+    /// Requests wait no longer; those that do go on one after the other.
+    ///
+    /// # Errors
+    /// If the proxy does not answer.
+    pub async fn release(&self, request: &ReleaseRequest) -> Result<Vec<HoldView>, ClientError> {
+        self.call(Method::POST, "/release", Some(request)).await
     }
 
     /// Counters since the proxy's start.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::time::Instant;
 
+use crate::gate::Pass;
 use crate::outlier;
 use crate::snapshot::Revision;
 use crate::state::{EndpointState, Shard};
@@ -19,6 +20,8 @@ pub(crate) struct Exchange {
     assigned: Arc<Revision>,
     /// Stable, when it serves what was assigned to another revision that cannot be reached.
     instead: Option<Arc<Revision>>,
+    /// Among the open requests of whoever works on it.
+    pass: Option<Pass>,
     endpoint: Option<Arc<EndpointState>>,
     started: Instant,
     first_settled: bool,
@@ -37,6 +40,7 @@ impl Exchange {
             worker,
             assigned,
             instead: None,
+            pass: None,
             endpoint: None,
             started: Instant::now(),
             first_settled: false,
@@ -67,8 +71,9 @@ impl Exchange {
     }
 
     /// Lets stable serve. Its answer time starts now: it is not stable's fault that another was tried before.
-    pub(crate) fn divert(&mut self, stable: Arc<Revision>) {
+    pub(crate) fn divert(&mut self, stable: Arc<Revision>, pass: Pass) {
         self.leave();
+        self.pass = Some(pass);
         let worker = self.worker.index;
         self.assigned
             .state
@@ -78,6 +83,30 @@ impl Exchange {
         stable.state.shard(worker).in_flight.fetch_add(1, Relaxed);
         self.instead = Some(stable);
         self.started = Instant::now();
+    }
+
+    /// Waits until its revision has a place for it. False if there is none.
+    pub(crate) async fn enter_gate(&mut self) -> bool {
+        let asked = &self.assigned.resilience;
+        let (most, wait) = (asked.max_pending, asked.pending_timeout);
+        self.pass = self.assigned.state.gate.enter(most, wait).await;
+        self.pass.is_some()
+    }
+
+    /// Its place is another one's from now on: it stays open by design, and asks for nothing.
+    pub(crate) fn leave_gate(&mut self) {
+        self.pass = None;
+    }
+
+    /// There was no place for it. That says nothing about the revision's instances.
+    pub(crate) fn turned_back(&mut self, status: u16) {
+        self.first_settled = true;
+        self.shard().turned_back(status);
+    }
+
+    /// It will not be tried where it was assigned, because nobody is well there: a failure like any other.
+    pub(crate) fn given_up(&mut self) {
+        self.settle_first(true);
     }
 
     /// Goes on with a newer table's instances of the same revision.

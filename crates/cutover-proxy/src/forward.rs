@@ -33,6 +33,7 @@ use crate::mirror;
 use crate::mirror_compare::Side;
 use crate::multiplexed::{self, TurnedAway};
 use crate::pool::{self, Lease};
+use crate::proxy_status::{self, PROXY_STATUS};
 use crate::request;
 use crate::request_body::{BodyWatch, RequestBody};
 use crate::resilience::RetryRule;
@@ -78,6 +79,8 @@ struct Forwarding {
     /// How often it was sent again at the cost of the budget.
     resent: u32,
     give_up: Option<Instant>,
+    /// Every instance refuses connections.
+    unreached: bool,
     began: Instant,
 }
 
@@ -97,12 +100,20 @@ pub(crate) async fn handle(
     mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let limits = &worker.shared.limits;
+    let mut why = proxy_status::REQUEST;
     let checked = if !client.state.begin() {
         Err(StatusCode::BAD_REQUEST)
     } else if client.http2 {
         http2::check(&mut request, limits).and_then(|()| request::check(&mut request, limits))
     } else {
         request::check(&mut request, limits)
+    };
+    let checked = match checked {
+        Ok(()) if worker.shared.holds.load(Relaxed) => {
+            why = proxy_status::HELD;
+            held(&worker, &client, &request).await
+        }
+        other => other,
     };
     let assigned = worker.with_snapshot(|snapshot| {
         let route = snapshot.route(client.listen)?;
@@ -121,24 +132,58 @@ pub(crate) async fn handle(
     });
     let (draining, over) = (Rc::clone(&worker), Rc::clone(&client));
     let mut response = match (checked, assigned) {
-        (Err(status), _) => refuse(&client, status, "the request is not one that can be served\n"),
-        (Ok(()), None) => {
-            let mut response = plain(
-                &client,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "no version takes requests now\n",
-            );
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        (Err(StatusCode::SERVICE_UNAVAILABLE), _) => {
+            unavailable(&client, "requests are held, and no more of them can be\n", why)
+        }
+        (Err(status), _) => {
+            let mut response = refuse(&client, status, "the request is not one that can be served\n");
+            // `OPTIONS *` is answered, not refused.
+            if !status.is_success() {
+                response.headers_mut().insert(PROXY_STATUS, why);
+            }
             response
         }
+        (Ok(()), None) => unavailable(
+            &client,
+            "no version takes requests now\n",
+            proxy_status::UNAVAILABLE,
+        ),
         (Ok(()), Some(assignment)) => Forwarding::run(worker, client, assignment, request).await,
     };
     if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         close_after(&over, &mut response);
     }
     Ok(response)
+}
+
+/// Waits as long as the route's requests are held.
+async fn held(worker: &Rc<Worker>, client: &Client, request: &Request<Incoming>) -> Result<(), StatusCode> {
+    let route = worker.with_snapshot(|snapshot| {
+        let route = snapshot.route(client.listen)?;
+        route.state.hold.is_on().then(|| Arc::clone(&route.state))
+    });
+    let Some(route) = route else {
+        return Ok(());
+    };
+    let fields = request.headers().iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    let parked = route.hold.park((fields + target) as u64).await;
+    parked.map_err(|()| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Not now; the same may be right in a moment.
+fn unavailable(client: &Client, text: &'static str, why: HeaderValue) -> Response<AnswerBody> {
+    let mut response = plain(client, StatusCode::SERVICE_UNAVAILABLE, text);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    headers.insert(PROXY_STATUS, why);
+    response
 }
 
 /// Nothing more is served on the connection. HTTP/2 says so by frames, not by a field.
@@ -244,8 +289,39 @@ impl Forwarding {
             lost: 0,
             resent: 0,
             give_up: None,
+            unreached: false,
         };
-        forwarding.forward(Request::from_parts(parts, body)).await
+        forwarding.enter(Request::from_parts(parts, body)).await
+    }
+
+    async fn enter(mut self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        if !self.exchange.enter_gate().await {
+            self.exchange
+                .turned_back(StatusCode::SERVICE_UNAVAILABLE.as_u16());
+            let mut response = unavailable(
+                &self.client,
+                "as many requests are open as may be\n",
+                proxy_status::CIRCUIT,
+            );
+            if self.watch.is_some() {
+                close_after(&self.client, &mut response);
+            }
+            return response;
+        }
+        let down = |revision: &Revision| {
+            let mut all = revision.endpoints.iter();
+            all.all(|endpoint| endpoint.health.is_down())
+        };
+        // Nobody is well where it was assigned, and somebody is elsewhere.
+        if down(self.exchange.serving())
+            && let Some(stable) = self.stable_instead()
+            && !down(&stable)
+            && let Some(pass) = stable.state.gate.try_enter()
+        {
+            self.exchange.given_up();
+            self.exchange.divert(stable, pass);
+        }
+        self.forward(request).await
     }
 
     async fn forward(mut self, mut request: Request<RequestBody>) -> Response<AnswerBody> {
@@ -254,6 +330,7 @@ impl Forwarding {
                 if self.look_elsewhere().await {
                     continue;
                 }
+                self.unreached = true;
                 return self.fail(StatusCode::BAD_GATEWAY, "no instance can be reached\n");
             };
             let endpoint = self.exchange.enter(index);
@@ -292,8 +369,10 @@ impl Forwarding {
             self.tried.clear();
             return true;
         }
-        if let Some(stable) = self.stable_instead() {
-            self.exchange.divert(stable);
+        if let Some(stable) = self.stable_instead()
+            && let Some(pass) = stable.state.gate.try_enter()
+        {
+            self.exchange.divert(stable, pass);
             self.tried.clear();
             return true;
         }
@@ -499,6 +578,12 @@ impl Forwarding {
     }
 
     fn fail(mut self, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
+        let why = match status {
+            _ if status.is_client_error() => proxy_status::REQUEST,
+            StatusCode::GATEWAY_TIMEOUT => proxy_status::LATE,
+            _ if self.unreached => proxy_status::UNAVAILABLE,
+            _ => proxy_status::BROKEN,
+        };
         if status.is_client_error() {
             let listen = self.client.listen;
             self.worker.with_snapshot(|snapshot| {
@@ -506,10 +591,13 @@ impl Forwarding {
                     route.state.rejected.fetch_add(1, Relaxed);
                 }
             });
-            return refuse(&self.client, status, text);
+            let mut response = refuse(&self.client, status, text);
+            response.headers_mut().insert(PROXY_STATUS, why);
+            return response;
         }
         self.exchange.answered(status.as_u16());
         let mut response = plain(&self.client, status, text);
+        response.headers_mut().insert(PROXY_STATUS, why);
         // The rest of a body that is still coming cannot be told from the next request.
         if self.watch.is_some_and(|watch| !watch.complete.get()) {
             close_after(&self.client, &mut response);
@@ -528,6 +616,7 @@ impl Forwarding {
         let mut idle = Some(self.exchange.serving().resilience.times.idle);
         if fields::is_event_stream(response.headers()) {
             self.exchange.count_answer();
+            self.exchange.leave_gate();
             idle = None;
         }
         let grpc = self.http2 && grpc::is_answer(response.headers());
@@ -564,6 +653,7 @@ impl Forwarding {
         self.client.state.switch();
         self.exchange.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
         self.exchange.count_answer();
+        self.exchange.leave_gate();
         let from_instance = hyper::upgrade::on(&mut response);
         let session = self.session.take();
         let mut switched = Response::new(AnswerBody::text(Arc::clone(&self.client.state), ""));

@@ -28,10 +28,13 @@ mod fd_door;
 mod fields;
 mod forward;
 mod forwarded;
+mod gate;
 mod grpc;
 mod handover;
 mod head_scan;
+mod health;
 mod histogram;
+mod hold;
 mod http2;
 mod metrics_door;
 mod mirror;
@@ -45,6 +48,7 @@ mod pick;
 mod pool;
 mod prometheus;
 mod proxy_protocol;
+mod proxy_status;
 mod publish;
 mod recheck;
 mod registry;
@@ -76,6 +80,7 @@ pub use router::ProxyRouter;
 pub use run::{ProxyError, RunningProxy, run, run_announced, start};
 pub use saved::LoadError;
 pub use wire::{
-    DrainStatus, InstanceInFlight, InstanceStats, ListenerView, MirrorStats, PublishReceipt, PublishRequest,
-    Refusal, RevisionStats, RouteStats, Stats, TableView, TlsStats,
+    DrainStatus, HoldRequest, HoldView, InstanceInFlight, InstanceStats, ListenerView, MirrorStats,
+    PublishReceipt, PublishRequest, Refusal, ReleaseRequest, RevisionStats, RouteStats, Stats, TableView,
+    TlsStats,
 };

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::histogram::upper_bound;
-use crate::wire::{MirrorStats, RevisionStats, Stats};
+use crate::wire::{MirrorStats, RevisionStats, RouteStats, Stats};
 
 /// Upper bounds in microseconds of the classic buckets: Prometheus' defaults with 1 ms, 2 ms and 20 ms added below.
 const BOUNDS_US: [u64; 14] = [
@@ -14,7 +14,7 @@ const BOUNDS_US: [u64; 14] = [
 /// A counter's name, its help, and where it is found.
 type Counter = (&'static str, &'static str, fn(&RevisionStats) -> u64);
 
-const COUNTERS: [Counter; 9] = [
+const COUNTERS: [Counter; 10] = [
     (
         "cutover_assigned_total",
         "Requests that were given to the revision.",
@@ -49,6 +49,11 @@ const COUNTERS: [Counter; 9] = [
         |r| r.ejections,
     ),
     (
+        "cutover_circuit_overflow_total",
+        "Requests that were turned back because too many were open.",
+        |r| r.overflowed,
+    ),
+    (
         "cutover_cut_writes_total",
         "Requests that may not be repeated and were cut.",
         |r| r.cut_writes,
@@ -56,6 +61,28 @@ const COUNTERS: [Counter; 9] = [
     ("cutover_cut_answers_total", "Answers that broke off.", |r| {
         r.cut_answers
     }),
+];
+
+/// A figure of a route: its name, its kind, its help, and where it is found.
+type RouteFigure = (&'static str, &'static str, &'static str, fn(&RouteStats) -> u64);
+
+const ROUTE_FIGURES: [RouteFigure; 4] = [
+    (
+        "cutover_retries_over_budget_total",
+        "counter",
+        "Retries that the budget did not allow.",
+        |r| r.over_budget,
+    ),
+    ("cutover_held", "gauge", "Requests that are held.", |r| r.held),
+    ("cutover_held_total", "counter", "Requests that were held.", |r| {
+        r.held_total
+    }),
+    (
+        "cutover_hold_overflow_total",
+        "counter",
+        "Requests that could not be held, or not any longer.",
+        |r| r.hold_overflowed,
+    ),
 ];
 
 pub(crate) fn render(application: &str, stats: &Stats) -> String {
@@ -135,21 +162,28 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
             route.unavailable
         )?;
     }
+    for (name, kind, help, value) in ROUTE_FIGURES {
+        head(out, name, kind, help)?;
+        for route in &stats.routes {
+            let service = &route.service;
+            writeln!(
+                out,
+                "{name}{{app=\"{app}\",service=\"{service}\"}} {}",
+                value(route)
+            )?;
+        }
+    }
     head(
         out,
-        "cutover_retries_over_budget_total",
-        "counter",
-        "Retries that the budget did not allow.",
+        "cutover_pending",
+        "gauge",
+        "Requests that wait for others of the revision to end.",
     )?;
-    for route in &stats.routes {
-        let service = &route.service;
-        writeln!(
-            out,
-            "cutover_retries_over_budget_total{{app=\"{app}\",service=\"{service}\"}} {}",
-            route.over_budget
-        )?;
+    for (labels, stats) in &labelled {
+        writeln!(out, "cutover_pending{{{labels}}} {}", stats.pending)?;
     }
     write_mirrors(out, &app, stats)?;
+    instances(out, &labelled)?;
     head(out, "cutover_connections", "gauge", "Open client connections.")?;
     writeln!(out, "cutover_connections{{app=\"{app}\"}} {}", stats.connections)?;
     head(
@@ -204,6 +238,44 @@ fn write_mirrors(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result
             ]
         },
     )
+}
+
+/// Whether instances are given requests, and what probes say of those that are probed.
+fn instances(out: &mut String, revisions: &[(String, &RevisionStats)]) -> std::fmt::Result {
+    let each = || {
+        revisions.iter().flat_map(|(labels, stats)| {
+            let routed = stats.instances.iter().filter(|instance| instance.routed);
+            routed.map(move |instance| (labels, instance, escape(&instance.instance.to_string())))
+        })
+    };
+    head(
+        out,
+        "cutover_instance_ejected",
+        "gauge",
+        "1 while it is left out.",
+    )?;
+    for (labels, instance, name) in each() {
+        let ejected = u8::from(instance.ejected);
+        writeln!(
+            out,
+            "cutover_instance_ejected{{{labels},instance=\"{name}\"}} {ejected}"
+        )?;
+    }
+    head(
+        out,
+        "cutover_instance_healthy",
+        "gauge",
+        "1 if the proxy's probes pass.",
+    )?;
+    for (labels, instance, name) in each() {
+        if let Some(healthy) = instance.healthy.map(u8::from) {
+            writeln!(
+                out,
+                "cutover_instance_healthy{{{labels},instance=\"{name}\"}} {healthy}"
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn write_histogram(out: &mut String, labels: &str, stats: &RevisionStats) -> std::fmt::Result {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cutover_model::RoutePolicy;
-use cutover_model::routing::{OutlierDetection, RetryOn};
+use cutover_model::routing::{ActiveHealth, OutlierDetection, RetryOn};
 
 /// Of one route, the same for all its revisions.
 #[derive(Debug, Default)]
@@ -11,7 +11,16 @@ pub(crate) struct Resilience {
     pub(crate) retries: RetryRule,
     pub(crate) times: Times,
     pub(crate) outliers: OutlierDetection,
+    /// Requests that wait for one of their revision to end, and for how long.
+    pub(crate) max_pending: u32,
+    pub(crate) pending_timeout: Duration,
+    /// Open requests of one revision; [`OPEN_PER_INSTANCE`] for each of its instances if not given.
+    max_requests: Option<u32>,
+    pub(crate) health: Option<ActiveHealth>,
 }
+
+/// What Envoy allows a cluster.
+const OPEN_PER_INSTANCE: u64 = 1024;
 
 /// What is sent again, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +68,17 @@ impl Resilience {
                 idle: policy.timeouts.idle.as_duration(),
             },
             outliers: policy.outlier_detection.clone(),
+            max_pending: policy.circuit.max_pending,
+            pending_timeout: policy.circuit.pending_timeout.as_duration(),
+            max_requests: policy.circuit.max_requests,
+            health: policy.health.clone(),
         }
+    }
+
+    /// Open requests that a revision of so many instances may have.
+    pub(crate) fn most_open(&self, instances: usize) -> u64 {
+        let usual = OPEN_PER_INSTANCE * instances.max(1) as u64;
+        self.max_requests.map_or(usual, u64::from)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use crate::certificate_watch;
 use crate::client::ClientError;
 use crate::fd_door;
 use crate::handover::TakeOver;
+use crate::health;
 use crate::metrics_door;
 use crate::options::ProxyOptions;
 use crate::publish::Publisher;
@@ -179,6 +180,7 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
         listeners: std::sync::Mutex::default(),
         controls,
         connections: AtomicU64::new(0),
+        holds: AtomicBool::new(false),
         started: Instant::now(),
         // JSON numbers above 2^53 are not exact everywhere.
         epoch: random.random_range(1..1 << 53),
@@ -293,6 +295,7 @@ impl Manager {
                         () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
                         () = fd_door::run(door, serving.publisher) => {}
                         () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
+                        () = health::run(Arc::clone(&serving.shared)) => {}
                         () = retry_budget::run(Arc::clone(&serving.shared)) => {}
                         () = recheck::run(serving.shared, serving.ejected) => {}
                         _ = stopped => {}

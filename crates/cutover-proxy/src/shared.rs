@@ -1,6 +1,6 @@
 //! What all threads of one proxy share.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) listeners: Mutex<Vec<ListenerView>>,
     pub(crate) controls: Vec<UnboundedSender<Control>>,
     pub(crate) connections: AtomicU64,
+    /// Whether any route holds its requests.
+    pub(crate) holds: AtomicBool,
     pub(crate) started: Instant,
     pub(crate) epoch: u64,
     pub(crate) recheck: UnboundedSender<Arc<EndpointState>>,

@@ -169,6 +169,7 @@ impl ResolvedTable {
                     bound += routed.weight.parts();
                     split.push((bound, index));
                 }
+                state.gate.set_limit(resilience.most_open(endpoints.len()));
                 let version = routed.revision.version.to_string();
                 revisions.push(Arc::new(Revision {
                     track: routed.track,

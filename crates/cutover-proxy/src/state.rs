@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use cutover_model::{InstanceId, RevisionId, ServiceName};
 
+use crate::gate::Gate;
+use crate::health::Health;
 use crate::histogram::LatencyHistogram;
+use crate::hold::Hold;
 use crate::mirror_state::MirrorState;
 use crate::outlier::Outlier;
 use crate::retry_budget::RetryBudget;
@@ -66,9 +69,14 @@ impl Default for Shard {
 
 impl Shard {
     pub(crate) fn answered(&self, status: u16, micros: u64) {
+        self.turned_back(status);
+        self.latency.record(micros);
+    }
+
+    /// An answer that took no instance any time.
+    pub(crate) fn turned_back(&self, status: u16) {
         let index = usize::from(status.clamp(100, 599)) - 100;
         self.statuses[index].fetch_add(1, Relaxed);
-        self.latency.record(micros);
     }
 }
 
@@ -82,6 +90,8 @@ pub(crate) struct RevisionState {
     pub(crate) next: AtomicU64,
     /// How often an instance was left out for its answers.
     pub(crate) ejections: AtomicU64,
+    /// How much it is given at once.
+    pub(crate) gate: Arc<Gate>,
     /// Held while [`crate::outlier`] decides.
     pub(crate) ejecting: Mutex<()>,
     shards: Box<[Shard]>,
@@ -94,6 +104,7 @@ impl RevisionState {
             credit: AtomicI64::new(0),
             next: AtomicU64::new(0),
             ejections: AtomicU64::new(0),
+            gate: Arc::default(),
             ejecting: Mutex::default(),
             shards: (0..workers).map(|_| Shard::default()).collect(),
         }
@@ -136,6 +147,7 @@ pub(crate) struct RouteState {
     /// Held while [`crate::turns`] takes one.
     pub(crate) turn: Mutex<()>,
     pub(crate) budget: RetryBudget,
+    pub(crate) hold: Hold,
     /// Retries that the budget did not allow.
     pub(crate) over_budget: AtomicU64,
 }
@@ -151,6 +163,7 @@ impl RouteState {
             mirror: Arc::default(),
             turn: Mutex::default(),
             budget: RetryBudget::default(),
+            hold: Hold::default(),
             over_budget: AtomicU64::new(0),
         }
     }
@@ -175,6 +188,8 @@ pub(crate) struct EndpointState {
     refusals: AtomicU32,
     /// What its answers say.
     pub(crate) outlier: Outlier,
+    /// What probes say.
+    pub(crate) health: Health,
     /// Whether a task is looking after it.
     pub(crate) rechecked: AtomicBool,
 }
@@ -193,6 +208,7 @@ impl EndpointState {
             ejected_until_ms: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             outlier: Outlier::default(),
+            health: Health::default(),
             rechecked: AtomicBool::new(false),
         }
     }
@@ -204,10 +220,10 @@ impl EndpointState {
         }
     }
 
-    /// Whether it is left out, for refusing connections or for its answers. The clock is read only for one that was.
+    /// Whether it is left out, for refusing connections, for its answers or for what probes say. The clock is read only for one that was.
     pub(crate) fn is_ejected(&self, now_ms: impl FnOnce() -> u64) -> bool {
         let until = self.ejected_until_ms.load(Relaxed).max(self.outlier.until_ms());
-        until != 0 && now_ms() < until
+        self.health.is_down() || until != 0 && now_ms() < until
     }
 
     pub(crate) fn ejected_until_ms(&self) -> u64 {

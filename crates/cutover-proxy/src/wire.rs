@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use cutover_model::{Fence, InstanceId, RevisionId, RouteTable, ServiceName, Track, Weight};
+use cutover_model::{Fence, InstanceId, RevisionId, RouteTable, ServiceName, Span, Track, Weight};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -31,6 +31,62 @@ pub struct PublishReceipt {
     pub acknowledged_at_ms: u64,
     /// From the request until then, in microseconds.
     pub took_us: u64,
+}
+
+/// `POST /hold`: requests wait at the proxy, before it is decided which revision they are for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HoldRequest {
+    /// Whose; all services' if not given.
+    pub service: Option<ServiceName>,
+    /// How many may wait; default 10,000. One more is answered 503.
+    pub max_requests: u32,
+    /// The bytes of their heads together; default 16 MiB.
+    pub max_bytes: u64,
+    /// How long each may wait; default 30s. Then it is answered 503.
+    pub max_age: Span,
+}
+
+impl Default for HoldRequest {
+    fn default() -> Self {
+        Self {
+            service: None,
+            max_requests: 10_000,
+            max_bytes: 16 * 1024 * 1024,
+            max_age: Span::from_secs(30),
+        }
+    }
+}
+
+/// `POST /release`: nothing waits any longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReleaseRequest {
+    /// Whose; all services' if not given.
+    pub service: Option<ServiceName>,
+    /// How many of those that wait go on a second; default 1,000. Whoever comes later goes on at once.
+    pub per_second: u32,
+}
+
+impl Default for ReleaseRequest {
+    fn default() -> Self {
+        Self {
+            service: None,
+            per_second: 1_000,
+        }
+    }
+}
+
+/// What is held of one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldView {
+    /// The service.
+    pub service: ServiceName,
+    /// Whether requests are held.
+    pub holding: bool,
+    /// Requests that wait.
+    pub waiting: u64,
 }
 
 /// Why a publish did not happen.
@@ -188,6 +244,18 @@ pub struct RouteStats {
     /// Retries that the budget did not allow.
     #[serde(default)]
     pub over_budget: u64,
+    /// Whether requests are held.
+    #[serde(default)]
+    pub holding: bool,
+    /// Requests that are held now.
+    #[serde(default)]
+    pub held: u64,
+    /// Requests that were held so far.
+    #[serde(default)]
+    pub held_total: u64,
+    /// Requests that could not be held, or not any longer.
+    #[serde(default)]
+    pub hold_overflowed: u64,
     /// Its TLS, if it has any.
     #[serde(default)]
     pub tls: Option<TlsStats>,
@@ -266,6 +334,12 @@ pub struct RevisionStats {
     /// How often an instance was left out for its answers.
     #[serde(default)]
     pub ejections: u64,
+    /// Requests that wait for others of the revision to end.
+    #[serde(default)]
+    pub pending: u64,
+    /// Requests that were turned back because too many were open.
+    #[serde(default)]
+    pub overflowed: u64,
     /// Requests that may not be repeated and were cut after they had been sent: the client got a 502.
     pub cut_writes: u64,
     /// Answers that broke off after their head.
@@ -289,8 +363,14 @@ pub struct InstanceStats {
     pub address: SocketAddr,
     /// Whether the table that is served names it.
     pub routed: bool,
-    /// Whether it is left out for a while, because it refused connections or for its answers.
+    /// Whether it is left out for a while, because it refused connections, for its answers or for what probes say.
     pub ejected: bool,
+    /// What the proxy's own probes say; nothing if there are none.
+    #[serde(default)]
+    pub healthy: Option<bool>,
+    /// Probes that failed.
+    #[serde(default)]
+    pub probe_failures: u64,
     /// Open requests.
     pub in_flight: u64,
     /// Attempts.

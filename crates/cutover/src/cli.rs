@@ -566,11 +566,48 @@ pub(crate) enum Proxy {
         #[arg(long)]
         metrics: bool,
     },
+    /// Let requests wait at the proxy: for a change during which no version may serve
+    ///
+    /// They wait before it is decided which version they are for, and no body is read. What is too many or waits too long is
+    /// answered 503. `cutover proxy release` ends it; so does the end of the proxy.
+    #[command(visible_alias = "pause")]
+    Hold(ProxyHold),
+    /// Let requests go that wait at the proxy
+    #[command(visible_alias = "resume")]
+    Release(ProxyRelease),
     /// Put this program in the place of the proxy that runs, on the same sockets
     ///
     /// The new process serves before the old one stops accepting; the old one finishes what is open and closes idle
     /// connections one by one. If the new one fails, the old one goes on.
     Upgrade,
+}
+
+/// `cutover proxy hold`.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyHold {
+    /// Only this one's [default: all]
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) service: Option<ServiceName>,
+    /// How many may wait
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) max_requests: u32,
+    /// The bytes of their heads together
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub(crate) max_bytes: u64,
+    /// How long each may wait
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) max_age: Span,
+}
+
+/// `cutover proxy release`.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyRelease {
+    /// Only this one's [default: all]
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) service: Option<ServiceName>,
+    /// How many of those that wait go on in a second
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) per_second: u32,
 }
 
 /// Without `--listen` it is what the supervisor starts: the table comes over the admin socket and from the folder.
@@ -630,6 +667,15 @@ pub(crate) struct ProxyRun {
     /// For open requests to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(crate) drain_timeout: Span,
+    /// Probe the instances by getting this path; a status from 200 to 399 passes [default: no probes]
+    #[arg(long, value_name = "PATH", requires = "listen", value_parser = probe_path)]
+    pub(crate) health: Option<String>,
+    /// Between two probes of an instance
+    #[arg(long, value_name = "TIME", default_value = "2s", requires = "health")]
+    pub(crate) health_interval: Span,
+    /// Open requests of one version; what is more waits [default: 1024 for each of its instances]
+    #[arg(long, value_name = "N", requires = "listen", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_requests: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -678,6 +724,17 @@ fn phase(text: &str) -> Result<MigrationPhase, String> {
     .into_iter()
     .find(|phase| phase.word() == text)
     .ok_or_else(|| "it is expand, backfill or contract".to_owned())
+}
+
+/// What can stand in a request as its target.
+fn probe_path(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("a path begins with `/`".to_owned());
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+        return Err("a path holds no blanks".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub struct ActiveHealth {
     pub path: String,
     /// Between two probes; default 2s.
     pub interval: Span,
-    /// Between two probes while a revision is new to the table; default 250ms.
+    /// Between two probes while two revisions share the requests, and while an instance is in doubt; default 250ms.
     pub fast_interval: Span,
     /// For one answer; default 1s.
     pub timeout: Span,
@@ -116,7 +116,8 @@ pub enum RetryOn {
     ServerError,
 }
 
-/// How much one revision is given at once. What is more waits, and what waits too long or is too much gets a 503.
+/// How much one revision is given at once, over all workers. What is more waits, and what waits too long or is too much
+/// gets a 503. Switched protocols and event streams do not count once they are open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Circuit {

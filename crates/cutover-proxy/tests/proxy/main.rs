@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which end by a panic")]
 
 mod announced;
+mod bounding;
 mod changing;
 mod counting;
 mod draining;

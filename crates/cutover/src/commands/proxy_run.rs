@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
-use cutover_model::routing::{AnswerFields, Timeouts};
+use cutover_model::routing::{ActiveHealth, AnswerFields, Circuit, Timeouts};
 use cutover_model::{
     Diagnostic, Endpoint, ExitCode, InstanceId, RevisionId, RoutePolicy, RouteTable, RoutedRevision,
     ServiceName, ServiceRoute, Track, Weight,
@@ -237,6 +237,16 @@ fn policy(run: &ProxyRun) -> RoutePolicy {
             connect: run.connect_timeout,
             answer: run.answer_timeout,
             idle: run.idle_timeout,
+        },
+        health: run.health.clone().map(|path| ActiveHealth {
+            path,
+            interval: run.health_interval,
+            fast_interval: ActiveHealth::default().fast_interval.min(run.health_interval),
+            ..ActiveHealth::default()
+        }),
+        circuit: Circuit {
+            max_requests: run.max_requests,
+            ..Circuit::default()
         },
         ..RoutePolicy::default()
     }
