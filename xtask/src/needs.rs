@@ -16,7 +16,7 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 10] = [
     Need {
         program: "initdb",
         package: "postgresql",
@@ -46,6 +46,21 @@ const NEEDS: [Need; 7] = [
         program: "pg_restore",
         package: "postgresql-client",
         why: "verifies and restores them",
+    },
+    Need {
+        program: "mariadbd",
+        package: "mariadb-server",
+        why: "is the MariaDB server of a test",
+    },
+    Need {
+        program: "mariadb-install-db",
+        package: "mariadb-server",
+        why: "makes its folder",
+    },
+    Need {
+        program: "mariadb-dump",
+        package: "mariadb-client",
+        why: "makes the backups under test",
     },
     Need {
         program: "prometheus",
@@ -115,7 +130,7 @@ fn explain(missing: &[&Need], packages: &[&str]) -> String {
     text.push_str(&format!("  sudo {}", debian::command_line(packages)));
     if !debian::is_debian() {
         text.push_str(
-            "\n  (this is not a Debian: install PostgreSQL, server and client, and Prometheus, and put their programs in PATH)",
+            "\n  (this is not a Debian: install PostgreSQL and MariaDB, server and client, and Prometheus, and put their programs in PATH)",
         );
     }
     text
@@ -140,13 +155,22 @@ mod tests {
         let missing = missing(&[]);
         assert_eq!(missing.len(), NEEDS.len());
         let packages = packages(&missing);
-        assert_eq!(packages, ["postgresql", "postgresql-client", "prometheus"]);
+        assert_eq!(
+            packages,
+            [
+                "postgresql",
+                "postgresql-client",
+                "mariadb-server",
+                "mariadb-client",
+                "prometheus"
+            ]
+        );
 
         let text = explain(&missing, &packages);
         assert!(text.contains("pg_restore"), "{text}");
         assert!(
             text.contains(
-                "apt-get install -y --no-install-recommends postgresql postgresql-client prometheus"
+                "--no-install-recommends postgresql postgresql-client mariadb-server mariadb-client prometheus"
             ),
             "{text}"
         );
@@ -162,6 +186,14 @@ mod tests {
         let missing = missing(std::slice::from_ref(&folder));
         fs::remove_dir_all(&folder).unwrap();
 
-        assert_eq!(packages(&missing), ["postgresql-client", "prometheus"]);
+        assert_eq!(
+            packages(&missing),
+            [
+                "postgresql-client",
+                "mariadb-server",
+                "mariadb-client",
+                "prometheus"
+            ]
+        );
     }
 }

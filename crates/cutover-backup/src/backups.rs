@@ -12,7 +12,7 @@ use cutover_ports::{BackupReport, Backups, Clock, PortError};
 use crate::error::BackupError;
 use crate::folder::{self, BackupFolder};
 use crate::postgres::Programs;
-use crate::{Engine, FORMAT, Listing, Manifest, postgres, retention, space, sqlite};
+use crate::{Engine, FORMAT, Listing, Manifest, mysql, postgres, retention, space, sqlite};
 
 /// The backups of an application's databases, in one folder.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl DatabaseBackups {
         self
     }
 
-    /// Takes `pg_dump` and `pg_restore` from a folder instead of the path.
+    /// Takes the database's own programs (`pg_dump`, `mariadb-dump` and the like) from a folder instead of the path.
     #[must_use]
     pub fn programs(mut self, folder: PathBuf) -> Self {
         self.programs = Some(folder);
@@ -108,8 +108,8 @@ impl DatabaseBackups {
         Ok(manifest)
     }
 
-    /// Puts a backup, verified before, in the place of what its database holds now, in one transaction; or into
-    /// another database of the same kind.
+    /// Puts a backup, verified before, in the place of what its database holds now, in one transaction
+    /// where the database can; or into another database of the same kind.
     ///
     /// # Errors
     /// When it is damaged, of another kind, or the database is in use.
@@ -130,6 +130,9 @@ impl DatabaseBackups {
             (Engine::Postgres, DatabaseUrl::Postgres(url)) => {
                 postgres::restore(&self.programs, &data, url).await?;
                 left_over = postgres::left_over(&self.programs, &data, url).await?;
+            }
+            (Engine::Mysql, DatabaseUrl::Mysql(url)) => {
+                left_over = mysql::restore(&self.programs, &data, url).await?;
             }
             (engine, url) => {
                 return Err(BackupError::OtherEngine {
@@ -178,11 +181,12 @@ impl DatabaseBackups {
             match own.engine {
                 Engine::Sqlite => sqlite::verify(&folder.data(&own), &own.rows),
                 Engine::Postgres => Ok(()),
+                Engine::Mysql => mysql::verify(&folder.data(&own)),
             }
         })
         .await?;
         match manifest.engine {
-            Engine::Sqlite => Ok(()),
+            Engine::Sqlite | Engine::Mysql => Ok(()),
             Engine::Postgres => postgres::verify(&self.programs, &self.folder.data(manifest)).await,
         }
     }
@@ -202,6 +206,10 @@ impl DatabaseBackups {
             DatabaseUrl::Postgres(url) => {
                 let (server, size) = postgres::about(url).await?;
                 (Engine::Postgres, server, size)
+            }
+            DatabaseUrl::Mysql(url) => {
+                let (server, size) = mysql::about(url).await?;
+                (Engine::Mysql, server, size)
             }
         };
         space::ensure(self.folder.path(), space::needed(size))?;
@@ -240,6 +248,10 @@ impl DatabaseBackups {
             }
             DatabaseUrl::Postgres(url) => {
                 postgres::dump(&self.programs, url, &partial).await?;
+                BTreeMap::new()
+            }
+            DatabaseUrl::Mysql(url) => {
+                mysql::dump(&self.programs, url, &partial).await?;
                 BTreeMap::new()
             }
         };

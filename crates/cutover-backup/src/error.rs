@@ -54,6 +54,9 @@ impl BackupError {
             Self::Db(error) => return error.diagnostic(),
             Self::Folder { .. } => ("backup.unwritable", "cutover check"),
             Self::DiskFull { .. } => ("backup.disk-full", "cutover backup prune"),
+            Self::ToolMissing { tool } if tool.contains("mysql") => {
+                ("backup.tool-missing", "apt-get install mariadb-client")
+            }
             Self::ToolMissing { .. } => ("backup.tool-missing", "apt-get install postgresql-client"),
             Self::ToolFailed { .. } | Self::Copy { .. } => ("backup.failed", "cutover backup create"),
             Self::Damaged { .. } => ("backup.damaged", "cutover backup list"),

@@ -1,6 +1,7 @@
 //! Backups of databases: made and verified before migrations, listed, verified again, restored, pruned.
 //!
-//! A backup is a data file (a copy of an SQLite database, or PostgreSQL's custom dump format) beside a manifest. The
+//! A backup is a data file (a copy of an SQLite database, PostgreSQL's custom dump format, or
+//! the statements that `mariadb-dump` writes) beside a manifest. The
 //! manifest is written last: what has none is no backup. Folder 0700, files 0600.
 //!
 //! It must not know of migrations or of the order of an upgrade.
@@ -9,6 +10,7 @@ mod backups;
 mod error;
 mod folder;
 mod manifest;
+mod mysql;
 mod postgres;
 mod retention;
 mod space;

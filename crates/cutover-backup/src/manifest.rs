@@ -17,6 +17,8 @@ pub enum Engine {
     Sqlite,
     /// A dump in PostgreSQL's custom format.
     Postgres,
+    /// A dump of MySQL or MariaDB: statements.
+    Mysql,
 }
 
 impl Engine {
@@ -24,6 +26,7 @@ impl Engine {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "dump",
+            Self::Mysql => "sql",
         }
     }
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Engine {
         f.pad(match self {
             Self::Sqlite => "SQLite",
             Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL or MariaDB",
         })
     }
 }

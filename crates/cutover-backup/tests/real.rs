@@ -1,4 +1,4 @@
-//! Backups of a real SQLite file and of a real PostgreSQL server.
+//! Backups of a real SQLite file and of real servers of PostgreSQL and MariaDB.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
 
@@ -12,6 +12,7 @@ use cutover_backup::{DatabaseBackups, Engine, Manifest};
 use cutover_db::DatabaseUrl;
 use cutover_model::{DatabaseName, Fence, Generation, Span, StoreId, Timestamp, UpgradeId};
 use cutover_ports::{Backups, Certainty, Clock};
+use mysql_async::prelude::Queryable as _;
 use rusqlite::Connection;
 use tokio_postgres::NoTls;
 
@@ -146,6 +147,7 @@ async fn what_was_lost_comes_back(bed: &Bed) {
     let left: &[&str] = match manifest.engine {
         Engine::Sqlite => &[],
         Engine::Postgres => &["public.more"],
+        Engine::Mysql => unreachable!("it has tests of its own"),
     };
     assert_eq!(restored.left_over, left);
     let names = "SELECT count(*) FROM users WHERE name IN ('Ada', 'Alan')";
@@ -352,4 +354,62 @@ async fn a_server_that_is_gone_is_told_without_its_password() {
     assert_eq!(error.diagnostic.code, "db.unreachable");
     assert!(error.transient);
     assert!(!format!("{error:?}").contains("s3cret"));
+}
+
+/// A database of MariaDB with two rows, and a session beside.
+async fn mariadb() -> Option<(Bed, mysql_async::Conn)> {
+    let bed = Bed::of(cutover_testkit::mariadb_database().await?);
+    let mut session = cutover_testkit::connect_mariadb(&bed.text).await.unwrap();
+    session
+        .query_drop("CREATE TABLE users (id integer PRIMARY KEY, name text); INSERT INTO users VALUES (1, 'Ada'), (2, 'Alan')")
+        .await
+        .unwrap();
+    session
+        .query_drop(
+            "CREATE TRIGGER g BEFORE INSERT ON users FOR EACH ROW BEGIN SET NEW.name = upper(NEW.name); END",
+        )
+        .await
+        .unwrap();
+    Some((bed, session))
+}
+
+#[tokio::test]
+async fn a_mariadb_backup_is_verified_and_restored_with_its_triggers() {
+    let Some((bed, mut session)) = mariadb().await else {
+        return;
+    };
+    let backups = bed.backups(3);
+    let made = backups.create_now(&main_db()).await.unwrap();
+    assert_eq!(made.engine, Engine::Mysql);
+    assert!(made.server.starts_with("MariaDB 1"), "{}", made.server);
+    let shown = fs::read_to_string(bed.path().join(&made.file)).unwrap();
+    assert!(!shown.contains("s3cret-of-the-test") && !made.source.contains("s3cret"));
+
+    session
+        .query_drop("DELETE FROM users; CREATE TABLE later (x integer); DROP TRIGGER g")
+        .await
+        .unwrap();
+    let restored = backups.restore(&made.id, None).await.unwrap();
+    assert_eq!(restored.left_over.len(), 1);
+    assert!(restored.left_over[0].ends_with(".later"), "{restored:?}");
+    session
+        .query_drop("INSERT INTO users VALUES (3, 'Grace')")
+        .await
+        .unwrap();
+    let names: Vec<String> = session.query("SELECT name FROM users ORDER BY id").await.unwrap();
+    assert_eq!(names, ["Ada", "Alan", "GRACE"]);
+}
+
+#[tokio::test]
+async fn a_mariadb_backup_that_broke_off_is_damaged() {
+    let Some((bed, _session)) = mariadb().await else {
+        return;
+    };
+    let backups = bed.backups(3);
+    let made = backups.create_now(&main_db()).await.unwrap();
+    let data = bed.path().join(&made.file);
+    let text = fs::read_to_string(&data).unwrap();
+    fs::write(&data, &text[..text.len() - 100]).unwrap();
+    let error = backups.verify(&made.id).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "backup.damaged");
 }

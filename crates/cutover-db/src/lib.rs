@@ -4,13 +4,15 @@
 //! Owns nothing that lasts: a session ends when it is dropped. It must not know of migrations, histories or backups.
 
 mod error;
+mod mysql;
 mod postgres;
 mod sqlite;
 mod tls;
 mod url;
 
 pub use error::DbError;
+pub use mysql::{MySession, describe_mysql};
 pub use postgres::{PgSession, describe};
 pub use sqlite::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};
 pub use tls::SslMode;
-pub use url::{DatabaseUrl, PostgresUrl, SqliteUrl};
+pub use url::{DatabaseUrl, MysqlUrl, PostgresUrl, SqliteUrl};

@@ -1,4 +1,5 @@
-//! Database URLs: `sqlite:path`, `sqlite:///absolute/path`, `postgres://user:password@host:port/database`.
+//! Database URLs: `sqlite:path`, `sqlite:///absolute/path`, `postgres://user:password@host:port/database`, and the same
+//! with `mysql://` or `mariadb://`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub enum DatabaseUrl {
     Sqlite(SqliteUrl),
     /// A server.
     Postgres(Box<PostgresUrl>),
+    /// A server of MySQL or MariaDB.
+    Mysql(Box<MysqlUrl>),
 }
 
 /// An SQLite database: a file.
@@ -33,6 +36,13 @@ pub struct PostgresUrl {
     pub(crate) tls: Tls,
 }
 
+/// A database on a server of MySQL or MariaDB.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MysqlUrl {
+    pub(crate) options: mysql_async::Opts,
+    dialect: Dialect,
+}
+
 impl DatabaseUrl {
     /// Whose SQL it speaks.
     #[must_use]
@@ -40,6 +50,7 @@ impl DatabaseUrl {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
             Self::Postgres(_) => Dialect::Postgres,
+            Self::Mysql(url) => url.dialect,
         }
     }
 
@@ -51,6 +62,7 @@ impl DatabaseUrl {
                 path: base.join(url.path),
             }),
             Self::Postgres(url) => Self::Postgres(url),
+            Self::Mysql(url) => Self::Mysql(url),
         }
     }
 }
@@ -60,6 +72,7 @@ impl fmt::Display for DatabaseUrl {
         match self {
             Self::Sqlite(url) => write!(f, "sqlite:{}", url.path.display()),
             Self::Postgres(url) => url.fmt(f),
+            Self::Mysql(url) => url.fmt(f),
         }
     }
 }
@@ -131,6 +144,54 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
+impl MysqlUrl {
+    /// The host: a name or an address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.options.ip_or_hostname()
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.options.tcp_port()
+    }
+
+    /// The user, where the URL names one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.options.user()
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.options.db_name().unwrap_or_default()
+    }
+
+    /// The password, for the environment of a child process only.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        self.options.pass()
+    }
+}
+
+impl fmt::Display for MysqlUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.dialect.word())?;
+        if let Some(user) = self.user() {
+            write!(f, "{user}@")?;
+        }
+        write!(f, "{}:{}/{}", self.host(), self.port(), self.database())
+    }
+}
+
+impl fmt::Debug for MysqlUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MysqlUrl({self})")
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = DbError;
     fn from_str(text: &str) -> Result<Self, DbError> {
@@ -138,7 +199,12 @@ impl FromStr for DatabaseUrl {
         match text.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => sqlite(text),
             Some("postgres" | "postgresql") => postgres(text),
-            _ => Err(invalid(text, "it begins with sqlite: or postgres://".to_owned())),
+            Some("mysql") => mysql(text, Dialect::Mysql),
+            Some("mariadb") => mysql(text, Dialect::MariaDb),
+            _ => Err(invalid(
+                text,
+                "it begins with sqlite:, postgres://, mysql:// or mariadb://".to_owned(),
+            )),
         }
     }
 }
@@ -255,6 +321,45 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(plain).ok()
 }
 
+fn mysql(text: &str, dialect: Dialect) -> Result<DatabaseUrl, DbError> {
+    let (head, parameters) = text.split_once('?').unwrap_or((text, ""));
+    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        match key {
+            "ssl-mode" | "sslmode" | "require_ssl" => match value.to_lowercase().as_str() {
+                "disabled" | "disable" | "preferred" | "prefer" | "false" => {}
+                _ => {
+                    return Err(invalid(
+                        text,
+                        "ssl-mode asks for TLS, which is not spoken with MySQL and MariaDB yet".to_owned(),
+                    ));
+                }
+            },
+            _ => return Err(invalid(text, "its only parameter is ssl-mode".to_owned())),
+        }
+    }
+    let rest = head.split_once(':').map_or("", |(_, rest)| rest);
+    // The parser's own message is left out: it may quote the part that holds the password.
+    let options = mysql_async::Opts::from_url(&format!("mysql:{rest}")).map_err(|_| {
+        invalid(
+            text,
+            "it reads mysql://user:password@host:port/database, with `%40` for an @ in the password"
+                .to_owned(),
+        )
+    })?;
+    let url = MysqlUrl { options, dialect };
+    if url.database().is_empty() {
+        return Err(invalid(text, "it names no database".to_owned()));
+    }
+    if url.host().contains('@') || url.database().contains(['@', '/']) {
+        return Err(invalid(
+            text,
+            "an @ or a / in the password is written `%40` or `%2F`".to_owned(),
+        ));
+    }
+    Ok(DatabaseUrl::Mysql(Box::new(url)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +381,9 @@ mod tests {
             "sqlite:",
             "sqlite::memory:",
             "sqlite:x?cache=shared",
-            "mysql://x/y",
+            "mysql://x",
+            "oracle://x/y",
+            "mysql://x/y?nope=1",
             "shop.db",
         ] {
             assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
@@ -303,7 +410,9 @@ mod tests {
             "postgres:shop:s3cret@",
             "postgres://shop:x@s3cret@h/main",
             "postgres://shop:x@y/s3cret@h/main",
-            "mysql://shop:s3cret@h/main",
+            "mysql://shop:s3cret@h",
+            "mariadb://shop:s3cret@x/y@h:99999999/main",
+            "mysql://shop:s3cret@h/main?password=s3cret",
             "postgres://shop:x?s3cret@h:99999999/main",
             "shop:s3cret",
             "s3cret",
@@ -315,10 +424,33 @@ mod tests {
     }
 
     #[test]
+    fn mysql_and_mariadb_are_told_apart_by_their_scheme() {
+        for (text, dialect) in [
+            ("mysql://shop:s3cret%40x@db.example:3307/main", Dialect::Mysql),
+            (
+                "mariadb://shop:s3cret%40x@db.example:3307/main?ssl-mode=disabled",
+                Dialect::MariaDb,
+            ),
+        ] {
+            let url: DatabaseUrl = text.parse().unwrap();
+            assert_eq!(url.dialect(), dialect);
+            let word = dialect.word();
+            assert_eq!(url.to_string(), format!("{word}://shop@db.example:3307/main"));
+            assert!(!format!("{url:?}").contains("s3cret"));
+            let DatabaseUrl::Mysql(server) = &url else {
+                panic!("{text}")
+            };
+            assert_eq!(server.password(), Some("s3cret@x"));
+        }
+        let error = "mysql://a:s3cret@h/d?ssl-mode=REQUIRED".parse::<DatabaseUrl>();
+        assert!(error.unwrap_err().to_string().contains("asks for TLS"));
+    }
+
+    #[test]
     fn encryption_is_read_and_never_ignored() {
         let url = |text: &str| match text.parse().unwrap() {
             DatabaseUrl::Postgres(url) => url,
-            DatabaseUrl::Sqlite(_) => panic!("{text}"),
+            DatabaseUrl::Sqlite(_) | DatabaseUrl::Mysql(_) => panic!("{text}"),
         };
         assert_eq!(url("postgres://h/d").ssl_mode(), SslMode::Prefer);
         let full = url("postgres://h/d?sslmode=verify-full&application_name=x&sslrootcert=/etc/my%20ca.pem");

@@ -21,7 +21,7 @@ fn authority() -> Authority {
 fn parsed(url: &str) -> PostgresUrl {
     match url.parse().unwrap() {
         DatabaseUrl::Postgres(url) => *url,
-        DatabaseUrl::Sqlite(url) => panic!("{url:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -7,11 +7,13 @@ use cutover_model::{DatabaseState, Diagnostic, Fence};
 use cutover_ports::{MigrationReport, PortError};
 use tokio::runtime::Handle;
 
-use crate::failure::plain;
+use crate::failure::{Failure, plain};
 use crate::history::{HistoryRow, LogEntry, Recorded};
 use crate::job::{self, Job};
+use crate::lock::LockError;
+use crate::mysql::MysqlSession;
 use crate::note::{self, Note, Pen};
-use crate::postgres::{LockError, PostgresSession};
+use crate::postgres::PostgresSession;
 use crate::session::Session;
 use crate::sqlite::{ObserveError, SqliteSession};
 use crate::{LockPolicy, fence, history};
@@ -46,6 +48,14 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Nothing was written, so a broken connection leaves nothing unknown.
+fn nothing(what: &str, failure: Failure) -> PortError {
+    PortError {
+        certainty: cutover_ports::Certainty::DefinitelyNot,
+        ..plain(what, failure)
+    }
+}
+
 /// Reads state and history; creates nothing.
 pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, PortError> {
     let recorded = match url {
@@ -53,11 +63,19 @@ pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, P
             let mut session = PostgresSession::open(url, None)
                 .await
                 .map_err(|error| db_error(what, &error))?;
-            // Nothing is written, so a broken connection leaves nothing unknown.
-            session.observe().await.map_err(|failure| PortError {
-                certainty: cutover_ports::Certainty::DefinitelyNot,
-                ..plain(what, failure)
-            })?
+            session
+                .observe()
+                .await
+                .map_err(|failure| nothing(what, failure))?
+        }
+        DatabaseUrl::Mysql(url) => {
+            let mut session = MysqlSession::open(url, None)
+                .await
+                .map_err(|error| db_error(what, &error))?;
+            session
+                .observe()
+                .await
+                .map_err(|failure| nothing(what, failure))?
         }
         DatabaseUrl::Sqlite(url) => {
             let (path, name, handle) = (url.path.clone(), what.to_owned(), Handle::current());
@@ -103,6 +121,13 @@ pub(crate) async fn log(what: &str, url: &DatabaseUrl) -> Result<Vec<LogEntry>, 
             let entries = history::entries(&mut session).await;
             entries.map_err(|failure| plain(what, failure))
         }
+        DatabaseUrl::Mysql(url) => {
+            let mut session = MysqlSession::open(url, None)
+                .await
+                .map_err(|error| db_error(what, &error))?;
+            let entries = history::entries(&mut session).await;
+            entries.map_err(|failure| plain(what, failure))
+        }
         DatabaseUrl::Sqlite(url) => {
             let (path, name, handle) = (url.path.clone(), what.to_owned(), Handle::current());
             blocking(what, move || {
@@ -123,6 +148,10 @@ pub(crate) async fn run(url: &DatabaseUrl, jobs: Vec<Job>) -> Ran {
     let what = first.what.clone();
     match url {
         DatabaseUrl::Postgres(url) => match locked(url, &what, &first.fence, &first.policy).await {
+            Ok(mut session) => one_by_one(&mut session, &jobs).await,
+            Err(error) => (Vec::new(), Some(error)),
+        },
+        DatabaseUrl::Mysql(url) => match locked_mysql(url, &what, &first.fence, &first.policy).await {
             Ok(mut session) => one_by_one(&mut session, &jobs).await,
             Err(error) => (Vec::new(), Some(error)),
         },
@@ -173,14 +202,30 @@ async fn locked(
     let mut session = PostgresSession::open(url, Some(fence))
         .await
         .map_err(|error| db_error(what, &error))?;
-    session
-        .lock(what, fence, policy.wait_for_migrator)
-        .await
-        .map_err(|error| match error {
-            LockError::Failure(failure) => plain(what, failure),
-            LockError::Held(error) => error,
-        })?;
+    let turn = session.lock(what, fence, policy.wait_for_migrator).await;
+    turn.map_err(|error| no_turn(what, error))?;
     Ok(session)
+}
+
+async fn locked_mysql(
+    url: &cutover_db::MysqlUrl,
+    what: &str,
+    fence: &Fence,
+    policy: &LockPolicy,
+) -> Result<MysqlSession, PortError> {
+    let mut session = MysqlSession::open(url, Some(fence))
+        .await
+        .map_err(|error| db_error(what, &error))?;
+    let turn = session.lock(what, fence, policy.wait_for_migrator).await;
+    turn.map_err(|error| no_turn(what, error))?;
+    Ok(session)
+}
+
+fn no_turn(what: &str, error: LockError) -> PortError {
+    match error {
+        LockError::Failure(failure) => plain(what, failure),
+        LockError::Held(error) => error,
+    }
 }
 
 /// Changes the bookkeeping.
@@ -188,6 +233,10 @@ pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), 
     match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = locked(url, &pen.what, &pen.fence, &pen.policy).await?;
+            note::write(&mut session, &pen, &note).await
+        }
+        DatabaseUrl::Mysql(url) => {
+            let mut session = locked_mysql(url, &pen.what, &pen.fence, &pen.policy).await?;
             note::write(&mut session, &pen, &note).await
         }
         DatabaseUrl::Sqlite(url) => {

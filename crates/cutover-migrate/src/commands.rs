@@ -246,7 +246,8 @@ impl MigrateDatabases {
             Direction::Up => self.pending(database, reach, contracts).await?.run,
             Direction::Down => self.applied(database, reach).await?,
         };
-        Ok(script::text(&files, direction))
+        let dialect = self.find(database)?.url.dialect();
+        Ok(script::text(dialect, &files, direction))
     }
 
     /// Corrects what is recorded of one migration, and of no other.

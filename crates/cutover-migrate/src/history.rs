@@ -8,6 +8,7 @@ use cutover_model::{
     AppliedMigration, DatabaseState, Digest, Generation, Migration, MigrationId, MigrationPhase, Span,
     StoreId, Timestamp, Version,
 };
+use cutover_sql::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -121,6 +122,8 @@ pub(crate) struct Step {
     pub(crate) ordinal: usize,
     pub(crate) checksum: Digest,
     pub(crate) finished: bool,
+    /// What the database looked like before it, where DDL commits by itself.
+    pub(crate) before: Option<String>,
 }
 
 fn int(number: u64) -> Option<String> {
@@ -294,15 +297,23 @@ pub(crate) async fn steps<S: Session>(
     session: &mut S,
     id: &MigrationId,
     direction: Direction,
+    dialect: Dialect,
 ) -> Result<Vec<Step>, Failure> {
+    let before = if dialect.is_mysql() {
+        "before_shape"
+    } else {
+        "NULL"
+    };
     let params = [
         int(id.number),
         Some(id.name.clone()),
         Some(direction.word().to_owned()),
     ];
-    let sql = "SELECT CAST(ordinal AS text), checksum, finished_at FROM {t}cutover_statements
-        WHERE number = CAST(?1 AS bigint) AND name = ?2 AND direction = ?3 ORDER BY ordinal";
-    let rows = run(session, sql, &params).await?;
+    let sql = format!(
+        "SELECT CAST(ordinal AS text), checksum, finished_at, CAST({before} AS text) FROM {{t}}cutover_statements
+        WHERE number = CAST(?1 AS bigint) AND name = ?2 AND direction = ?3 ORDER BY ordinal"
+    );
+    let rows = run(session, &sql, &params).await?;
     rows.iter()
         .map(|row| {
             let mut row = Reader::new("cutover_statements", row);
@@ -310,6 +321,7 @@ pub(crate) async fn steps<S: Session>(
                 ordinal: row.parse()?,
                 checksum: row.digest()?,
                 finished: row.next().is_some(),
+                before: row.next(),
             })
         })
         .collect()
@@ -469,6 +481,20 @@ pub(crate) async fn put_step<S: Session>(
         VALUES (CAST(?1 AS bigint), ?2, ?3, CAST(?4 AS integer), ?5, ?6, ?7, CAST(?8 AS bigint))
         ON CONFLICT (number, name, direction, ordinal) DO UPDATE SET checksum = excluded.checksum,
             finished_at = excluded.finished_at, took_ms = excluded.took_ms";
+    run(session, sql, &params).await.map(drop)
+}
+
+/// Keeps what the database looked like before a statement that commits by itself.
+pub(crate) async fn put_shape<S: Session>(
+    session: &mut S,
+    key: StepKey<'_>,
+    shape: &str,
+) -> Result<(), Failure> {
+    let mut params = vec![Some(shape.to_owned())];
+    params.extend(key.params());
+    let sql =
+        "UPDATE {t}cutover_statements SET before_shape = ?1 WHERE number = CAST(?2 AS bigint) AND name = ?3
+        AND direction = ?4 AND ordinal = CAST(?5 AS integer)";
     run(session, sql, &params).await.map(drop)
 }
 

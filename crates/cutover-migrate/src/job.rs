@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cutover_model::{Diagnostic, Fence, MigrationPhase, Span};
 use cutover_ports::{Clock, MigrateOptions, MigrationReport, PortError};
-use cutover_sql::{Dialect, writes_rows};
+use cutover_sql::{Dialect, outside_transaction, writes_rows};
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
@@ -47,11 +47,20 @@ pub(crate) async fn run<S: Session>(session: &mut S, job: &Job) -> Result<Migrat
     if let (Some(batched), Direction::Up) = (&job.file.batched, job.direction) {
         return batches::run(session, job, batched).await;
     }
-    if script.transaction {
+    if script.transaction && !commits_by_itself(job.dialect, script) {
         transactional(session, job, script).await
     } else {
         stepwise::run(session, job, script).await
     }
+}
+
+/// Whether one of its statements would end a transaction that is open.
+pub(crate) fn commits_by_itself(dialect: Dialect, script: &Script) -> bool {
+    dialect.is_mysql()
+        && script
+            .statements
+            .iter()
+            .any(|statement| outside_transaction(dialect, &statement.text))
 }
 
 /// A failure, the statement that is to blame, and whether it came while committing.

@@ -1,4 +1,4 @@
-//! Migrations of SQLite and PostgreSQL: files, history, locks, and the [`Databases`](cutover_ports::Databases) port.
+//! Migrations of PostgreSQL, MySQL, MariaDB and SQLite: files, history, locks, and the [`Databases`](cutover_ports::Databases) port.
 //!
 //! A set of files is read by [`from_files`] (from a stored release, without a disk) or [`read_folder`]. A
 //! [`MigrateDatabases`] holds, per database, its URL and its files; it is what the engine drives, and what
@@ -22,6 +22,8 @@ mod folder;
 mod history;
 mod job;
 mod load;
+mod lock;
+mod mysql;
 mod note;
 mod policy;
 mod postgres;

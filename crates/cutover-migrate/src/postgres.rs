@@ -17,7 +17,6 @@ use crate::history::Recorded;
 use crate::session::{IndexState, Session, TextRow, not_one_number};
 
 use blockers::Watcher;
-pub(crate) use lock::LockError;
 
 pub(crate) struct PostgresSession {
     session: PgSession,
@@ -280,5 +279,10 @@ impl Session for PostgresSession {
             Some("true") => IndexState::Valid,
             Some(_) => IndexState::Invalid,
         })
+    }
+
+    async fn shape(&mut self) -> Result<Option<String>, Failure> {
+        // What runs in a transaction is never in doubt here.
+        Ok(None)
     }
 }

@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use cutover_sql::Dialect;
+
+use crate::job::commits_by_itself;
 use crate::{Direction, MigrationFile, Script};
 
 /// The statements of files one after the other, each file with what it is and whether it is one transaction.
-pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String {
+pub(crate) fn text(dialect: Dialect, files: &[Arc<MigrationFile>], direction: Direction) -> String {
     let mut out = String::new();
     for file in files {
         let script = match direction {
@@ -14,16 +17,17 @@ pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String
             Direction::Down => file.down.as_ref(),
         };
         let Some(script) = script else { continue };
-        let how = if script.transaction {
+        let whole = script.transaction && !commits_by_itself(dialect, script);
+        let how = if whole {
             "one transaction"
         } else {
-            "no transaction"
+            "statement by statement"
         };
         let phase = file.migration.phase;
         let separator = if out.is_empty() { "" } else { "\n" };
         // Into a String, this cannot fail.
         let _ = writeln!(out, "{separator}-- {} ({phase}, {how})", script.name);
-        if script.transaction {
+        if whole {
             out.push_str("BEGIN;\n");
         }
         let written = script.text.trim_start_matches('\u{feff}').trim();
@@ -36,7 +40,7 @@ pub(crate) fn text(files: &[Arc<MigrationFile>], direction: Direction) -> String
         out.push_str(&body);
         // The last line may be a comment.
         out.push_str(if body.ends_with(';') { "\n" } else { "\n;\n" });
-        if script.transaction {
+        if whole {
             out.push_str("COMMIT;\n");
         }
     }

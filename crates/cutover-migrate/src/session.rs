@@ -53,6 +53,9 @@ pub(crate) trait Session {
 
     /// How an index stands.
     async fn index(&mut self, name: &str) -> Result<IndexState, Failure>;
+
+    /// A digest of all that DDL can change, where a statement of DDL commits by itself; none elsewhere.
+    async fn shape(&mut self) -> Result<Option<String>, Failure>;
 }
 
 /// A verify query that is none.

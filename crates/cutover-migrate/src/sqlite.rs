@@ -199,6 +199,11 @@ impl Session for SqliteSession {
         // SQLite builds its indexes whole or not at all.
         Ok(IndexState::Missing)
     }
+
+    async fn shape(&mut self) -> Result<Option<String>, Failure> {
+        // What runs in a transaction is never in doubt here.
+        Ok(None)
+    }
 }
 
 /// Who holds locks on the file, as the kernel tells: SQLite does not know.

@@ -3,6 +3,8 @@
 //! A statement that can run in a transaction runs in one together with its record, so that it is never in doubt. One
 //! that cannot (`CREATE INDEX CONCURRENTLY`, `VACUUM`) is recorded before and after; found begun and not finished, it
 //! is run again, unless the database shows that it happened. An interrupted concurrent index is dropped and built anew.
+//! Where DDL commits by itself (MySQL, MariaDB) every file that holds some is run so, and a digest of the schema that was
+//! recorded before a statement tells whether it happened.
 
 use std::time::Duration;
 
@@ -93,7 +95,7 @@ async fn begin<S: Session>(
         return Ok(None);
     };
     let id = &job.file.migration.id;
-    let steps = history::steps(session, id, job.direction).await?;
+    let steps = history::steps(session, id, job.direction, job.dialect).await?;
     for step in &steps {
         let statement = script.statements.get(step.ordinal);
         if statement.is_none_or(|found| checksum(job.dialect, found) != step.checksum) {
@@ -178,7 +180,10 @@ async fn one<S: Session>(
         };
         let ran = match place {
             Place::Within => within(session, job, key, statement, &sum, attempt).await,
-            Place::Outside => outside(session, job, key, statement, &sum, attempt, unknown).await,
+            Place::Outside => {
+                let doubt = step.filter(|_| unknown);
+                outside(session, job, key, statement, &sum, attempt, doubt).await
+            }
         };
         let failure = match ran {
             Ok(_) if finished => return Ok(Ran::Before),
@@ -251,7 +256,7 @@ async fn outside<S: Session>(
     statement: &Statement,
     sum: &Digest,
     attempt: u32,
-    unknown: bool,
+    doubt: Option<&Step>,
 ) -> Result<u64, Failure> {
     let start = Instant::now();
     // Nobody waits behind a concurrent change, and cut short it would only begin again behind the same old transaction.
@@ -260,11 +265,19 @@ async fn outside<S: Session>(
     } else {
         job.policy.timeout(attempt)
     };
+    let shape = session.shape().await?;
     session.begin(timeout).await?;
     job.claim(session).await?;
     history::put_step(session, key, sum, job.clock.now(), None).await?;
+    // While it is in doubt, what the database looked like before the first try is what counts.
+    if let Some(shape) = &shape
+        && doubt.is_none()
+    {
+        history::put_shape(session, key, shape).await?;
+    }
     session.commit().await?;
-    let ran = match happened(session, job.dialect, statement, unknown).await? {
+    let changed = doubt.is_some_and(|step| step.before.is_some() && step.before != shape);
+    let ran = match changed || happened(session, job.dialect, statement, doubt.is_some()).await? {
         true => Ok(0),
         false => session.execute(&statement.text).await,
     };

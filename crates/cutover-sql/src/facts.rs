@@ -35,6 +35,7 @@ pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {
         // A savepoint nests within the runner's transaction.
         ["ROLLBACK", "TO"] => false,
         ["START", "TRANSACTION"] | ["PREPARE", "TRANSACTION"] => true,
+        ["SET", "AUTOCOMMIT"] => dialect.is_mysql(),
         [word, ..] => matches!(*word, "BEGIN" | "COMMIT" | "ROLLBACK" | "END" | "ABORT"),
         [] => false,
     }
@@ -50,11 +51,29 @@ pub fn sets_session(dialect: Dialect, statement: &str) -> bool {
     }
 }
 
-/// Whether it does nothing, or fails, within a transaction. PostgreSQL says so itself (25001); SQLite ignores some
-/// of these silently.
+/// Whether it does nothing, or fails, or ends the transaction, within one. PostgreSQL says so itself (25001); SQLite
+/// ignores some of these silently; MySQL commits what is open before all but the few that it is known not to.
 #[must_use]
 pub fn outside_transaction(dialect: Dialect, statement: &str) -> bool {
-    dialect == Dialect::Sqlite && (sets_session(dialect, statement) || first(dialect, statement) == "VACUUM")
+    match dialect {
+        Dialect::Postgres => false,
+        Dialect::Sqlite => sets_session(dialect, statement) || first(dialect, statement) == "VACUUM",
+        Dialect::Mysql | Dialect::MariaDb => !matches!(
+            first(dialect, statement).as_str(),
+            "INSERT"
+                | "UPDATE"
+                | "DELETE"
+                | "REPLACE"
+                | "SELECT"
+                | "WITH"
+                | "SET"
+                | "USE"
+                | "DO"
+                | "CALL"
+                | "LOAD"
+                | "VALUES"
+        ),
+    }
 }
 
 /// Whether the count that the database answers with is one of changed rows.
@@ -247,6 +266,12 @@ mod tests {
         assert!(sets_session(Dialect::Postgres, "SET search_path = a"));
         assert!(outside_transaction(Dialect::Sqlite, "vacuum"));
         assert!(!outside_transaction(Dialect::Postgres, "vacuum"));
+        assert!(outside_transaction(
+            Dialect::MariaDb,
+            "/*!50003 CREATE TABLE t (a int) */"
+        ));
+        assert!(!outside_transaction(Dialect::Mysql, "update t set a = 1"));
+        assert!(controls_transaction(Dialect::Mysql, "SET autocommit = 0"));
         assert!(writes_rows(Dialect::Sqlite, "insert into t values (1)"));
     }
 }

@@ -162,7 +162,12 @@ pub fn header(dialect: Dialect, source: &str) -> Result<Header, Vec<DirectiveErr
     for token in all {
         match token.kind {
             Kind::Space => {}
-            Kind::LineComment => reader.comment(token.start + 2..token.end, body),
+            Kind::LineComment => match token.text(source).as_bytes() {
+                [b'-', b'-', ..] => reader.comment(token.start + 2..token.end, body),
+                [b'#', ..] => reader.comment(token.start + 1..token.end, body),
+                // A DELIMITER line.
+                _ => {}
+            },
             Kind::BlockComment => reader.comment(token.start + 2..token.end - 2, body),
             _ => body = true,
         }

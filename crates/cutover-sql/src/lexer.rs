@@ -50,6 +50,8 @@ pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, Split
         dialect,
         bytes: source.as_bytes(),
         at: 0,
+        delimiter: None,
+        fresh: true,
     };
     let mut out = Vec::new();
     while lexer.at < lexer.bytes.len() {
@@ -57,6 +59,11 @@ pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, Split
         let kind = lexer
             .next()
             .map_err(|problem| SplitError::new(source, start, problem))?;
+        match kind {
+            Kind::Semicolon => lexer.fresh = true,
+            Kind::Space | Kind::LineComment | Kind::BlockComment => {}
+            _ => lexer.fresh = false,
+        }
         out.push(Token {
             kind,
             start,
@@ -70,6 +77,10 @@ struct Lexer<'a> {
     dialect: Dialect,
     bytes: &'a [u8],
     at: usize,
+    /// What `DELIMITER` of MySQL's client has put in the place of the semicolon.
+    delimiter: Option<Vec<u8>>,
+    /// Whether a statement would begin here.
+    fresh: bool,
 }
 
 const fn is_word(byte: u8) -> bool {
@@ -118,8 +129,17 @@ impl Lexer<'_> {
             self.at = BOM.len();
             return Ok(Kind::Space);
         }
+        if self.dialect.is_mysql() && self.fresh && self.delimiter_command() {
+            // It is for the client: between statements it is as good as a comment.
+            return Ok(Kind::LineComment);
+        }
+        if self.at_delimiter() {
+            self.at += self.delimiter.as_ref().map_or(0, Vec::len);
+            return Ok(Kind::Semicolon);
+        }
         let byte = self.peek(0);
         match byte {
+            b';' if self.delimiter.is_some() => self.single(Kind::Other),
             _ if byte.is_ascii_whitespace() || byte == 0x0b => {
                 self.skip_while(|b| b.is_ascii_whitespace() || b == 0x0b);
                 Ok(Kind::Space)
@@ -167,6 +187,35 @@ impl Lexer<'_> {
             || (self.dialect.is_mysql() && self.peek(0) == b'#')
     }
 
+    fn at_delimiter(&self) -> bool {
+        self.delimiter
+            .as_ref()
+            .is_some_and(|delimiter| self.starts(delimiter))
+    }
+
+    /// Reads a line `DELIMITER //`, if there is one here.
+    fn delimiter_command(&mut self) -> bool {
+        const WORD: &[u8] = b"DELIMITER";
+        let rest = &self.bytes[self.at..];
+        let is_command = rest
+            .get(..WORD.len())
+            .is_some_and(|word| word.eq_ignore_ascii_case(WORD))
+            && rest
+                .get(WORD.len())
+                .is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        if !is_command {
+            return false;
+        }
+        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let wanted = line[WORD.len()..].trim_ascii();
+        if wanted.is_empty() {
+            return false;
+        }
+        self.delimiter = (wanted != b";").then(|| wanted.to_vec());
+        self.at += line.len();
+        true
+    }
+
     fn single(&mut self, kind: Kind) -> Result<Kind, SplitProblem> {
         self.at += 1;
         Ok(kind)
@@ -174,6 +223,17 @@ impl Lexer<'_> {
 
     /// PostgreSQL's nest, SQLite's do not.
     fn block_comment(&mut self) -> Result<Kind, SplitProblem> {
+        if self.dialect.is_mysql() && (self.starts(b"/*!") || self.starts(b"/*M!")) {
+            // The server runs what stands in it.
+            while self.at < self.bytes.len() {
+                if self.starts(b"*/") {
+                    self.at += 2;
+                    return Ok(Kind::Other);
+                }
+                self.at += 1;
+            }
+            return Err(SplitProblem::UnclosedComment);
+        }
         let mut depth = 0usize;
         while self.at < self.bytes.len() {
             if self.starts(b"/*") && (depth == 0 || self.dialect == Dialect::Postgres) {
@@ -249,7 +309,12 @@ impl Lexer<'_> {
 
     fn word(&mut self) -> Result<Kind, SplitProblem> {
         let start = self.at;
-        self.skip_while(|b| is_word(b) || b == b'$');
+        while self.at < self.bytes.len()
+            && (is_word(self.bytes[self.at]) || self.bytes[self.at] == b'$')
+            && !self.at_delimiter()
+        {
+            self.at += 1;
+        }
         let word = &self.bytes[start..self.at];
         if self.peek(0) == b'\'' {
             let escape = self.dialect == Dialect::Postgres && word.eq_ignore_ascii_case(b"e");

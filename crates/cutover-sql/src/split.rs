@@ -60,6 +60,7 @@ impl SplitError {
 ///
 /// Semicolons within quotes, comments, dollar quotes and (PostgreSQL) parentheses do not separate; neither do those
 /// within the body of a SQLite trigger, of a PostgreSQL function with `BEGIN ATOMIC … END`, or of a routine of MySQL.
+/// There, `DELIMITER` lines say what separates in place of the semicolon; they are for this, and not sent to the server.
 ///
 /// # Errors
 /// When a quote, a comment or a body is never closed.
@@ -70,7 +71,9 @@ pub fn split(dialect: Dialect, source: &str) -> Result<Vec<Statement>, SplitErro
     let mut lines = place::Lines::new(source);
     let all = tokens(dialect, source)?;
     for token in all.iter().filter(|token| token.is_significant()) {
-        if token.kind == Kind::Semicolon && body.may_end() {
+        // A delimiter of the writer's own says by itself where a body ends.
+        let own = token.kind == Kind::Semicolon && token.text(source) != ";";
+        if token.kind == Kind::Semicolon && (own || body.may_end()) {
             if let Some((start, end)) = range.take() {
                 out.push(statement(source, &mut lines, start, end));
             }
@@ -249,6 +252,22 @@ mod tests {
             assert_eq!(found.len(), 4, "{found:?}");
             assert!(found[0].ends_with("`a;b`") && found[1] == "SELECT 5--1");
             assert!(found[2].ends_with("END") && found[3] == "SELECT 2");
+        }
+    }
+
+    #[test]
+    fn mysql_delimiters_are_the_clients_and_its_running_comments_the_servers() {
+        let source = "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; IF 1 THEN SELECT 2; END IF; END//\n\
+            delimiter $$\nCREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW SET NEW.a = 1; $$\nSELECT 'x//' $$\n\
+            DELIMITER ;\nSELECT 3; /*!50003 SELECT 4 */; /* not this */";
+        for dialect in [Dialect::Mysql, Dialect::MariaDb] {
+            let found = split(dialect, source).unwrap();
+            let texts: Vec<&str> = found.iter().map(|one| one.text.as_str()).collect();
+            assert_eq!(texts.len(), 5, "{texts:?}");
+            assert!(texts[0].starts_with("CREATE PROCEDURE") && texts[0].ends_with("END IF; END"));
+            assert!(texts[1].ends_with("SET NEW.a = 1;"), "{}", texts[1]);
+            assert_eq!(&texts[2..], ["SELECT 'x//'", "SELECT 3", "/*!50003 SELECT 4 */"]);
+            assert_eq!((found[0].line, found[2].line), (2, 5));
         }
     }
 

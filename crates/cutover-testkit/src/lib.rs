@@ -2,6 +2,7 @@
 //!
 //! It must not know of anything else of this project.
 
+mod mariadb;
 mod policy;
 mod port;
 mod port_block;
@@ -9,6 +10,7 @@ mod postgres;
 mod prometheus;
 mod wait;
 
+pub use mariadb::{MariaDbServer, connect_mariadb, mariadb_database};
 pub use policy::require_or_skip;
 pub use port::free_port;
 pub use port_block::PortBlock;

@@ -12,6 +12,7 @@ pub fn require_or_skip(what: &str) -> Option<PathBuf> {
     let (found, package) = match what {
         "postgres" => (postgres_programs(), "postgresql"),
         "prometheus" => (in_path("prometheus"), "prometheus"),
+        "mariadbd" => (in_path("mariadbd"), "mariadb-server"),
         _ => panic!("`{what}` is not known to the testkit"),
     };
     if found.is_none() {

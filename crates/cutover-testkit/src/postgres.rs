@@ -240,7 +240,7 @@ fn owner() -> Option<(Uid, Gid)> {
     Some((user.uid, user.gid))
 }
 
-fn command(program: &Path, owner: Option<(Uid, Gid)>) -> Command {
+pub(crate) fn command(program: &Path, owner: Option<(Uid, Gid)>) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/").env("LC_ALL", "C");
     if let Some((user, group)) = owner {
@@ -249,7 +249,7 @@ fn command(program: &Path, owner: Option<(Uid, Gid)>) -> Command {
     command
 }
 
-fn run(mut command: Command) -> Result<(), TestkitError> {
+pub(crate) fn run(mut command: Command) -> Result<(), TestkitError> {
     let program = PathBuf::from(command.get_program());
     let output = command
         .stdin(Stdio::null())
@@ -268,7 +268,7 @@ fn run(mut command: Command) -> Result<(), TestkitError> {
     })
 }
 
-fn log_end(folder: &Path) -> String {
+pub(crate) fn log_end(folder: &Path) -> String {
     let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
     log.lines().rev().take(3).collect::<Vec<_>>().join(" | ")
 }

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use cutover_model::{Diagnostic, Digest, Fence, Span};
-use cutover_ports::PortError;
+use cutover_model::{Digest, Fence, Span};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
 use super::{PostgresSession, blockers, failure};
 use crate::failure::{Blocker, Failure};
+use crate::lock::{LockError, held};
 use crate::session::Session as _;
 
 /// "cutover" in ASCII: the same in every version, and unlikely to be an application's own.
@@ -28,18 +28,6 @@ fn name_prefix(fence: &Fence) -> String {
     let store = Digest::of(fence.store.as_str().as_bytes());
     let store = store.as_str().get(..12).unwrap_or_default();
     format!("cutover/{store}/")
-}
-
-/// Why the lock was not had.
-pub(crate) enum LockError {
-    Failure(Failure),
-    Held(PortError),
-}
-
-impl From<Failure> for LockError {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
 }
 
 impl PostgresSession {
@@ -98,18 +86,6 @@ impl PostgresSession {
         }
         Ok(())
     }
-}
-
-fn held(what: &str, wait: Span, holder: Option<Blocker>) -> PortError {
-    let mut diagnostic = Diagnostic::error(
-        "migrate.locked",
-        format!("another migrator works on {what}; waited for it {wait}"),
-    )
-    .help("cutover status");
-    if let Some(holder) = holder {
-        diagnostic = diagnostic.note("held by", holder.to_string());
-    }
-    PortError::transient(diagnostic)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationFile, from_files};
 use cutover_model::{DatabaseName, Fence, Generation, Migration, Span, StoreId, Timestamp, Version};
 use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
 use cutover_spec::StoredFile;
+use cutover_testkit::connect_mariadb;
+use mysql_async::prelude::Queryable as _;
 use rusqlite::Connection;
 use tokio_postgres::NoTls;
 
@@ -33,6 +35,7 @@ pub(crate) struct Bed {
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
+    MariaDb,
 }
 
 pub(crate) async fn bed(kind: Kind) -> Option<Bed> {
@@ -40,6 +43,7 @@ pub(crate) async fn bed(kind: Kind) -> Option<Bed> {
     let url = match kind {
         Kind::Sqlite => format!("sqlite:{}", folder.path().join("app.db").display()),
         Kind::Postgres => cutover_testkit::postgres_database().await?,
+        Kind::MariaDb => cutover_testkit::mariadb_database().await?,
     };
     Some(Bed { url, _folder: folder })
 }
@@ -75,16 +79,6 @@ pub(crate) fn impatient() -> LockPolicy {
     }
 }
 
-pub(crate) fn stored(files: &[(&str, &str)]) -> Vec<StoredFile> {
-    files
-        .iter()
-        .map(|(name, text)| StoredFile {
-            name: (*name).to_owned(),
-            text: (*text).to_owned(),
-        })
-        .collect()
-}
-
 impl Bed {
     /// Of a database that exists elsewhere, or nowhere.
     pub(crate) fn at(url: String) -> Self {
@@ -95,8 +89,7 @@ impl Bed {
     }
 
     pub(crate) fn files(&self, files: &[(&str, &str)]) -> Vec<MigrationFile> {
-        let url: DatabaseUrl = self.url.parse().unwrap();
-        from_files(&main_db(), &stored(files), url.dialect()).unwrap()
+        self.try_files(files).unwrap()
     }
 
     pub(crate) fn try_files(
@@ -104,7 +97,14 @@ impl Bed {
         files: &[(&str, &str)],
     ) -> Result<Vec<MigrationFile>, Vec<cutover_model::Diagnostic>> {
         let url: DatabaseUrl = self.url.parse().unwrap();
-        from_files(&main_db(), &stored(files), url.dialect())
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, text)| StoredFile {
+                name: (*name).to_owned(),
+                text: self.spelt(text),
+            })
+            .collect();
+        from_files(&main_db(), &files, url.dialect())
     }
 
     pub(crate) fn databases(&self, files: &[(&str, &str)]) -> MigrateDatabases {
@@ -150,6 +150,18 @@ impl Bed {
             .await
     }
 
+    /// What every database of the contract runs, in the words of this one.
+    fn spelt(&self, text: &str) -> String {
+        if self.url.starts_with("mariadb:") {
+            text.replace(
+                "first_name || ' ' || last_name",
+                "concat(first_name, ' ', last_name)",
+            )
+        } else {
+            text.to_owned()
+        }
+    }
+
     /// One number, asked beside Cutover.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.try_number(sql).await.unwrap()
@@ -161,6 +173,13 @@ impl Bed {
             return connection
                 .query_row(sql, [], |row| row.get(0))
                 .map_err(|error| error.to_string());
+        }
+        if self.url.starts_with("mariadb:") {
+            let mut connection = connect_mariadb(&self.url).await?;
+            let row: Result<Option<i64>, _> = connection.query_first(sql).await;
+            return row
+                .map_err(|error| error.to_string())?
+                .ok_or_else(|| "no row".to_owned());
         }
         let client = self.client().await;
         let row = client.query_one(sql, &[]).await;
@@ -192,6 +211,9 @@ impl Bed {
             let connection = Connection::open(path).unwrap();
             connection.busy_timeout(Duration::from_secs(5)).unwrap();
             connection.execute_batch(sql).unwrap();
+        } else if self.url.starts_with("mariadb:") {
+            let mut connection = connect_mariadb(&self.url).await.unwrap();
+            connection.query_drop(sql).await.unwrap();
         } else {
             self.client().await.batch_execute(sql).await.unwrap();
         }

@@ -1,9 +1,11 @@
-//! Migrations on a real SQLite file and a real PostgreSQL server.
+//! Migrations on a real SQLite file and a real servers of PostgreSQL and MariaDB.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
 
 mod bed;
 mod contract;
+mod killed;
+mod mariadb;
 mod postgres;
 mod shop;
 mod sqlite;

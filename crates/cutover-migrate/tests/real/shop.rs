@@ -7,12 +7,8 @@ use cutover_ports::Databases as _;
 
 use crate::bed::{Kind, bed, fence, main_db, options};
 
-async fn up_and_down(kind: Kind) {
+async fn up_and_down(kind: Kind, engine: &str) {
     let Some(bed) = bed(kind).await else { return };
-    let engine = match kind {
-        Kind::Sqlite => "sqlite",
-        Kind::Postgres => "postgres",
-    };
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../examples/shop/releases/1.1.0/migrations")
         .join(engine);
@@ -67,10 +63,10 @@ async fn up_and_down(kind: Kind) {
 
 #[tokio::test]
 async fn on_sqlite() {
-    up_and_down(Kind::Sqlite).await;
+    up_and_down(Kind::Sqlite, "sqlite").await;
 }
 
 #[tokio::test]
 async fn on_postgres() {
-    up_and_down(Kind::Postgres).await;
+    up_and_down(Kind::Postgres, "postgres").await;
 }

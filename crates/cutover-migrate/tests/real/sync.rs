@@ -17,6 +17,7 @@ fn names(kind: Kind) -> Vec<(&'static str, String)> {
     let (trim, position) = match kind {
         Kind::Postgres => ("btrim", "strpos"),
         Kind::Sqlite => ("trim", "instr"),
+        Kind::MariaDb => unreachable!("triggers are not made for it here"),
     };
     let up = format!(
         "-- cutover: phase=expand

@@ -21,12 +21,14 @@ fn files(kind: Kind) -> Vec<(&'static str, String)> {
     let key = match kind {
         Kind::Postgres => "id integer PRIMARY KEY",
         Kind::Sqlite => "id INTEGER PRIMARY KEY",
+        Kind::MariaDb => unreachable!("triggers are not made for it here"),
     };
     let split = match kind {
         Kind::Postgres => "split_part(full_name, ' ', 1), split_part(full_name, ' ', 2)",
         Kind::Sqlite => {
             "substr(full_name, 1, instr(full_name, ' ') - 1), substr(full_name, instr(full_name, ' ') + 1)"
         }
+        Kind::MariaDb => unreachable!("triggers are not made for it here"),
     };
     let text = |text: &str| text.to_owned();
     vec![

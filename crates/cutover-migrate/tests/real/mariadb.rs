@@ -1,0 +1,126 @@
+//! What only MariaDB has: DDL that commits by itself, named locks, delimiters, locks on the data dictionary.
+
+use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use cutover_ports::Databases as _;
+use cutover_testkit::connect_mariadb;
+use mysql_async::prelude::Queryable as _;
+
+const TABLE: [(&str, &str); 2] = [
+    (
+        "001_t.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE t (id integer PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x');",
+    ),
+    ("001_t.down.sql", "DROP TABLE t"),
+];
+
+const MORE: [(&str, &str); 4] = [
+    TABLE[0],
+    TABLE[1],
+    (
+        "002_b.up.sql",
+        "-- cutover: phase=expand\nALTER TABLE t ADD COLUMN b integer",
+    ),
+    ("002_b.down.sql", "ALTER TABLE t DROP COLUMN b"),
+];
+
+async fn mariadb() -> Option<Bed> {
+    bed(Kind::MariaDb).await
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_had_names_who_holds_it() {
+    let Some(bed) = mariadb().await else { return };
+    bed.up(&MORE, 0, 1).await.unwrap();
+    let mut reader = connect_mariadb(&bed.url).await.unwrap();
+    reader
+        .query_drop("START TRANSACTION; UPDATE t SET a = 's3cret'")
+        .await
+        .unwrap();
+    let error = bed.up(&MORE, 1, 1).await.unwrap_err();
+    let found = &error.diagnostic;
+    assert_eq!(found.code, "migrate.lock-timeout", "{found:?}");
+    let shown = format!("{found:?}");
+    assert!(
+        shown.contains("held by") && shown.contains("tester") && !shown.contains("s3cret"),
+        "{shown}"
+    );
+    let state = bed.databases(&MORE).observe(&main_db()).await.unwrap();
+    assert_eq!(state.applied.len(), 1, "nothing of it is on record");
+    reader.query_drop("COMMIT").await.unwrap();
+    assert!(!bed.up(&MORE, 1, 1).await.unwrap().already);
+}
+
+#[tokio::test]
+async fn a_routine_between_delimiters_and_a_trigger_without_are_one_statement_each() {
+    let Some(bed) = mariadb().await else { return };
+    let files = [
+        (
+            "001_r.up.sql",
+            "-- cutover: phase=expand
+CREATE TABLE t (id integer PRIMARY KEY, a integer);
+DELIMITER //
+CREATE PROCEDURE p() BEGIN INSERT INTO t (id) VALUES (1); INSERT INTO t (id) VALUES (2); END//
+DELIMITER ;
+CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW BEGIN IF NEW.a IS NULL THEN SET NEW.a = 7; END IF; END;
+CALL p();
+/*!50003 INSERT INTO t (id) VALUES (3) */;",
+        ),
+        ("001_r.down.sql", "DROP TABLE t; DROP PROCEDURE p"),
+    ];
+    bed.up(&files, 0, 1).await.unwrap();
+    assert_eq!(bed.number("SELECT CAST(sum(a) AS signed) FROM t").await, 21);
+}
+
+#[tokio::test]
+async fn a_session_of_a_replaced_controller_is_ended_and_anybody_elses_is_named() {
+    let Some(bed) = mariadb().await else { return };
+    let bed = &bed;
+    let slow = [
+        (
+            "001_slow.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE s (x integer); SELECT SLEEP(300);",
+        ),
+        ("001_slow.down.sql", "DROP TABLE s"),
+    ];
+    let old = async { bed.up(&slow, 0, 1).await };
+    let others = async {
+        let begun = || async { bed.has_table("s").await };
+        cutover_testkit::wait_for("the first one's work", std::time::Duration::from_secs(60), begun).await;
+        let same = bed.up(&TABLE, 0, 1).await.unwrap_err();
+        assert_eq!(same.diagnostic.code, "migrate.locked");
+        assert!(format!("{:?}", same.diagnostic).contains("tester"));
+        bed.up(&TABLE, 0, 2).await.unwrap();
+    };
+    let (old, ()) = tokio::join!(old, others);
+    assert_eq!(old.unwrap_err().diagnostic.code, "db.unreachable");
+}
+
+#[tokio::test]
+async fn a_file_of_rows_alone_is_one_transaction() {
+    let Some(bed) = mariadb().await else { return };
+    bed.up(&TABLE, 0, 1).await.unwrap();
+    let rows = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_rows.up.sql",
+            "-- cutover: phase=expand\nINSERT INTO t VALUES (2, 'y'); INSERT INTO t VALUES (1, 'twice');",
+        ),
+        ("002_rows.down.sql", "DELETE FROM t WHERE id = 2"),
+    ];
+    bed.up(&rows, 1, 1).await.unwrap_err();
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, 1);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 1);
+    let mut done = Vec::new();
+    bed.databases(&TABLE)
+        .migrate_down(
+            &fence(1),
+            &main_db(),
+            cutover_migrate::Reach::All,
+            &options(),
+            &mut done,
+        )
+        .await
+        .unwrap();
+    assert!(!bed.has_table("t").await);
+}

@@ -1,0 +1,228 @@
+//! An ephemeral MariaDB server.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Opts};
+use nix::unistd::{Gid, Uid, User, chown};
+
+use crate::postgres::{command, log_end, run};
+use crate::{TestkitError, free_port, require_or_skip};
+
+/// The password of the server's user: tests look for it where it must not be.
+const PASSWORD: &str = "s3cret-of-the-test";
+
+/// A server that does not wait for its disk, with password authentication, on a port of its own.
+///
+/// As with [`PostgresServer`](crate::PostgresServer), a small shell stops it and removes its folder when the test's
+/// process ends, in whatever way.
+#[derive(Debug)]
+pub struct MariaDbServer {
+    keeper: Child,
+    port: u16,
+}
+
+static SHARED: OnceLock<Option<MariaDbServer>> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// Waits for the end of its input; then nothing of the server is left.
+const KEEPER: &str = r#"
+mariadbd --no-defaults --datadir="$1/data" --socket="$1/socket" --pid-file="$1/pid" --bind-address=127.0.0.1 \
+  --port="$2" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=16M --max-connections=100 \
+  --tmpdir="$1" --skip-log-bin --skip-name-resolve --init-file="$1/init.sql" </dev/null &
+server=$!
+read -r _
+kill -KILL $server 2>/dev/null
+wait $server
+rm -rf "$1"
+"#;
+
+impl MariaDbServer {
+    /// The server of this process, started at first use; none when MariaDB is not installed.
+    ///
+    /// # Panics
+    /// When it is installed but does not start.
+    pub fn shared() -> Option<&'static Self> {
+        SHARED
+            .get_or_init(|| {
+                require_or_skip("mariadbd")?;
+                Some(Self::start().expect("the test's server starts"))
+            })
+            .as_ref()
+    }
+
+    /// Starts a server.
+    ///
+    /// # Errors
+    /// When a program fails or the server never answers.
+    pub fn start() -> Result<Self, TestkitError> {
+        let owner = owner();
+        let folder = tempfile::Builder::new()
+            .prefix("cutover-mariadb-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
+            .tempdir()?;
+        let init = folder.path().join("init.sql");
+        std::fs::write(
+            &init,
+            format!(
+                "CREATE USER IF NOT EXISTS 'tester'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n\
+                 GRANT ALL ON *.* TO 'tester'@'127.0.0.1' WITH GRANT OPTION;\n"
+            ),
+        )?;
+        if let Some((user, group)) = owner {
+            for path in [folder.path(), &init] {
+                chown(path, Some(user), Some(group)).map_err(std::io::Error::from)?;
+            }
+        }
+        let mut install = command(Path::new("mariadb-install-db"), owner);
+        install
+            .arg("--no-defaults")
+            .arg(format!("--datadir={}", folder.path().join("data").display()))
+            // Several at once would take each other's files for their own.
+            .arg(format!("--tmpdir={}", folder.path().display()))
+            .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+        run(install)?;
+        // From here on the keeper removes the folder.
+        let folder = folder.keep();
+        let mut last = String::new();
+        for _ in 0..5 {
+            let mut server = Self::keep(&folder, owner)?;
+            match server.wait_until_ready() {
+                Ok(()) => return Ok(server),
+                Err(why) => last = format!("{why}: {}", log_end(&folder)),
+            }
+        }
+        std::fs::remove_dir_all(&folder)?;
+        Err(TestkitError::Silent(last))
+    }
+
+    fn keep(folder: &Path, owner: Option<(Uid, Gid)>) -> Result<Self, TestkitError> {
+        let port = free_port();
+        let log = std::fs::File::create(folder.join("log"))?;
+        let shell = Path::new("/bin/sh");
+        let keeper = command(shell, owner)
+            .args(["-c", KEEPER, "keeper"])
+            .arg(folder)
+            .arg(port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A Ctrl-C at the terminal is for the test; the keeper notices its end by the pipe.
+            .process_group(0)
+            .spawn()
+            .map_err(|source| TestkitError::Run {
+                program: shell.to_owned(),
+                source,
+            })?;
+        Ok(Self { keeper, port })
+    }
+
+    /// In a thread with a runtime of its own, because the caller may be within one.
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let url = self.plain_url("mysql");
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| error.to_string())?;
+            runtime.block_on(async {
+                let end = tokio::time::Instant::now() + Duration::from_secs(60);
+                loop {
+                    match connect(&url).await {
+                        Ok(_) => return Ok(()),
+                        Err(error) if tokio::time::Instant::now() > end => return Err(error),
+                        Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    }
+                }
+            })
+        })
+        .join()
+        .map_err(|_| "the waiting thread panicked".to_owned())?
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password of its user.
+    #[must_use]
+    pub const fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// The URL of one of its databases.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        self.plain_url(database).replacen("mysql:", "mariadb:", 1)
+    }
+
+    fn plain_url(&self, database: &str) -> String {
+        format!("mysql://tester:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A fresh, empty database: its URL.
+    ///
+    /// # Panics
+    /// When the server does not make it.
+    pub async fn create_database(&self) -> String {
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let mut connection = connect(&self.plain_url("mysql"))
+            .await
+            .expect("the test's server answers");
+        connection
+            .query_drop(format!("CREATE DATABASE {name}"))
+            .await
+            .expect("the test's server makes a database");
+        drop(connection.disconnect().await);
+        self.url(&name)
+    }
+}
+
+/// A connection to the server of a URL, for what a test does beside what it tests.
+///
+/// # Errors
+/// What the server or the network says.
+pub async fn connect_mariadb(url: &str) -> Result<Conn, String> {
+    connect(&url.replacen("mariadb:", "mysql:", 1)).await
+}
+
+async fn connect(url: &str) -> Result<Conn, String> {
+    let options = Opts::from_url(url).map_err(|error| error.to_string())?;
+    let options = mysql_async::OptsBuilder::from_opts(options).prefer_socket(false);
+    Conn::new(options).await.map_err(|error| error.to_string())
+}
+
+impl Drop for MariaDbServer {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        drop(self.keeper.wait());
+    }
+}
+
+/// The URL of a fresh database of this process's server; none when MariaDB is not installed.
+///
+/// # Panics
+/// When it is installed and something fails.
+pub async fn mariadb_database() -> Option<String> {
+    let server = tokio::task::spawn_blocking(MariaDbServer::shared)
+        .await
+        .expect("starting the server does not panic")?;
+    Some(server.create_database().await)
+}
+
+/// MariaDB does not run as root: its own user does it then.
+fn owner() -> Option<(Uid, Gid)> {
+    if !Uid::effective().is_root() {
+        return None;
+    }
+    let user = User::from_name("mysql").ok().flatten()?;
+    Some((user.uid, user.gid))
+}
