@@ -94,6 +94,17 @@ impl PostgresUrl {
         self.config.get_ports().first().copied().unwrap_or(5432)
     }
 
+    /// Another database on the same server, with the same user.
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut config = self.config.clone();
+        config.dbname(name);
+        Self {
+            config,
+            ..self.clone()
+        }
+    }
+
     /// The user, where the URL names one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {

@@ -25,7 +25,7 @@ pub(crate) struct Observed {
     pub(crate) has_log: bool,
 }
 
-fn db_error(what: &str, error: &DbError) -> PortError {
+pub(crate) fn db_error(what: &str, error: &DbError) -> PortError {
     let diagnostic = error.diagnostic().note("database", what);
     if error.is_transient() {
         PortError::transient(diagnostic)
@@ -35,7 +35,7 @@ fn db_error(what: &str, error: &DbError) -> PortError {
 }
 
 /// Runs blocking work, and answers as if its thread had failed when it panicked.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> Result<T, PortError> + Send + 'static,
 ) -> Result<T, PortError> {

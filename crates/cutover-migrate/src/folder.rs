@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use cutover_model::{Diagnostic, MigrationId, MigrationPhase, Version};
 use cutover_spec::StoredFile;
 
+use crate::Draft;
+
 /// The most bytes that a file may have. A release stores its files, so data of such a size belongs elsewhere.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -67,25 +69,8 @@ pub fn new_files(
     phase: MigrationPhase,
     retires: Option<&Version>,
 ) -> Result<(PathBuf, PathBuf), Diagnostic> {
-    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
-    if name.is_empty()
-        || !name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    {
-        return Err(Diagnostic::error(
-            "migrate.bad-name",
-            format!("`{name}` is not a name: letters, digits and `_`"),
-        )
-        .help("cutover migrate new add_full_name"));
-    }
-    let refuse = |path: &Path, error: &std::io::Error| {
-        Diagnostic::error(
-            "migrate.unwritable",
-            format!("cannot write {}: {error}", path.display()),
-        )
-        .help("cutover check")
-    };
+    let name = plain_name(name)?;
+    let refuse = |path: &Path, error: &std::io::Error| unwritable(path, error);
     fs::create_dir_all(folder).map_err(|error| refuse(folder, &error))?;
     let id = next_id(&read_folder(folder)?, name);
     let retires = match (phase, retires) {
@@ -111,6 +96,55 @@ pub fn new_files(
             .map_err(|error| refuse(path, &error))?;
     }
     Ok(paths)
+}
+
+/// Writes pairs of files with the next numbers, and answers their paths in order. Never overwrites.
+///
+/// # Errors
+/// When the name is none, or the folder cannot be written.
+pub fn draft_files(folder: &Path, name: &str, drafts: &[Draft]) -> Result<Vec<PathBuf>, Diagnostic> {
+    let name = plain_name(name)?;
+    let refuse = |path: &Path, error: &std::io::Error| unwritable(path, error);
+    fs::create_dir_all(folder).map_err(|error| refuse(folder, &error))?;
+    let mut out = Vec::new();
+    for draft in drafts {
+        let whole = if draft.suffix.is_empty() {
+            name.clone()
+        } else {
+            format!("{name}_{}", draft.suffix)
+        };
+        let id = next_id(&read_folder(folder)?, whole);
+        for (way, text) in [("up", draft.up_text()), ("down", draft.down_text())] {
+            let path = folder.join(format!("{id}.{way}.sql"));
+            fs::File::create_new(&path)
+                .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+                .map_err(|error| refuse(&path, &error))?;
+            out.push(path);
+        }
+    }
+    Ok(out)
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(
+        "migrate.unwritable",
+        format!("cannot write {}: {error}", path.display()),
+    )
+    .help("cutover check")
+}
+
+/// Lower case, words joined by `_`.
+fn plain_name(name: &str) -> Result<String, Diagnostic> {
+    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err(Diagnostic::error(
+            "migrate.bad-name",
+            format!("`{name}` is not a name: letters, digits and `_`"),
+        )
+        .help("cutover migrate new add_full_name"));
+    }
+    Ok(name)
 }
 
 fn next_id(files: &[StoredFile], name: String) -> MigrationId {

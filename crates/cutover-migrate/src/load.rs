@@ -212,6 +212,17 @@ fn check_header(
     errors: &mut Vec<Diagnostic>,
 ) {
     let top = || locate(&up.name, &up.text, 0, up.text.len());
+    if let Some(range) = &header.unreviewed {
+        errors.push(
+            Diagnostic::error(
+                "migrate.unreviewed",
+                format!("{} was written by Cutover, and nobody has reviewed it", up.name),
+            )
+            .at(locate(&up.name, &up.text, range.start, range.len()))
+            .label("read both files, mend what is wrong, and write reviewed=yes")
+            .help("cutover migrate validate"),
+        );
+    }
     let is_contract = header.phase == Some(MigrationPhase::Contract);
     if header.phase.is_none() {
         errors.push(
@@ -342,7 +353,7 @@ fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
             ..
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
         DirectiveProblem::Unknown { nearest: None, .. } => diagnostic.label(
-            "known are phase=, retires=, transaction=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
+            "known are phase=, reviewed=, retires=, transaction=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
         ),
         _ => diagnostic,
     }

@@ -34,6 +34,21 @@ impl SqliteSession {
         Ok(session)
     }
 
+    /// A database of its own that is gone with the session.
+    pub(crate) fn in_memory() -> Result<Self, Failure> {
+        let connection = Connection::open_in_memory().map_err(|error| Failure::Statement {
+            said: sqlite_message(&error),
+            offset: None,
+        })?;
+        // As in a session that migrates.
+        drop(connection.pragma_update(None, "foreign_keys", false));
+        Ok(Self {
+            connection,
+            path: PathBuf::from(":memory:"),
+            ensured: false,
+        })
+    }
+
     /// Reads without leaving a trace; a database that does not exist has no history.
     pub(crate) async fn observe(path: &Path) -> Result<Recorded, ObserveError> {
         let server = format!("SQLite {}", rusqlite::version());

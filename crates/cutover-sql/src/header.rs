@@ -26,6 +26,8 @@ pub struct Header {
     pub verify: Option<String>,
     /// `irreversible reason=…`.
     pub irreversible: Option<String>,
+    /// `reviewed=no`: Cutover wrote the file, and nobody has read it yet.
+    pub unreviewed: Option<Range<usize>>,
     /// The first line of the first other comment.
     pub summary: Option<String>,
     /// `sync table=… …`: two-way triggers that come with this file.
@@ -56,6 +58,7 @@ impl Default for Header {
             prechecks: Vec::new(),
             verify: None,
             irreversible: None,
+            unreviewed: None,
             summary: None,
             syncs: Vec::new(),
             ended: Vec::new(),
@@ -128,8 +131,9 @@ pub struct DirectiveError {
     pub range: Range<usize>,
 }
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "phase",
+    "reviewed",
     "retires",
     "transaction",
     "precheck",
@@ -380,6 +384,11 @@ impl<'a> Reader<'a> {
                         self.header.retires = Some(version);
                     }
                 }
+            },
+            "reviewed" => match value {
+                "no" => self.header.unreviewed = Some(range),
+                "yes" => self.header.unreviewed = None,
+                _ => self.bad_value("reviewed", value, "yes, no", value_range),
             },
             "transaction" => match value {
                 "none" => self.header.transaction = false,

@@ -4,6 +4,7 @@
 //!
 //! Pure: texts in, values out. It must not know of files, connections or the history of a database.
 
+pub mod catalog;
 pub mod ddl;
 mod declare;
 mod dialect;

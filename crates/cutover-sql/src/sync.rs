@@ -59,6 +59,15 @@ impl TableName {
     }
 }
 
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
 /// A name in double quotes.
 #[must_use]
 pub fn quoted(name: &str) -> String {

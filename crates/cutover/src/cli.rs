@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use cutover_migrate::Repair;
+use cutover_migrate::{ColumnName, Rename, Repair, Retype, Split};
 use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
 
 use cutover_sql::lint::ServerVersion;
@@ -333,6 +333,8 @@ pub(crate) enum Migrate {
     Status(MigrateWhich),
     /// Compare the files with the history
     Validate(MigrateWhich),
+    /// Compare the database with what its migrations produce
+    Diff(MigrateWhich),
     /// Print what would be run, and run nothing
     Sql(MigrateSql),
     /// Show all that was ever applied, taken back or corrected
@@ -442,6 +444,27 @@ pub(crate) struct MigrateNew {
     /// Of a contract: versions below this cannot live with it
     #[arg(long, value_name = "VERSION")]
     pub(crate) retires: Option<Version>,
+    /// Write all files of another name for a column; may be given several times
+    #[arg(long, value_name = "TABLE.OLD:NEW", conflicts_with = "phase")]
+    pub(crate) rename: Vec<Rename>,
+    /// Write all files of a column that becomes several
+    #[arg(long, value_name = "TABLE.OLD:NEW,NEW", conflicts_with_all = ["phase", "rename"])]
+    pub(crate) split: Option<Split>,
+    /// Write all files of a column of another type, under another name
+    #[arg(long, value_name = "TABLE.OLD:NEW:TYPE", conflicts_with_all = ["phase", "rename", "split"])]
+    pub(crate) retype: Option<Retype>,
+    /// Write all files of a column that is never NULL again
+    #[arg(long, value_name = "TABLE.COLUMN", conflicts_with_all = ["phase", "rename", "split", "retype"])]
+    pub(crate) not_null: Option<ColumnName>,
+    /// Write the files that lead to the schema of --schema
+    #[arg(long, requires = "schema", conflicts_with_all = ["phase", "split", "retype", "not_null"])]
+    pub(crate) autogenerate: bool,
+    /// The schema that is wanted, as statements that make it in an empty database
+    #[arg(long, value_name = "FILE", requires = "autogenerate")]
+    pub(crate) schema: Option<PathBuf>,
+    /// A table, or a column as TABLE.COLUMN, that is dropped and has no other name
+    #[arg(long = "drop", value_name = "NAME", requires = "autogenerate")]
+    pub(crate) drops: Vec<String>,
 }
 
 /// Which files.

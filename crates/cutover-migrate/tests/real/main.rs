@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
 
+mod autogenerate;
 mod bed;
 mod contract;
 mod killed;

@@ -14,15 +14,16 @@ use crate::planning;
 use crate::release::{Key, build};
 use crate::world::{self, LEASE, Machine, SystemClock, is_dead, myself, who};
 
-use super::{confirm, migrate_records as records};
+use super::{confirm, migrate_records as records, migrate_schema as schema};
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
     match command {
-        Migrate::New(new) => write_new(ctx, &new),
+        Migrate::New(new) => write_new(ctx, &new).await,
         Migrate::Up(up) => migrate_up(ctx, &up).await,
         Migrate::Down(down) => migrate_down(ctx, &down).await,
         Migrate::Status(which) => status(ctx, &which).await,
         Migrate::Validate(which) => validate(ctx, &which).await,
+        Migrate::Diff(which) => schema::diff(ctx, &which).await,
         Migrate::Sql(sql) => records::sql(ctx, &sql).await,
         Migrate::History(which) => records::history(ctx, &which).await,
         Migrate::Baseline(baseline) => records::baseline(ctx, &baseline).await,
@@ -161,6 +162,11 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
     for name in &chosen.names {
         found.extend(chosen.databases.check(name).await);
     }
+    if !found.iter().any(|one| one.severity == Severity::Error) {
+        for name in &chosen.names {
+            found.extend(chosen.databases.examine(name, false).await?);
+        }
+    }
     if found.iter().any(|one| one.severity == Severity::Error) {
         return Err(Failure {
             exit: ExitCode::Findings,
@@ -196,6 +202,11 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     })
     .await?;
     for name in &chosen.names {
+        let found = chosen.databases.examine(name, reach == Reach::All).await?;
+        let style = ctx.printer.talk_style();
+        if !found.is_empty() {
+            ctx.printer.talk(&crate::render::diagnostics(&found, &style));
+        }
         for waiting in chosen.databases.pending(name, Reach::All, false).await?.waiting {
             ctx.printer.talk(&format!(
                 "  · {name}  {}  waits until no instance below {} is left; then: cutover migrate contract\n",
@@ -335,14 +346,14 @@ fn tell(ctx: &Context, all: &[(DatabaseName, MigrationReport)], failed: bool) {
     }
 }
 
-fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
+async fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
     let application = ctx.application()?.at_version(&new.release);
     let mut with_files = application
         .databases
         .iter()
         .filter(|(name, _)| new.database.as_ref().is_none_or(|wanted| wanted == *name))
         .filter_map(|(name, database)| Some((name, database.migrations.as_ref()?)));
-    let (Some((_, place)), None) = (with_files.next(), with_files.next()) else {
+    let (Some((name, place)), None) = (with_files.next(), with_files.next()) else {
         let known: Vec<&str> = application.databases.keys().map(DatabaseName::as_str).collect();
         return Err(
             Diagnostic::error("usage.which-database", "which database is meant is not clear")
@@ -355,6 +366,9 @@ fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
         );
     };
     let folder = ctx.folder().join(place);
+    if schema::writes_statements(new) {
+        return schema::write_set(ctx, new, &application, name, &folder).await;
+    }
     let (up, down) = new_files(&folder, &new.name, new.phase, new.retires.as_ref())?;
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&json!({ "up": up, "down": down }));

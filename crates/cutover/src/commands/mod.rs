@@ -10,6 +10,7 @@ mod lint;
 mod logs;
 mod migrate;
 mod migrate_records;
+mod migrate_schema;
 mod plan;
 mod proxy;
 mod proxy_run;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use cutover_backup::DatabaseBackups;
 use cutover_engine::World;
 use cutover_metrics::HttpQueries;
-use cutover_migrate::{LockPolicy, MigrateDatabases, from_files};
+use cutover_migrate::{LockPolicy, MigrateDatabases, from_files, read_folder};
 use cutover_model::{DatabaseName, Span};
 use cutover_ports::Store;
 use cutover_spec::Release;
@@ -110,6 +110,35 @@ pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateD
         }
     }
     Ok(all)
+}
+
+/// One database with the files of a folder that belong to no stored release yet; no folder is no files.
+pub(crate) fn database_with_folder(
+    ctx: &Context,
+    application: &cutover_spec::Application,
+    name: &DatabaseName,
+    folder: &std::path::Path,
+) -> Result<MigrateDatabases, Failure> {
+    let Some(database) = application.databases.get(name) else {
+        return Err(Failure::new(
+            "usage.unknown-database",
+            format!("there is no database named `{name}`"),
+            "cutover check",
+        ));
+    };
+    let url = database_url(
+        ctx.folder(),
+        &Lookup::new(ctx.folder(), application),
+        name,
+        &database.url,
+    )?;
+    let stored = if folder.exists() {
+        read_folder(folder)?
+    } else {
+        Vec::new()
+    };
+    let files = from_files(name, &stored, url.dialect()).map_err(Failure::usage)?;
+    Ok(MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default()).with(name.clone(), url, files))
 }
 
 /// The backups of the databases of these releases.

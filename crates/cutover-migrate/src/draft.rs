@@ -1,0 +1,582 @@
+//! Files that are written by Cutover: what stands in each, before it has a number. Pure.
+
+use cutover_model::{MigrationPhase, Version};
+use cutover_sql::catalog::{
+    Catalog, Change, Column, Constraint, Index, Safety, changes, renamed, statements,
+};
+use cutover_sql::{Dialect, TableName, quoted};
+
+/// A pair of files to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// What its name ends in, behind the name that was asked for: empty, or `backfill`.
+    pub suffix: &'static str,
+    /// When it may run.
+    pub phase: MigrationPhase,
+    /// Whether it runs in one transaction.
+    pub transaction: bool,
+    /// The header's other directives, without `cutover:`.
+    pub directives: Vec<String>,
+    /// What it does, in a line.
+    pub about: String,
+    /// The up file's statements.
+    pub up: Vec<String>,
+    /// The down file's statements.
+    pub down: Vec<String>,
+}
+
+/// A column that has another name in the new version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rename {
+    /// Whose.
+    pub table: TableName,
+    /// Before.
+    pub from: String,
+    /// Afterwards.
+    pub to: String,
+}
+
+impl std::str::FromStr for Rename {
+    type Err = String;
+    /// `users.email:email_address`
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').and_then(|(old, to)| {
+            let (table, from) = old.rsplit_once('.')?;
+            (!table.is_empty() && !from.is_empty() && !to.is_empty()).then(|| Self {
+                table: TableName::parse(table),
+                from: from.to_owned(),
+                to: to.to_owned(),
+            })
+        });
+        parts.ok_or_else(|| format!("`{text}` is not TABLE.OLD:NEW, such as users.email:email_address"))
+    }
+}
+
+/// What cannot be told from two schemas: whether this is one thing with another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A column is gone and one of the same type is there.
+    Column(Rename),
+    /// A table is gone and one with the same columns is there.
+    Table {
+        /// Before.
+        from: TableName,
+        /// Afterwards.
+        to: TableName,
+    },
+}
+
+/// What was answered.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// Columns that have another name.
+    pub renames: Vec<Rename>,
+    /// Columns (`users.email`) and tables that are dropped.
+    pub drops: Vec<String>,
+}
+
+/// What is asked before files can be written.
+#[must_use]
+pub fn questions(from: &Catalog, to: &Catalog, answers: &Answers) -> Vec<Question> {
+    let mut out = Vec::new();
+    let all = changes(from, to);
+    let dropped = |name: &str| answers.drops.iter().any(|drop| drop == name);
+    for change in &all {
+        match change {
+            Change::Column {
+                table,
+                from: Some(old),
+                to: None,
+            } => {
+                let known = |rename: &Rename| rename.table == *table && rename.from == old.name;
+                if answers.renames.iter().any(known) || dropped(&format!("{table}.{}", old.name)) {
+                    continue;
+                }
+                let taken = |name: &str| {
+                    answers
+                        .renames
+                        .iter()
+                        .any(|rename| rename.table == *table && rename.to == name)
+                };
+                let like = all.iter().find_map(|other| match other {
+                    Change::Column {
+                        table: of,
+                        from: None,
+                        to: Some(new),
+                    } if of == table && new.ty == old.ty && !taken(&new.name) => Some(new),
+                    _ => None,
+                });
+                out.extend(like.map(|new| {
+                    Question::Column(Rename {
+                        table: table.clone(),
+                        from: old.name.clone(),
+                        to: new.name.clone(),
+                    })
+                }));
+            }
+            Change::Table {
+                name,
+                from: Some(old),
+                to: None,
+            } if !dropped(&name.to_string()) => {
+                let like = all.iter().find_map(|other| match other {
+                    Change::Table {
+                        name,
+                        from: None,
+                        to: Some(new),
+                    } if new.columns == old.columns => Some(name),
+                    _ => None,
+                });
+                out.extend(like.map(|new| Question::Table {
+                    from: name.clone(),
+                    to: new.clone(),
+                }));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Without what an insert of the old version cannot give.
+fn loose(column: &Column) -> Column {
+    Column {
+        not_null: false,
+        default: None,
+        extra: None,
+        ..column.clone()
+    }
+}
+
+/// The files that lead from one schema to another: what harms nobody first, an index of a large table beside the
+/// traffic, and in a contract what the old version cannot live with. The second value is what was not written.
+#[must_use]
+pub fn autogenerate(
+    dialect: Dialect,
+    from: &Catalog,
+    to: &Catalog,
+    renames: &[Rename],
+    retires: &Version,
+) -> (Vec<Draft>, Vec<Change>) {
+    let (written, left): (Vec<Change>, Vec<Change>) =
+        changes(from, to).into_iter().partition(Change::is_written);
+    let mut sets = Sets::default();
+    for change in written {
+        sets.sort(dialect, renames, change);
+    }
+    sets.follow_views(dialect);
+    (assemble(dialect, from, &sets, retires), left)
+}
+
+fn assemble(dialect: Dialect, from: &Catalog, sets: &Sets, retires: &Version) -> Vec<Draft> {
+    let mut out = Vec::new();
+    let mut now = from.clone();
+    let mut expand = |changes: &[Change], suffix, now: &mut Catalog| {
+        if changes.is_empty() {
+            return;
+        }
+        let (up, down, after) = both_ways(dialect, now, changes);
+        *now = after;
+        out.push(Draft {
+            suffix,
+            phase: MigrationPhase::Expand,
+            transaction: true,
+            directives: Vec::new(),
+            about: about(changes),
+            up,
+            down,
+        });
+    };
+    // A new value of a type can be used once the transaction that adds it is over.
+    expand(&sets.values, "values", &mut now);
+    expand(&sets.expand, "", &mut now);
+    if let Some(draft) = out.last_mut().filter(|_| !sets.moved.is_empty()) {
+        draft.directives.extend(sets.moved.iter().map(|one| {
+            format!(
+                "sync table={} old={} new={} up={} down={}",
+                one.table,
+                one.old.name,
+                one.new.join(","),
+                value(&one.up.join(", ")),
+                value(&one.down)
+            )
+        }));
+    }
+    if !sets.concurrent.is_empty() {
+        let (up, down, after) = both_ways(dialect, &now, &sets.concurrent);
+        now = after;
+        let beside = |text: &String| text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
+        out.push(Draft {
+            suffix: "indexes",
+            phase: MigrationPhase::Expand,
+            transaction: false,
+            directives: Vec::new(),
+            about: about(&sets.concurrent),
+            up: up.iter().map(beside).collect(),
+            down: down.iter().map(beside).collect(),
+        });
+    }
+    for one in &sets.moved {
+        let (table, new) = (&one.table, one.new.join(","));
+        out.push(Draft {
+            suffix: "backfill",
+            phase: MigrationPhase::Backfill,
+            transaction: true,
+            directives: vec![format!(
+                "backfill table={table} key={} new={new}",
+                key_of(from, table)
+            )],
+            about: format!("fills {new} of {table} from {}", one.old.name),
+            up: Vec::new(),
+            down: Vec::new(),
+        });
+    }
+    if !sets.contract.is_empty() {
+        out.push(contract(dialect, &now, sets, retires));
+    }
+    out
+}
+
+/// Expressions as a directive has values.
+fn value(expression: &str) -> String {
+    format!("\"{}\"", expression.replace('"', "\"\""))
+}
+
+/// The single column of a primary key; the first column where there is none.
+pub(crate) fn key_of(catalog: &Catalog, table: &TableName) -> String {
+    let Some(table) = catalog.tables.get(table) else {
+        return "id".to_owned();
+    };
+    let is_key = |column: &&Column| {
+        let own = column
+            .extra
+            .as_deref()
+            .is_some_and(|extra| extra.contains("primary key"));
+        own || table.constraints.values().any(|one| {
+            let text = one.definition.to_lowercase().replace(['"', ' '], "");
+            text.ends_with(&format!("primarykey({})", column.name.to_lowercase()))
+        })
+    };
+    table
+        .columns
+        .iter()
+        .find(is_key)
+        .or_else(|| table.columns.first())
+        .map_or_else(|| "id".to_owned(), |column| column.name.clone())
+}
+
+/// A column whose values go to others, by a sync, until a contract drops it.
+struct Moved {
+    table: TableName,
+    /// As it is when the contract drops it.
+    old: Column,
+    new: Vec<String>,
+    up: Vec<String>,
+    down: String,
+}
+
+#[derive(Default)]
+struct Sets {
+    values: Vec<Change>,
+    expand: Vec<Change>,
+    concurrent: Vec<Change>,
+    contract: Vec<Change>,
+    moved: Vec<Moved>,
+}
+
+impl Sets {
+    fn sort(&mut self, dialect: Dialect, renames: &[Rename], change: Change) {
+        if let Change::Column { table, from, to } = &change {
+            let of = |rename: &&Rename| rename.table == *table;
+            match (from, to) {
+                (None, Some(new)) if renames.iter().filter(of).any(|rename| rename.to == new.name) => {
+                    let first = loose(new);
+                    if first != *new {
+                        self.contract.push(Change::Column {
+                            table: table.clone(),
+                            from: Some(first.clone()),
+                            to: Some(new.clone()),
+                        });
+                    }
+                    self.expand.push(Change::Column {
+                        table: table.clone(),
+                        from: None,
+                        to: Some(first),
+                    });
+                    return;
+                }
+                (Some(old), None) => {
+                    match renames.iter().filter(of).find(|rename| rename.from == old.name) {
+                        Some(rename) => {
+                            let (up, down) = (vec![quoted(&rename.from)], quoted(&rename.to));
+                            self.moves(dialect, table, old, vec![rename.to.clone()], up, down);
+                        }
+                        None => self.contract.push(change),
+                    }
+                    return;
+                }
+                _ => {}
+            }
+        }
+        match (&change, change.safety()) {
+            (Change::Enum { from: Some(_), .. }, Safety::Expand) => self.values.push(change),
+            (_, Safety::Concurrent) if dialect == Dialect::Postgres => self.concurrent.push(change),
+            (_, Safety::Expand | Safety::Concurrent) => self.expand.push(change),
+            (_, Safety::Contract) => self.contract.push(change),
+        }
+    }
+}
+
+impl Sets {
+    /// A new view on one that changes in the contract comes with it.
+    fn follow_views(&mut self, dialect: Dialect) {
+        let changed: Vec<String> = self
+            .contract
+            .iter()
+            .filter_map(|change| match change {
+                Change::View { name, .. } => Some(name.name.clone()),
+                _ => None,
+            })
+            .collect();
+        let follows = |change: &Change| match change {
+            Change::View { to: Some(view), .. } => changed
+                .iter()
+                .any(|name| renamed(dialect, &view.query, name, "").is_some()),
+            _ => false,
+        };
+        let (later, now) = std::mem::take(&mut self.expand).into_iter().partition(follows);
+        self.expand = now;
+        let later: Vec<Change> = later;
+        self.contract.extend(later);
+    }
+
+    /// The old column is there until the contract. SQLite refuses an insert that leaves it out before a trigger can fill
+    /// it, so it may be NULL from the expand on.
+    fn moves(
+        &mut self,
+        dialect: Dialect,
+        table: &TableName,
+        old: &Column,
+        new: Vec<String>,
+        up: Vec<String>,
+        down: String,
+    ) {
+        let mut kept = old.clone();
+        if dialect == Dialect::Sqlite && old.not_null && old.default.is_none() {
+            kept.not_null = false;
+            self.expand.push(Change::Column {
+                table: table.clone(),
+                from: Some(old.clone()),
+                to: Some(kept.clone()),
+            });
+        }
+        self.contract.push(Change::Column {
+            table: table.clone(),
+            from: Some(kept.clone()),
+            to: None,
+        });
+        self.moved.push(Moved {
+            table: table.clone(),
+            old: kept,
+            new,
+            up,
+            down,
+        });
+    }
+}
+
+/// One column becomes others: the whole set of files. Indexes and constraints of the old column go with it; where one
+/// column takes its place, they come back on that.
+pub(crate) fn moved(
+    dialect: Dialect,
+    from: &Catalog,
+    table: &TableName,
+    old: &Column,
+    new: &[Column],
+    (up, down): (Vec<String>, String),
+    retires: &Version,
+) -> Vec<Draft> {
+    let mut sets = Sets::default();
+    for column in new {
+        let first = loose(column);
+        if first != *column {
+            sets.contract.push(Change::Column {
+                table: table.clone(),
+                from: Some(first.clone()),
+                to: Some(column.clone()),
+            });
+        }
+        sets.expand.push(Change::Column {
+            table: table.clone(),
+            from: None,
+            to: Some(first),
+        });
+    }
+    let names = new.iter().map(|column| column.name.clone()).collect();
+    sets.moves(dialect, table, old, names, up, down);
+    let place = match new {
+        [one] => Some(one.name.as_str()),
+        _ => None,
+    };
+    if let Some(own) = from.tables.get(table) {
+        for (name, index) in &own.indexes {
+            let Some(text) = renamed(dialect, &index.definition, &old.name, place.unwrap_or_default()) else {
+                continue;
+            };
+            let definition = text;
+            sets.contract.push(Change::Index {
+                table: table.clone(),
+                name: name.clone(),
+                from: Some(index.clone()),
+                to: place.map(|_| Index {
+                    definition,
+                    unique: index.unique,
+                }),
+            });
+        }
+        for (name, constraint) in &own.constraints {
+            let Some(text) = renamed(
+                dialect,
+                &constraint.definition,
+                &old.name,
+                place.unwrap_or_default(),
+            ) else {
+                continue;
+            };
+            let kind = constraint.kind;
+            sets.contract.push(Change::Constraint {
+                table: table.clone(),
+                name: name.clone(),
+                from: Some(constraint.clone()),
+                to: place.map(|_| Constraint {
+                    kind,
+                    definition: text,
+                }),
+            });
+        }
+    }
+    assemble(dialect, from, &sets, retires)
+}
+
+fn apply(catalog: &Catalog, changes: &[Change]) -> Catalog {
+    changes
+        .iter()
+        .fold(catalog.clone(), |catalog, change| catalog.with(change))
+}
+
+fn inverse(changes: &[Change]) -> Vec<Change> {
+    changes.iter().rev().map(Change::inverse).collect()
+}
+
+fn both_ways(dialect: Dialect, from: &Catalog, changes: &[Change]) -> (Vec<String>, Vec<String>, Catalog) {
+    let after = apply(from, changes);
+    let up = statements(dialect, from, changes);
+    let down = statements(dialect, &after, &inverse(changes));
+    (up, down, after)
+}
+
+fn contract(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> Draft {
+    let up = statements(dialect, now, &sets.contract);
+    let after = apply(now, &sets.contract);
+    // A renamed column comes back empty, is filled, and only then gets what it had.
+    let mut back = inverse(&sets.contract);
+    let (mut fill, mut strict) = (Vec::new(), Vec::new());
+    for one in &sets.moved {
+        let (first, table) = (loose(&one.old), &one.table);
+        for change in &mut back {
+            if let Change::Column {
+                table: of,
+                from: None,
+                to: Some(column),
+            } = change
+                && of == table
+                && column.name == one.old.name
+            {
+                column.clone_from(&first);
+            }
+        }
+        fill.push(format!(
+            "UPDATE {} SET {} = ({})",
+            table.sql(),
+            quoted(&one.old.name),
+            one.down
+        ));
+        if first != one.old {
+            strict.push(Change::Column {
+                table: table.clone(),
+                from: Some(first),
+                to: Some(one.old.clone()),
+            });
+        }
+    }
+    let mut down = statements(dialect, &after, &back);
+    down.extend(fill);
+    down.extend(statements(dialect, &apply(&after, &back), &strict));
+    let ended = sets
+        .moved
+        .iter()
+        .map(|one| format!("end-sync table={} new={}", one.table, one.new.join(",")));
+    Draft {
+        suffix: "contract",
+        phase: MigrationPhase::Contract,
+        transaction: true,
+        directives: std::iter::once(format!("retires={retires}"))
+            .chain(ended)
+            .collect(),
+        about: about(&sets.contract),
+        up,
+        down,
+    }
+}
+
+fn about(changes: &[Change]) -> String {
+    let words: Vec<String> = changes
+        .iter()
+        .map(|change| {
+            change
+                .to_string()
+                .split("  ")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    match words.as_slice() {
+        [a, b, c, rest @ ..] if !rest.is_empty() => format!("{a}, {b}, {c} and {} more", rest.len()),
+        all => all.join(", "),
+    }
+}
+
+impl Draft {
+    /// The text of the up file.
+    #[must_use]
+    pub fn up_text(&self) -> String {
+        let transaction = if self.transaction { "" } else { " transaction=none" };
+        let retires = self.directives.iter().find(|one| one.starts_with("retires="));
+        let retires = retires.map_or_else(String::new, |one| format!(" {one}"));
+        let mut out = format!(
+            "-- {}\n-- cutover: phase={}{retires}{transaction}\n-- cutover: reviewed=no\n",
+            self.about, self.phase
+        );
+        for directive in self.directives.iter().filter(|one| !one.starts_with("retires=")) {
+            out.push_str(&format!("-- cutover: {directive}\n"));
+        }
+        out.push_str(&body(&self.up));
+        out
+    }
+
+    /// The text of the down file.
+    #[must_use]
+    pub fn down_text(&self) -> String {
+        let transaction = if self.transaction {
+            ""
+        } else {
+            "-- cutover: transaction=none\n"
+        };
+        format!("-- Takes back: {}\n{transaction}{}", self.about, body(&self.down))
+    }
+}
+
+fn body(statements: &[String]) -> String {
+    statements.iter().map(|one| format!("{one};\n")).collect()
+}

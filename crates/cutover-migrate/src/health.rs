@@ -1,0 +1,157 @@
+//! How a database stands after it was migrated: what is pending, what is half-built, and whether it is well.
+
+use cutover_model::{DatabaseName, Diagnostic, MigrationPhase};
+use cutover_ports::PortError;
+use cutover_sql::Dialect;
+
+use crate::MigrateDatabases;
+use crate::databases::what;
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// PostgreSQL stops writing at 2 billion; there is time to act at three quarters of it.
+const OLD_TRANSACTIONS: i64 = 1_500_000_000;
+
+impl MigrateDatabases {
+    /// What is to be looked at after migrating: files that are not applied (where all are expected to be), constraints that are not
+    /// validated or are violated, indexes that are invalid, a database that is not well. Reads only.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn examine(
+        &self,
+        database: &DatabaseName,
+        expects_all: bool,
+    ) -> Result<Vec<Diagnostic>, PortError> {
+        let observed = self.look(database).await?;
+        let known = self.find(database)?;
+        let mut out = Vec::new();
+        for file in &known.files {
+            let migration = &file.migration;
+            if expects_all
+                && migration.phase != MigrationPhase::Contract
+                && !observed.state.has(&migration.id)
+            {
+                out.push(
+                    Diagnostic::warning(
+                        "migrate.behind",
+                        format!("{} is not applied to {}", migration.id, what(database)),
+                    )
+                    .help("cutover migrate up"),
+                );
+            }
+        }
+        out.extend(crate::scratch::health(&what(database), &known.url).await?);
+        Ok(out)
+    }
+}
+
+pub(crate) async fn look<S: Session>(
+    session: &mut S,
+    dialect: Dialect,
+    what: &str,
+) -> Result<Vec<Diagnostic>, Failure> {
+    match dialect {
+        Dialect::Sqlite => sqlite(session, what).await,
+        Dialect::Postgres => postgres(session, what).await,
+        Dialect::Mysql | Dialect::MariaDb => Ok(Vec::new()),
+    }
+}
+
+fn first(row: &[Option<String>]) -> &str {
+    row.first().and_then(Option::as_deref).unwrap_or_default()
+}
+
+async fn postgres<S: Session>(session: &mut S, what: &str) -> Result<Vec<Diagnostic>, Failure> {
+    let mut out = Vec::new();
+    let sql = "SELECT quote_ident(k.conname), k.conrelid::regclass::text FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+        WHERE NOT k.convalidated AND k.conrelid <> 0 AND n.nspname !~ '^pg_' ORDER BY 2, 1";
+    for row in session.rows_as_written(sql).await? {
+        let table = row.get(1).and_then(Option::as_deref).unwrap_or_default();
+        out.push(
+            Diagnostic::warning(
+                "migrate.not-validated",
+                format!(
+                    "constraint {} of {table} holds for new rows only: the old ones were never looked at",
+                    first(&row)
+                ),
+            )
+            .note(
+                "write",
+                format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", first(&row)),
+            )
+            .help("cutover migrate new validate_constraint"),
+        );
+    }
+    let sql = "SELECT x.indexrelid::regclass::text, x.indrelid::regclass::text FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE NOT (x.indisvalid AND x.indisready) AND n.nspname !~ '^pg_' AND c.relkind = 'i'
+            AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid) ORDER BY 1";
+    for row in session.rows_as_written(sql).await? {
+        let table = row.get(1).and_then(Option::as_deref).unwrap_or_default();
+        out.push(
+            Diagnostic::warning(
+                "migrate.invalid-index",
+                format!(
+                    "index {} of {table} is invalid: it costs writes and serves no query",
+                    first(&row)
+                ),
+            )
+            .note("write", format!("REINDEX INDEX CONCURRENTLY {}", first(&row)))
+            .help("cutover migrate new rebuild_index"),
+        );
+    }
+    let sql = "SELECT age(datfrozenxid)::text, pg_is_in_recovery()::text, current_setting('default_transaction_read_only')
+        FROM pg_database WHERE datname = current_database()";
+    for row in session.rows_as_written(sql).await? {
+        let at = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
+        if at(0).parse::<i64>().is_ok_and(|age| age > OLD_TRANSACTIONS) {
+            out.push(unwell(
+                what,
+                "its oldest transactions are about to run out of numbers: VACUUM FREEZE",
+            ));
+        }
+        if at(1) == "true" {
+            out.push(unwell(what, "it is a replica and cannot be written"));
+        }
+        if at(2) == "on" {
+            out.push(unwell(what, "its transactions are read-only"));
+        }
+    }
+    Ok(out)
+}
+
+async fn sqlite<S: Session>(session: &mut S, what: &str) -> Result<Vec<Diagnostic>, Failure> {
+    let mut out = Vec::new();
+    for row in session
+        .rows_as_written("SELECT * FROM pragma_quick_check(10)")
+        .await?
+    {
+        if first(&row) != "ok" {
+            out.push(unwell(what, first(&row)));
+        }
+    }
+    let sql =
+        "SELECT \"table\", \"parent\", CAST(count(*) AS text) FROM pragma_foreign_key_check GROUP BY 1, 2";
+    // A foreign key to what is no key is an error of its own, which the application lives with already.
+    for row in session.rows_as_written(sql).await.unwrap_or_default() {
+        let at = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
+        out.push(
+            Diagnostic::warning(
+                "migrate.violated",
+                format!(
+                    "{} rows of {} point to rows of {} that are not there",
+                    at(2),
+                    at(0),
+                    at(1)
+                ),
+            )
+            .help("cutover migrate new repair_references"),
+        );
+    }
+    Ok(out)
+}
+
+fn unwell(what: &str, said: &str) -> Diagnostic {
+    Diagnostic::warning("migrate.unwell", format!("{what}: {said}")).help("cutover status")
+}

@@ -1,0 +1,270 @@
+//! The changes that need two versions to live together, each as the whole set of its files. Pure.
+
+use cutover_model::{Diagnostic, MigrationPhase, Version};
+use cutover_sql::catalog::{Catalog, Change, Column, statements};
+use cutover_sql::{Dialect, TableName, quoted};
+
+use crate::draft::{Draft, Rename, key_of, moved};
+
+/// `users.full_name:first_name,last_name`: one column becomes several, or several one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Whose.
+    pub table: TableName,
+    /// Before.
+    pub from: String,
+    /// Afterwards.
+    pub to: Vec<String>,
+}
+
+/// `users.age:age_years:bigint`: a column of another type, under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retype {
+    /// Which column becomes which.
+    pub rename: Rename,
+    /// Its type.
+    pub ty: String,
+}
+
+/// `users.email`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnName {
+    /// Whose.
+    pub table: TableName,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is wished for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Other names for columns.
+    Rename(Vec<Rename>),
+    /// Several columns instead of one.
+    Split(Split),
+    /// Another type.
+    Retype(Retype),
+    /// A column that is never NULL again.
+    NotNull(ColumnName),
+}
+
+impl std::str::FromStr for ColumnName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text
+            .rsplit_once('.')
+            .filter(|(table, name)| !table.is_empty() && !name.is_empty());
+        let (table, name) =
+            parts.ok_or_else(|| format!("`{text}` is not TABLE.COLUMN, such as users.email"))?;
+        Ok(Self {
+            table: TableName::parse(table),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl std::str::FromStr for Split {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is not TABLE.OLD:NEW,NEW, such as users.full_name:first_name,last_name");
+        let (old, new) = text.split_once(':').ok_or_else(wrong)?;
+        let old: ColumnName = old.parse().map_err(|_| wrong())?;
+        let to: Vec<String> = new.split(',').map(str::to_owned).collect();
+        if to.len() < 2 || to.iter().any(String::is_empty) {
+            return Err(wrong());
+        }
+        Ok(Self {
+            table: old.table,
+            from: old.name,
+            to,
+        })
+    }
+}
+
+impl std::str::FromStr for Retype {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not TABLE.OLD:NEW:TYPE, such as users.age:age_years:bigint");
+        let (rename, ty) = text
+            .rsplit_once(':')
+            .filter(|(_, ty)| !ty.trim().is_empty())
+            .ok_or_else(wrong)?;
+        Ok(Self {
+            rename: rename.parse().map_err(|_| wrong())?,
+            ty: ty.to_owned(),
+        })
+    }
+}
+
+/// The files for it.
+///
+/// # Errors
+/// When there is no such table or column, or the new one is there already.
+pub fn drafts_for(
+    dialect: Dialect,
+    from: &Catalog,
+    wish: &Wish,
+    retires: &Version,
+) -> Result<Vec<Draft>, Diagnostic> {
+    match wish {
+        Wish::Rename(renames) => {
+            let mut out = Vec::new();
+            for rename in renames {
+                let old = column(from, &rename.table, &rename.from)?;
+                free(from, &rename.table, &rename.to)?;
+                let new = Column {
+                    name: rename.to.clone(),
+                    ..old.clone()
+                };
+                let by = (vec![quoted(&rename.from)], quoted(&rename.to));
+                out.extend(moved(dialect, from, &rename.table, old, &[new], by, retires));
+            }
+            Ok(out)
+        }
+        Wish::Retype(retype) => {
+            let Rename { table, from: old, to } = &retype.rename;
+            let old = column(from, table, old)?;
+            free(from, table, to)?;
+            let new = Column {
+                name: to.clone(),
+                ty: retype.ty.clone(),
+                default: None,
+                ..old.clone()
+            };
+            let cast = |name: &str, ty: &str| format!("CAST({} AS {ty})", quoted(name));
+            let by = (vec![cast(&old.name, &retype.ty)], cast(to, &old.ty));
+            Ok(moved(dialect, from, table, old, &[new], by, retires))
+        }
+        Wish::Split(split) => {
+            let old = column(from, &split.table, &split.from)?;
+            let mut new = Vec::new();
+            for name in &split.to {
+                free(from, &split.table, name)?;
+                new.push(Column {
+                    name: name.clone(),
+                    ty: old.ty.clone(),
+                    not_null: false,
+                    default: None,
+                    extra: None,
+                });
+            }
+            let by = at_blanks(dialect, &old.name, &split.to);
+            Ok(moved(dialect, from, &split.table, old, &new, by, retires))
+        }
+        Wish::NotNull(name) => not_null(dialect, from, name, retires),
+    }
+}
+
+/// A start that works for words with a blank between; what it should be is the author's to say.
+fn at_blanks(dialect: Dialect, old: &str, new: &[String]) -> (Vec<String>, String) {
+    let old = quoted(old);
+    let position = if dialect == Dialect::Sqlite {
+        "instr"
+    } else {
+        "strpos"
+    };
+    let mut up = Vec::new();
+    let mut rest = old;
+    for at in 0..new.len() {
+        if at + 1 == new.len() {
+            up.push(format!("nullif({rest}, '')"));
+        } else {
+            up.push(format!(
+                "nullif(substr({rest}, 1, {position}({rest} || ' ', ' ') - 1), '')"
+            ));
+            rest = format!("substr({rest}, {position}({rest} || ' ', ' ') + 1)");
+        }
+    }
+    let joined: Vec<String> = new
+        .iter()
+        .map(|name| format!("coalesce({}, '')", quoted(name)))
+        .collect();
+    (up, format!("nullif(trim({}), '')", joined.join(" || ' ' || ")))
+}
+
+fn not_null(
+    dialect: Dialect,
+    from: &Catalog,
+    name: &ColumnName,
+    retires: &Version,
+) -> Result<Vec<Draft>, Diagnostic> {
+    let ColumnName { table, name } = name;
+    let old = column(from, table, name)?;
+    if old.not_null {
+        return Err(refuse(format!("{table}.{name} is NOT NULL already")));
+    }
+    let sql = table.sql();
+    let own = quoted(name);
+    let value = old.default.as_deref().unwrap_or("''");
+    let key = key_of(from, table);
+    let fill = Draft {
+        suffix: "backfill",
+        phase: MigrationPhase::Backfill,
+        transaction: true,
+        directives: vec![
+            format!("backfill table={table} key={key}"),
+            format!("verify SELECT count(*) FROM {sql} WHERE {own} IS NULL"),
+        ],
+        about: format!("fills {table}.{name} where it is NULL"),
+        up: vec![format!(
+            "UPDATE {sql} SET {own} = {value} WHERE {own} IS NULL AND {{batch}}"
+        )],
+        down: Vec::new(),
+    };
+    let change = Change::Column {
+        table: table.clone(),
+        from: Some(old.clone()),
+        to: Some(Column {
+            not_null: true,
+            ..old.clone()
+        }),
+    };
+    let after = from.clone().with(&change);
+    // PostgreSQL: the scan beside the traffic, then a change that needs none.
+    let check = quoted(&format!("{}_{name}_not_null", table.name));
+    let (up, transaction) = if dialect == Dialect::Postgres {
+        let alter = format!("ALTER TABLE {sql}");
+        let up = vec![
+            format!("{alter} ADD CONSTRAINT {check} CHECK ({own} IS NOT NULL) NOT VALID"),
+            format!("{alter} VALIDATE CONSTRAINT {check}"),
+            format!("{alter} ALTER COLUMN {own} SET NOT NULL"),
+            format!("{alter} DROP CONSTRAINT {check}"),
+        ];
+        (up, false)
+    } else {
+        (statements(dialect, from, std::slice::from_ref(&change)), true)
+    };
+    let contract = Draft {
+        suffix: "contract",
+        phase: MigrationPhase::Contract,
+        transaction,
+        directives: vec![format!("retires={retires}")],
+        about: format!("{table}.{name} is never NULL again"),
+        up,
+        down: statements(dialect, &after, &[change.inverse()]),
+    };
+    Ok(vec![fill, contract])
+}
+
+fn column<'a>(from: &'a Catalog, table: &TableName, name: &str) -> Result<&'a Column, Diagnostic> {
+    let found = from.tables.get(table).ok_or_else(|| {
+        let known: Vec<String> = from.tables.keys().map(ToString::to_string).collect();
+        refuse(format!("the migrations make no table {table}")).note("known", known.join(", "))
+    })?;
+    found.column(name).ok_or_else(|| {
+        let known: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
+        refuse(format!("table {table} has no column {name}")).note("known", known.join(", "))
+    })
+}
+
+fn free(from: &Catalog, table: &TableName, name: &str) -> Result<(), Diagnostic> {
+    match from.tables.get(table).and_then(|table| table.column(name)) {
+        Some(_) => Err(refuse(format!("table {table} has a column {name} already"))),
+        None => Ok(()),
+    }
+}
+
+fn refuse(message: String) -> Diagnostic {
+    Diagnostic::error("migrate.no-such-column", message).help("cutover migrate new --help")
+}
