@@ -38,6 +38,7 @@ pub(crate) async fn live(what: &str, url: &DatabaseUrl) -> Result<Catalog, PortE
                 .await
                 .map_err(|failure| plain(what, failure))
         }
+        DatabaseUrl::Mysql(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(url) if !url.path.exists() => Ok(Catalog::default()),
         DatabaseUrl::Sqlite(url) => {
             let (path, what, handle) = (
@@ -67,6 +68,8 @@ pub(crate) async fn health(what: &str, url: &DatabaseUrl) -> Result<Vec<Diagnost
                 .await
                 .map_err(|failure| plain(what, failure))
         }
+        // Its indexes and constraints have no state of being invalid.
+        DatabaseUrl::Mysql(_) => Ok(Vec::new()),
         DatabaseUrl::Sqlite(url) if !url.path.exists() => Ok(Vec::new()),
         DatabaseUrl::Sqlite(url) => {
             let (path, what, handle) = (
@@ -97,6 +100,7 @@ async fn read<S: Session>(session: &mut S, dialect: Dialect) -> Result<Catalog, 
 pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) -> Result<Catalog, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => on_postgres(what, url, &parts).await,
+        DatabaseUrl::Mysql(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(_) => {
             let (what, handle) = (what.to_owned(), tokio::runtime::Handle::current());
             blocking(&what.clone(), move || {
@@ -129,6 +133,14 @@ async fn run<S: Session>(what: &str, session: &mut S, parts: &[Part]) -> Result<
         }
     }
     Ok(())
+}
+
+/// Never an empty schema in place of one that cannot be read.
+fn unread(what: &str) -> PortError {
+    refuse(
+        format!("the schema of {what} cannot be read: that of MySQL and MariaDB is not understood yet"),
+        "cutover migrate status",
+    )
 }
 
 fn refuse(message: String, help: &str) -> PortError {

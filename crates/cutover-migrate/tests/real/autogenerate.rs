@@ -165,6 +165,7 @@ fn shop(kind: Kind) -> [Pair; 2] {
     let engine = match kind {
         Kind::Sqlite => "sqlite",
         Kind::Postgres => "postgres",
+        Kind::MariaDb => panic!("the shop has no files for MariaDB"),
     };
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../examples/shop/releases/1.1.0/migrations")
