@@ -324,7 +324,7 @@ pub(crate) struct Resume {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Migrate {
     /// Write the files of a new migration
-    New(MigrateNew),
+    New(Box<MigrateNew>),
     /// Apply what is pending
     Up(MigrateUp),
     /// Take the newest back
