@@ -11,7 +11,7 @@ use crate::Script;
 /// Where the range of a batch goes in a backfill's own statement.
 pub(crate) const RANGE: &str = "{batch}";
 
-/// A backfill that runs in batches: the table, the key, and the statement with [`RANGE`] in it.
+/// A backfill that runs in batches: the table, the key, and the statement with `{batch}` in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batched {
     /// What is run through, and in which steps.

@@ -62,7 +62,7 @@ pub(crate) fn pick(
 }
 
 /// Whether so many ports of the range are free now, or why not. Nothing is reserved: it is a look before anything is
-/// started, and [`pick`] decides.
+/// started, and `pick` decides.
 pub fn check_room(range: PortRange, needed: u32, what: &str) -> Result<(), Diagnostic> {
     let mut free = 0;
     let mut busy = Vec::new();

@@ -1,6 +1,6 @@
 //! What a statement does to a schema: small facts, the same for all databases.
 //!
-//! They are made by [`crate::read`] and nothing else; what it could not read is [`Ddl::NotUnderstood`], and whoever
+//! They are made by [`crate::read()`] and nothing else; what it could not read is [`Ddl::NotUnderstood`], and whoever
 //! decides by facts must treat that as "may be anything".
 
 mod alter;

@@ -2,7 +2,7 @@
 //! application that still runs, and to the data.
 //!
 //! Pure and total: a text, the schema that is there before it ([`Prior`]) and the server go in, findings come out. Each rule
-//! is a file of [`rules`]; this module owns only the order of things: what was created in the file, which transaction a
+//! is a file of `rules`; this module owns only the order of things: what was created in the file, which transaction a
 //! statement runs in, which locks are held.
 
 mod finding;
