@@ -30,7 +30,7 @@ pub enum Mode {
 /// What an analysis says after a reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
-    /// The verdict; none: go on. It is final.
+    /// The verdict; none: go on. It is final, but for `Error`: with that the release is held, and asked about again.
     pub verdict: Option<Verdict>,
     /// One sentence with numbers.
     pub because: String,
@@ -41,7 +41,7 @@ pub struct Assessment {
     /// Whether this reading ended a measurement, or the analysis: worth a line in the journal. In between, the state
     /// may be kept in memory only.
     pub measured: bool,
-    /// When to read again; none after a verdict. Reading earlier or later does no harm.
+    /// When to read again; none after a verdict that is final. Reading earlier or later does no harm.
     pub next: Option<Timestamp>,
     /// About how many more requests the measurement needs, when that is what it waits for.
     pub needed: Option<u64>,

@@ -11,6 +11,8 @@
 //! else is missing. (In Argo's code an exceeded error limit overwrites an exceeded failure limit.) All limits are
 //! strict, as there: a limit of 3 tolerates three.
 //!
+//! `Error` alone is no last word: it holds the release for as long as there is nothing to measure by, and no longer.
+//!
 //! Two things do not wait for the end of a measurement: the sequential test, which may be looked at any time, and an
 //! error rate so far over its bound that chance cannot explain it. The latter spends a failure only when it decides:
 //! when `failureLimit` is used up, or when the candidate fails hard (then whatever the limit).
@@ -129,10 +131,17 @@ impl Analysis<'_> {
             "there was nothing to measure by, {} in a row ({limit} tolerated): {why}",
             words::count(u64::from(state.errors_in_row), "time")
         );
-        if state.errors_in_row > limit {
-            return self.end(state, Verdict::Error, because, false);
-        }
         let next = state.error_at.map(|at| retry.after(at));
+        if state.errors_in_row > limit {
+            // The release is held, and asked about again: when there is something to measure by, it goes on by itself.
+            return Assessment {
+                verdict: Some(Verdict::Error),
+                measured: counts && state.errors_in_row == limit + 1,
+                next: next.map(|next| next.max(LOOK.after(self.now))),
+                until: None,
+                ..self.go_on(state, because, next)
+            };
+        }
         Assessment {
             measured: counts,
             ..self.go_on(state, because, next)

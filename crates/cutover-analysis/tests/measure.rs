@@ -70,7 +70,10 @@ impl World {
         let (state, assessment) = measure(&self.template, self.mode, state, reading, self.now);
         self.state = state;
         assert!(!assessment.because.is_empty());
-        assert_eq!(assessment.verdict.is_some(), assessment.next.is_none());
+        let is_final = assessment
+            .verdict
+            .is_some_and(|verdict| verdict != Verdict::Error);
+        assert_eq!(is_final, assessment.next.is_none());
         assert!(assessment.next.is_none_or(|next| next > self.now));
         assessment
     }
@@ -315,6 +318,13 @@ fn provider_errors_are_apart_from_failures() {
         said.because,
         "there was nothing to measure by, 5 times in a row (4 tolerated): connection refused"
     );
+    // It stays so, without a new line for each try, until it works again; what was counted meanwhile is judged then.
+    world.now = Span::from_secs(10).after(world.now);
+    let said = world.read(Err("connection refused".into()));
+    assert_eq!((said.verdict, said.measured), (Some(Verdict::Error), false));
+    assert_eq!(world.after(LOOK).verdict, None);
+    let said = world.candidate(100, 60, 1_000).after(INTERVAL);
+    assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
 }
 
 fn query() -> Metric {

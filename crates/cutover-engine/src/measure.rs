@@ -34,7 +34,8 @@ impl Engine {
         let first = note.is_none();
         let (state, seen) = measure(template, mode, state, reading, now);
         let state = serde_json::to_string(&state).unwrap_or_default();
-        if first || seen.measured || seen.verdict.is_some() {
+        let changed = note.is_some_and(|note| note.verdict != seen.verdict);
+        if first || seen.measured || changed {
             self.append(&[Event::Measured {
                 analysis: name,
                 verdict: seen.verdict,

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::sync::mpsc;
 
+use cutover_analysis::{AnalysisState, Assessment, Mode, Reading, measure, queries_due};
 use cutover_metrics::HttpQueries;
-use cutover_model::{Diagnostic, Provider, Span};
+use cutover_model::{AnalysisTemplate, Diagnostic, Metric, Provider, Span, Timestamp, Verdict};
 use cutover_ports::QuerySource as _;
 use cutover_testkit::PrometheusServer;
 use serde_json::{Value, json};
@@ -60,6 +61,86 @@ async fn prometheus_is_asked_and_its_death_is_an_error_of_its_own() {
         gone.transient && gone.diagnostic.code == "metrics.unavailable",
         "{gone}"
     );
+}
+
+/// A canary that is judged by what a Prometheus says, with a clock of its own.
+struct Canary {
+    template: AnalysisTemplate,
+    state: AnalysisState,
+    now: Timestamp,
+}
+
+impl Canary {
+    fn new(provider: Provider) -> Self {
+        let metric = Metric::Query {
+            provider,
+            success_condition: Some("result[0] < 0.5".to_owned()),
+            failure_condition: None,
+        };
+        let template = json!({"interval": "30s", "count": 2, "minRequests": 0, "metrics": []});
+        let mut template: AnalysisTemplate = serde_json::from_value(template).unwrap();
+        template.metrics.push(metric);
+        Self {
+            template,
+            state: AnalysisState::default(),
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// One look, when it is due: as the engine does it.
+    async fn look(&mut self, queries: &HttpQueries) -> Assessment {
+        let mut reading = Reading::default();
+        for provider in queries_due(&self.template, &self.state, self.now) {
+            let answer = queries.ask(provider).await;
+            reading.answers.push(answer.map_err(|error| error.to_string()));
+        }
+        let state = std::mem::take(&mut self.state);
+        let (state, said) = measure(&self.template, Mode::Inline, state, Ok(reading), self.now);
+        self.state = state;
+        self.now = said.next.unwrap_or(self.now);
+        said
+    }
+
+    async fn until(&mut self, queries: &HttpQueries, done: impl Fn(&Assessment) -> bool) -> Assessment {
+        for _ in 0..200 {
+            let said = self.look(queries).await;
+            assert_ne!(said.verdict, Some(Verdict::Failed), "{}", said.because);
+            if done(&said) {
+                return said;
+            }
+        }
+        panic!("it never came to that");
+    }
+}
+
+#[tokio::test]
+async fn prometheus_is_killed_in_the_middle_and_comes_back() {
+    let Some(mut server) = PrometheusServer::start().await.unwrap() else {
+        return;
+    };
+    let queries = queries();
+    let mut canary = Canary::new(prometheus(&server.address(), "vector(0.25)"));
+    let good = canary.until(&queries, |said| said.measured).await;
+    assert!(
+        good.because.contains("measurement 1 of 2 good"),
+        "{}",
+        good.because
+    );
+    server.kill();
+    let blind = canary.until(&queries, |said| said.verdict.is_some()).await;
+    assert_eq!(blind.verdict, Some(Verdict::Error), "{}", blind.because);
+    assert!(blind.because.contains("5 times in a row"), "{}", blind.because);
+    // Held, and asked again for as long as it is gone.
+    for _ in 0..3 {
+        assert_eq!(canary.look(&queries).await.verdict, Some(Verdict::Error));
+    }
+    server.start_again().await.unwrap();
+    let end = canary
+        .until(&queries, |said| {
+            said.verdict.is_none_or(|verdict| verdict != Verdict::Error)
+        })
+        .await;
+    assert_eq!(end.verdict, Some(Verdict::Successful), "{}", end.because);
 }
 
 /// Answers one request after the other with these; tells what was asked.

@@ -299,7 +299,7 @@ impl At<'_> {
         for guard in self.active_guards() {
             let note = self.state.analyses.get(&guard.name);
             let due = note.is_none_or(|note| self.is_due(note));
-            if due && note.is_none_or(|note| note.verdict.is_none()) {
+            if due && note.is_none_or(|note| matches!(note.verdict, None | Some(Verdict::Error))) {
                 return Some(Decision::Measure {
                     name: guard.name.clone(),
                     template: guard.template.clone(),
@@ -314,10 +314,10 @@ impl At<'_> {
                 // Blind is not the release's fault, and no reason to send it more traffic.
                 return Some(self.maintain_or(|| {
                     self.wait(
-                        &format!("a person: {}", note.because),
+                        &format!("the measurement to work again: {}", note.because),
                         note.at,
-                        None,
-                        "cutover resume, or cutover abort",
+                        note.next,
+                        "it is asked again, and goes on when it can be measured; or cutover abort",
                     )
                 }));
             }

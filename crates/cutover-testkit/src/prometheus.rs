@@ -41,7 +41,7 @@ impl PrometheusServer {
         };
         let mut last = String::new();
         for _ in 0..5 {
-            match Self::try_start(&programs).await? {
+            match Self::try_start(&programs, free_port()).await? {
                 Ok(server) => return Ok(Some(server)),
                 Err(said) => last = said,
             }
@@ -49,13 +49,12 @@ impl PrometheusServer {
         Err(TestkitError::Silent(last))
     }
 
-    async fn try_start(programs: &Path) -> Result<Result<Self, String>, TestkitError> {
+    async fn try_start(programs: &Path, port: u16) -> Result<Result<Self, String>, TestkitError> {
         let folder = tempfile::Builder::new()
             .prefix("cutover-prometheus-")
             .tempdir()?
             .keep();
         std::fs::write(folder.join("prometheus.yml"), "scrape_configs: []\n")?;
-        let port = free_port();
         let log = std::fs::File::create(folder.join("log"))?;
         let keeper = Command::new("/bin/sh")
             .args(["-c", KEEPER, "keeper"])
@@ -89,6 +88,22 @@ impl PrometheusServer {
     #[must_use]
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it again at the same address, after it was ended; nothing of what it knew is left.
+    ///
+    /// # Errors
+    /// When it never answers.
+    pub async fn start_again(&mut self) -> Result<(), TestkitError> {
+        self.kill();
+        let Some(programs) = require_or_skip("prometheus") else {
+            return Err(TestkitError::Silent("prometheus is gone".to_owned()));
+        };
+        match Self::try_start(&programs, self.port).await? {
+            Ok(server) => *self = server,
+            Err(said) => return Err(TestkitError::Silent(said)),
+        }
+        Ok(())
     }
 
     /// Ends it without warning.

@@ -137,7 +137,22 @@ impl At<'_> {
                 step: step.id,
                 detail: format!("promoted by a person: {because}"),
             },
-            Some(Verdict::Inconclusive | Verdict::Error) => self.maintain_or(|| {
+            Some(Verdict::Error) if note.is_some_and(|note| self.is_due(note)) => Decision::Measure {
+                name: name.to_owned(),
+                template: template.clone(),
+                candidate: candidate.clone(),
+                stable: stable.cloned(),
+                inline: true,
+            },
+            Some(Verdict::Error) => self.maintain_or(|| {
+                self.wait(
+                    &format!("the measurement to work again: {because}"),
+                    since,
+                    note.and_then(|note| note.next),
+                    "it is asked again, and goes on when it can be measured; or cutover promote, or cutover abort",
+                )
+            }),
+            Some(Verdict::Inconclusive) => self.maintain_or(|| {
                 self.wait(
                     &format!("a person: {because}"),
                     since,
