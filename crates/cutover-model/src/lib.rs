@@ -30,7 +30,7 @@ mod weight;
 
 pub use amount::{Bytes, Grouped};
 pub use analysis::{AnalysisTemplate, Metric};
-pub use desired::{Desired, DesiredRevision};
+pub use desired::{Desired, DesiredRevision, StepRouting};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use digest::Digest;
 pub use event::{Command, ENGINE_VERSION, Event, Outcome, Progress, Record};

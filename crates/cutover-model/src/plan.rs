@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::routing::RouteRule;
 use crate::{
     AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration, PlanId,
     PlanReport, ReleaseId, RevisionId, RoutePolicy, ServiceName, Slot, Span, Stage, StepId, StrategyKind,
@@ -10,8 +11,8 @@ use crate::{
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.
 ///
-/// 2 has gates by window and webhook.
-pub const PLAN_FORMAT: u32 = 2;
+/// 2 has gates by window and webhook, 3 header routes and copies by steps.
+pub const PLAN_FORMAT: u32 = 3;
 
 /// What "go back" means from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -241,6 +242,9 @@ pub struct ServiceChange {
     /// How its requests are routed.
     #[serde(default, skip_serializing_if = "RoutePolicy::is_default")]
     pub policy: RoutePolicy,
+    /// What steps can send to the candidate whatever its share is: [`crate::StepRouting::header_routes`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header_routes: Vec<RouteRule>,
     /// The blue-green slot of `to`.
     pub slot: Option<Slot>,
 }

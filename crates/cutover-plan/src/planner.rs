@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, HookPoint, Instance,
     Migration, MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, RevisionId,
-    ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StrategyKind, Track, Undo, UpgradeKind,
-    Version, WayBack, Weight,
+    ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StepRouting, StrategyKind, Track, Undo,
+    UpgradeKind, Version, WayBack, Weight,
 };
 use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
@@ -161,6 +161,7 @@ fn initial(input: &PlanInput<'_>) -> Desired {
             track: Track::Stable,
             replicas: service.replicas,
             weight,
+            routing: StepRouting::default(),
         };
         desired = desired.with(revision, want);
     }
@@ -171,6 +172,10 @@ fn initial(input: &PlanInput<'_>) -> Desired {
 fn changes(input: &PlanInput<'_>) -> Vec<ServiceChange> {
     let target = input.target;
     let mut changes = Vec::new();
+    let header_routes = match &target.application.strategy {
+        Strategy::Canary(canary) => canary.header_rules(),
+        _ => Vec::new(),
+    };
     for name in in_dependency_order(target) {
         let Some(service) = target.application.services.get(&name) else {
             continue;
@@ -199,6 +204,7 @@ fn changes(input: &PlanInput<'_>) -> Vec<ServiceChange> {
                 .as_ref()
                 .map(|router| router.policy().clone())
                 .unwrap_or_default(),
+            header_routes: header_routes.clone(),
             slot: blue_green.then_some(slot),
         });
     }
@@ -219,6 +225,7 @@ fn changes(input: &PlanInput<'_>) -> Vec<ServiceChange> {
                 replicas: 0,
                 listen: listen.map(|router| router.listen().to_owned()),
                 policy: listen.map(|router| router.policy().clone()).unwrap_or_default(),
+                header_routes: Vec::new(),
                 slot: None,
             });
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use cutover_model::{
-    Desired, Endpoint, InstanceId, RouteTable, RoutedRevision, ServiceChange, ServiceRoute, Weight,
+    Desired, Endpoint, InstanceId, RouteTable, RoutedRevision, ServiceChange, ServiceRoute, StepRouting,
+    Track, Weight,
 };
 
 use crate::Observation;
@@ -23,6 +24,7 @@ pub fn wanted_table(
     for change in services {
         let Some(listen) = &change.listen else { continue };
         let mut revisions = Vec::new();
+        let mut routing = StepRouting::default();
         for (id, want) in desired.of(&change.service) {
             let mut endpoints: Vec<Endpoint> = seen
                 .of(id)
@@ -35,6 +37,9 @@ pub fn wanted_table(
                 })
                 .collect();
             endpoints.sort();
+            if want.track == Track::Candidate {
+                routing = want.routing;
+            }
             let weight = want.weight.unwrap_or(Weight::NONE);
             if endpoints.is_empty()
                 && !weight.is_none()
@@ -55,7 +60,7 @@ pub fn wanted_table(
         routes.push(ServiceRoute {
             service: change.service.clone(),
             listen: listen.clone(),
-            policy: change.policy.clone(),
+            policy: routing.applied(&change.policy, &change.header_routes),
             revisions,
         });
     }

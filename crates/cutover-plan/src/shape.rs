@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Action, Desired, DesiredRevision, Guard, RevisionId, ServiceChange, ServiceName, Span, Stage, Step,
-    StepId, Track, Undo, Version, WayBack, Weight,
+    StepId, StepRouting, Track, Undo, Version, WayBack, Weight,
 };
 use cutover_spec::Release;
 
@@ -29,6 +29,8 @@ pub(crate) struct Share {
     pub(crate) split: Split,
     /// The candidate's share; the rest is stable's.
     pub(crate) weight: Weight,
+    /// What the candidate gets besides.
+    pub(crate) routing: StepRouting,
     /// Whether the service is out: nobody has weight.
     pub(crate) out: bool,
 }
@@ -180,7 +182,12 @@ impl<'a> Shape<'a> {
     pub(crate) fn state(&self, share: impl Fn(&Mover) -> Share) -> Desired {
         let mut desired = self.initial.clone();
         for mover in &self.movers {
-            let Share { split, weight, out } = share(mover);
+            let Share {
+                split,
+                weight,
+                routing,
+                out,
+            } = share(mover);
             let weigh = |weight: Weight| mover.routed.then_some(if out { Weight::NONE } else { weight });
             if let Some(from) = &mover.from {
                 desired = desired.without(from);
@@ -188,6 +195,7 @@ impl<'a> Shape<'a> {
                     track: Track::Stable,
                     replicas: split.stable,
                     weight: weigh(weight.rest()),
+                    routing: StepRouting::default(),
                 };
                 // A revision that has neither instances nor requests is gone.
                 if stable.replicas > 0 || stable.weight.is_some_and(|weight| !weight.is_none()) {
@@ -198,6 +206,11 @@ impl<'a> Shape<'a> {
                 track: Track::Candidate,
                 replicas: split.candidate,
                 weight: weigh(weight),
+                routing: if mover.routed {
+                    routing
+                } else {
+                    StepRouting::default()
+                },
             };
             if candidate.replicas > 0 || candidate.weight.is_some_and(|weight| !weight.is_none()) {
                 desired = desired.with(&mover.to, candidate);
@@ -219,6 +232,7 @@ impl<'a> Shape<'a> {
                     track: Track::Stable,
                     replicas: change.replicas,
                     weight,
+                    routing: StepRouting::default(),
                 },
             );
         }

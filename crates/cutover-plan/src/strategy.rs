@@ -1,7 +1,10 @@
 //! The strategies as lists of states. Each ends with the candidate serving everything; what follows is the same for all.
 
-use cutover_model::{Action, AnalysisTemplate, Guard, Span, Stage, StepId, Undo, Weight};
-use cutover_spec::{BlueGreen, Canary, CanaryStep, InlineAnalysis, Rolling, Strategy};
+use std::collections::BTreeMap;
+
+use cutover_model::routing::TextMatch;
+use cutover_model::{Action, AnalysisTemplate, Guard, Span, Stage, StepId, StepRouting, Undo, Weight};
+use cutover_spec::{BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, Rolling, Strategy};
 
 use crate::shape::{Shape, Share, instances};
 use crate::{Split, canary_replicas, rolling_batches, split};
@@ -89,7 +92,7 @@ pub(crate) fn write_rollback(shape: &mut Shape<'_>, strategy: &Strategy) -> Tail
     }
 }
 
-fn launched(shape: &mut Shape<'_>, replicas: impl Fn(&crate::shape::Mover) -> u32) {
+fn launched(shape: &mut Shape<'_>, routing: StepRouting, replicas: impl Fn(&crate::shape::Mover) -> u32) {
     let state = shape.state(|mover| Share {
         // A worker takes work as soon as it runs: it is launched when the others' traffic moves.
         split: Split {
@@ -97,6 +100,7 @@ fn launched(shape: &mut Shape<'_>, replicas: impl Fn(&crate::shape::Mover) -> u3
             candidate: if mover.routed { replicas(mover) } else { 0 },
         },
         weight: Weight::NONE,
+        routing,
         out: false,
     });
     let count: u32 = shape
@@ -113,7 +117,9 @@ fn launched(shape: &mut Shape<'_>, replicas: impl Fn(&crate::shape::Mover) -> u3
 
 fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
     let preview = how.preview_replica_count;
-    launched(shape, |mover| preview.unwrap_or(mover.after).min(mover.after));
+    launched(shape, StepRouting::default(), |mover| {
+        preview.unwrap_or(mover.after).min(mover.after)
+    });
     inline(shape, how.pre_promotion_analysis.as_ref(), "pre-promotion");
     if preview.is_some() {
         let full = shape.state(|mover| Share {
@@ -122,6 +128,7 @@ fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
                 candidate: if mover.routed { mover.after } else { 0 },
             },
             weight: Weight::NONE,
+            routing: StepRouting::default(),
             out: false,
         });
         let title = format!("{} to full size", shape.names());
@@ -152,6 +159,7 @@ fn all(shape: &mut Shape<'_>) {
             candidate: mover.after,
         },
         weight: Weight::ALL,
+        routing: StepRouting::default(),
         out: false,
     });
     let title = format!("100 % to {}", shape.names());
@@ -161,8 +169,6 @@ fn all(shape: &mut Shape<'_>) {
 
 fn canary(shape: &mut Shape<'_>, how: &Canary) {
     let steps = how.effective_steps();
-    let mut scale: Option<u32> = None;
-    let mut weight: u8 = 0;
     let first = steps
         .iter()
         .find_map(|step| match step {
@@ -171,7 +177,15 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
             _ => None,
         })
         .unwrap_or(Size::Percent(100));
-    launched(shape, |mover| first.of(mover.after));
+    let mut extras = Extras::new(how.sets_mirror());
+    let mut at = At {
+        weight: 0,
+        scale: None,
+        first,
+        routing: extras.routing,
+        met: false,
+    };
+    launched(shape, extras.routing, |mover| first.of(mover.after));
     let begins = shape.next_id();
     guard(
         shape,
@@ -182,25 +196,35 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
     for step in &steps {
         match step {
             CanaryStep::SetCanaryScale(wanted) => {
-                scale = Some(wanted.replicas);
+                at.scale = Some(wanted.replicas);
                 let title = format!("{}, {}", shape.names(), instances(wanted.replicas));
-                share(shape, Stage::Launch, title, (weight, weight), scale);
+                share(shape, Stage::Launch, title, at, false);
             }
             CanaryStep::SetWeight(percent) => {
                 let title = format!("{percent} % to {}", shape.names());
-                share(shape, Stage::Shift, title, (weight, *percent), scale);
-                weight = *percent;
+                let grows = *percent > at.weight;
+                at.weight = *percent;
+                share(shape, Stage::Shift, title, at, grows);
+                at.met |= grows;
+            }
+            CanaryStep::SetHeaderRoute(route) => {
+                at.routing = extras.header_route(route);
+                let title = header_title(shape, route);
+                let grows = !route.when.is_empty();
+                share(shape, Stage::Shift, title, at, grows);
+                at.met |= grows;
+            }
+            CanaryStep::SetMirrorRoute(route) => {
+                at.routing = extras.mirror(route.percentage);
+                let title = format!("copies of {} % to {}", route.percentage, shape.names());
+                share(shape, Stage::Shift, title, at, false);
             }
             CanaryStep::Pause(pause) => {
                 let title = pause
                     .duration
                     .map_or_else(|| "until promoted".to_owned(), |span| span.to_string());
                 shape.about_ms += pause.duration.map_or(0, Span::as_millis);
-                let back = shape.back(if weight == 0 {
-                    "remove the candidate"
-                } else {
-                    SHIFT_BACK
-                });
+                let back = before_shift(shape, !at.met);
                 shape.push(
                     Stage::Pause,
                     title,
@@ -213,11 +237,81 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
             CanaryStep::Analysis(which) => inline(shape, Some(which), "canary"),
         }
     }
-    if weight < 100 {
-        let back = before_shift(shape, weight == 0);
-        shape.gates_before_shift(weight == 0, true, &back);
+    if at.weight < 100 {
+        let back = before_shift(shape, !at.met);
+        shape.gates_before_shift(!at.met, true, &back);
     }
     all(shape);
+}
+
+/// Where a canary is.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    weight: u8,
+    /// Instances of the candidate, apart from its share.
+    scale: Option<u32>,
+    /// With how many it was launched.
+    first: Size,
+    routing: StepRouting,
+    /// Whether any client has been answered by the candidate.
+    met: bool,
+}
+
+/// Header routes and copies as they are set from step to step.
+#[derive(Debug)]
+struct Extras {
+    routing: StepRouting,
+    /// The bits of each header route by its name.
+    names: BTreeMap<String, u32>,
+    next: u32,
+}
+
+impl Extras {
+    /// Where steps say how much is copied, nothing is until one has said so.
+    fn new(sets_mirror: bool) -> Self {
+        let routing = StepRouting {
+            header_routes: 0,
+            mirror: sets_mirror.then_some(0),
+        };
+        Self {
+            routing,
+            names: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Bits are given in the order of [`Canary::header_rules`].
+    fn header_route(&mut self, route: &HeaderRoute) -> StepRouting {
+        let mut bits = 0;
+        for _ in &route.when {
+            bits |= 1_u32.checked_shl(self.next).unwrap_or(0);
+            self.next += 1;
+        }
+        self.names.insert(route.name.clone(), bits);
+        self.routing.header_routes = self.names.values().fold(0, |all, bits| all | bits);
+        self.routing
+    }
+
+    fn mirror(&mut self, percentage: u8) -> StepRouting {
+        self.routing.mirror = Some(percentage);
+        self.routing
+    }
+}
+
+fn header_title(shape: &Shape<'_>, route: &HeaderRoute) -> String {
+    let fields: Vec<String> = route
+        .when
+        .iter()
+        .map(|one| match &one.header_value {
+            TextMatch::Exact(text) => format!("{}: {text}", one.header_name),
+            TextMatch::Prefix(text) => format!("{}: {text}…", one.header_name),
+            TextMatch::Regex(text) => format!("{}: /{text}/", one.header_name),
+        })
+        .collect();
+    if fields.is_empty() {
+        return format!("end of the header route {}", route.name);
+    }
+    format!("requests with {} to {}", fields.join(" or "), shape.names())
 }
 
 /// How many instances a candidate starts with.
@@ -241,37 +335,37 @@ fn before_shift(shape: &Shape<'_>, first: bool) -> cutover_model::WayBack {
     shape.back(if first { "remove the candidate" } else { SHIFT_BACK })
 }
 
-/// From one share of the requests to another.
-fn share(
-    shape: &mut Shape<'_>,
-    stage: Stage,
-    title: String,
-    (before, percent): (u8, u8),
-    scale: Option<u32>,
-) {
+/// To a share of the requests, and what the candidate gets besides. `grows`: clients meet it that did not before.
+fn share(shape: &mut Shape<'_>, stage: Stage, title: String, at: At, grows: bool) {
     let state = shape.state(|mover| {
         let split = if mover.routed {
-            // With a scale of its own the candidate keeps it until there is more traffic than that.
-            let by_weight = canary_replicas(mover.after, percent);
-            let candidate = scale.map_or(by_weight, |fixed| {
-                fixed.min(mover.after).max(u32::from(percent > 0))
+            // With a scale of its own the candidate keeps it until there is more traffic than that; without any share it
+            // keeps what it was launched with, for those who ask for it.
+            let by_weight = if at.weight == 0 && !at.routing.is_none() {
+                at.first.of(mover.after)
+            } else {
+                canary_replicas(mover.after, at.weight)
+            };
+            let candidate = at.scale.map_or(by_weight, |fixed| {
+                fixed.min(mover.after).max(u32::from(at.weight > 0))
             });
             Split {
                 stable: mover.before,
                 candidate,
             }
         } else {
-            split(mover.after, percent)
+            split(mover.after, at.weight)
         };
         Share {
             split,
-            weight: Weight::percent(percent),
+            weight: Weight::percent(at.weight),
+            routing: at.routing,
             out: false,
         }
     });
-    if percent > before && state != shape.now {
-        let back = before_shift(shape, before == 0);
-        shape.gates_before_shift(before == 0, percent >= 100, &back);
+    if grows && state != shape.now {
+        let back = before_shift(shape, !at.met);
+        shape.gates_before_shift(!at.met, at.weight >= 100, &back);
     }
     let back = shape.back(SHIFT_BACK);
     shape.hold(stage, title, state, back);
@@ -325,6 +419,7 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
                 },
             },
             weight: Weight::NONE,
+            routing: StepRouting::default(),
             out: false,
         }
     });
@@ -361,6 +456,7 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
                             candidate: split.candidate.min(other.after),
                         },
                         weight: Weight::share(split.candidate, split.candidate + split.stable),
+                        routing: StepRouting::default(),
                         out: false,
                     },
                     // Not begun: as it was launched.
@@ -370,6 +466,7 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
                             candidate: launched.replicas(&other.to),
                         },
                         weight: Weight::NONE,
+                        routing: StepRouting::default(),
                         out: false,
                     },
                 }
@@ -405,6 +502,7 @@ fn recreate(shape: &mut Shape<'_>) {
             candidate: 0,
         },
         weight: Weight::NONE,
+        routing: StepRouting::default(),
         out: true,
     });
     // Once the old version is stopped nobody serves: everybody is asked before.
@@ -427,6 +525,7 @@ fn recreate(shape: &mut Shape<'_>) {
             candidate: mover.after,
         },
         weight: Weight::NONE,
+        routing: StepRouting::default(),
         out: true,
     });
     let count: u32 = shape.movers.iter().map(|mover| mover.after).sum();
@@ -439,6 +538,7 @@ fn recreate(shape: &mut Shape<'_>) {
             candidate: mover.after,
         },
         weight: Weight::ALL,
+        routing: StepRouting::default(),
         out: false,
     });
     let title = format!("100 % to {}", shape.names());

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use cutover_model::routing::TextMatch;
 use cutover_model::{
     AnalysisTemplate, Digest, HookPoint, Metric, Migration, MigrationId, MigrationPhase, ReleaseId,
     RevisionId, ServiceName, Smoke, Span, Version, Webhook, Window,
 };
 use cutover_spec::{
     Application, Backup, BlueGreen, Canary, CanaryScale, CanaryStep, Contract, ContractAfter, Count,
-    Database, Gates, Health, InlineAnalysis, PauseStep, ProcessTarget, ProxyRouter, Recreate, Release,
-    Rolling, Router, Service, Strategy, Target,
+    Database, Gates, HeaderMatch, HeaderRoute, Health, InlineAnalysis, MirrorRoute, PauseStep, ProcessTarget,
+    ProxyRouter, Recreate, Release, Rolling, Router, Service, Strategy, Target,
 };
 
 use crate::random::Random;
@@ -393,6 +394,14 @@ fn canary_steps(random: &mut Random) -> Vec<CanaryStep> {
     if random.chance(200) {
         steps.push(CanaryStep::SetCanaryScale(CanaryScale { replicas: 1 }));
     }
+    let copies = random.chance(200);
+    if copies {
+        steps.push(CanaryStep::SetMirrorRoute(MirrorRoute { percentage: 20 }));
+    }
+    let testers = random.chance(250);
+    if testers {
+        steps.push(CanaryStep::SetHeaderRoute(testers_route(true)));
+    }
     for _ in 0..random.count(1, 3) {
         weight = u8::try_from(random.count(u32::from(weight) + 1, 99)).unwrap_or(99);
         steps.push(CanaryStep::SetWeight(weight));
@@ -408,7 +417,24 @@ fn canary_steps(random: &mut Random) -> Vec<CanaryStep> {
             break;
         }
     }
+    if testers && random.chance(500) {
+        steps.push(CanaryStep::SetHeaderRoute(testers_route(false)));
+    }
+    if copies && random.chance(500) {
+        steps.push(CanaryStep::SetMirrorRoute(MirrorRoute { percentage: 0 }));
+    }
     steps
+}
+
+fn testers_route(begins: bool) -> HeaderRoute {
+    let tester = HeaderMatch {
+        header_name: "X-Tester".to_owned(),
+        header_value: TextMatch::Exact("yes".to_owned()),
+    };
+    HeaderRoute {
+        name: "testers".to_owned(),
+        when: if begins { vec![tester] } else { Vec::new() },
+    }
 }
 
 /// The four strategies, each with short waits, for the systematic runs.

@@ -1,8 +1,9 @@
 //! What a canary does when the file says nothing.
 
+use cutover_model::routing::RouteRule;
 use cutover_model::{AnalysisTemplate, Metric, Span};
 
-use crate::{Canary, CanaryStep, PauseStep};
+use crate::{Canary, CanaryStep, HeaderMatch, PauseStep};
 
 /// The shares of a canary without steps, in per cent.
 const WEIGHTS: [u8; 5] = [10, 25, 50, 75, 100];
@@ -42,6 +43,23 @@ pub fn default_analysis() -> AnalysisTemplate {
 }
 
 impl Canary {
+    /// The rules of all header routes, in the order of the steps that set them.
+    #[must_use]
+    pub fn header_rules(&self) -> Vec<RouteRule> {
+        let routes = self.steps.iter().filter_map(|step| match step {
+            CanaryStep::SetHeaderRoute(route) => Some(&route.when),
+            _ => None,
+        });
+        routes.flatten().map(HeaderMatch::rule).collect()
+    }
+
+    /// Whether a step says how much is copied.
+    #[must_use]
+    pub fn sets_mirror(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step, CanaryStep::SetMirrorRoute(_)))
+    }
+
     /// The steps as written, or 10, 25, 50, 75 and 100 % with a pause of 5m each.
     #[must_use]
     pub fn effective_steps(&self) -> Vec<CanaryStep> {

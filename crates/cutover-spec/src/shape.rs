@@ -475,6 +475,8 @@ fn noun_of(definition: &str) -> String {
         "InlineAnalysis" => return "an analysis".to_owned(),
         "PauseStep" => return "a pause".to_owned(),
         "CanaryScale" => return "`setCanaryScale`".to_owned(),
+        "HeaderRoute" => return "`setHeaderRoute`".to_owned(),
+        "MirrorRoute" => return "`setMirrorRoute`".to_owned(),
         "Smoke" => return "a smoke test".to_owned(),
         "Health" | "Requires" | "Recreate" | "Rolling" | "Contract" | "Backup" => {
             return format!("`{}`", definition.to_lowercase());

@@ -1,6 +1,9 @@
 //! How a release takes over.
 
-use cutover_model::{Span, StrategyKind};
+use std::collections::BTreeMap;
+
+use cutover_model::routing::{RequestMatch, RouteRule, TextMatch};
+use cutover_model::{Span, StrategyKind, Track};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +115,54 @@ pub enum CanaryStep {
     Analysis(InlineAnalysis),
     /// The candidate's instances, apart from its share.
     SetCanaryScale(CanaryScale),
+    /// Requests that go to the candidate whatever its share is, before the rules of the routing.
+    SetHeaderRoute(HeaderRoute),
+    /// Copies of requests for the candidate; how they are made says `mirror` of the routing.
+    SetMirrorRoute(MirrorRoute),
+}
+
+/// Requests that go to the candidate whatever its share is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeaderRoute {
+    /// Its name; a later step of the same name takes its place.
+    pub name: String,
+    /// What a request must have; one of these is enough. Without any, the route of this name ends.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<HeaderMatch>,
+}
+
+/// A field of a request's head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeaderMatch {
+    /// Its name.
+    pub header_name: String,
+    /// What it must be.
+    pub header_value: TextMatch,
+}
+
+impl HeaderMatch {
+    /// As a rule of a route.
+    #[must_use]
+    pub fn rule(&self) -> RouteRule {
+        RouteRule {
+            when: RequestMatch {
+                headers: BTreeMap::from([(self.header_name.clone(), self.header_value.clone())]),
+                ..RequestMatch::default()
+            },
+            to: Track::Candidate,
+        }
+    }
+}
+
+/// Copies of requests for the candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MirrorRoute {
+    /// Of how many requests, in per cent; 0 ends it. Until the first such step nothing is copied.
+    #[schemars(range(max = 100))]
+    pub percentage: u8,
 }
 
 /// A pause.

@@ -136,6 +136,34 @@ fn keys() {
 }
 
 #[test]
+fn what_requests_are_matched_by() {
+    let steps = "- setWeight: 10\n";
+    assert!(BASE.contains(steps));
+    let routing = |policy: &str| format!("{{listen: \"127.0.0.1:8080\", routing: {policy}}}");
+    let listen = "{listen: \"127.0.0.1:8080\"}";
+    let policies = [
+        "{mirror: {methods: [post, GET], percentage: 0, queue: 0}}",
+        "{mirror: {}, upstream: h2c}",
+        "{mirror: {methods: []}}",
+        "{rules: [{match: {headers: {\"X A\": {exact: b}}, path: {regex: \"(\"}}, to: candidate}]}",
+    ]
+    .map(routing);
+    let step = |step: &str| format!("- {step}\n      - setWeight: 10\n");
+    let written = [
+        "setHeaderRoute: {name: a}",
+        "setHeaderRoute: {name: a, match: [{headerName: \"\", headerValue: {regex: \"[\"}}]}",
+        "setHeaderRoute: {name: a, match: [{headerName: X-A, headerValue: {exact: b}}]}",
+        "setMirrorRoute: {percentage: 101}",
+        "setMirrorRoute: {percentage: 5, name: a}",
+        "setMirrorRoute: {percentage: 5}",
+    ]
+    .map(step);
+    let mut cases: Vec<(&str, &str)> = policies.iter().map(|policy| (listen, policy.as_str())).collect();
+    cases.extend(written.iter().map(|step| (steps, step.as_str())));
+    insta::assert_snapshot!(table(&cases));
+}
+
+#[test]
 fn types_and_values() {
     let all = table(&[
         ("replicas: 4", "replicas: four"),

@@ -24,6 +24,39 @@ fn canary_with_a_schema_change() {
 }
 
 #[test]
+fn canary_with_header_routes_and_copies() {
+    let shop = Shop::of(
+        r#"canary:
+    steps:
+      - setMirrorRoute: {percentage: 20}
+      - pause: {duration: 5m}
+      - setHeaderRoute: {name: testers, match: [{headerName: X-Canary, headerValue: {exact: always}}, {headerName: Cookie, headerValue: {regex: ".*beta.*"}}]}
+      - pause: {}
+      - setMirrorRoute: {percentage: 0}
+      - setWeight: 25
+      - setHeaderRoute: {name: testers}
+      - setHeaderRoute: {name: staff, match: [{headerName: X-Staff, headerValue: {prefix: a}}]}
+    scaleDownDelay: 1h"#,
+    )
+    .running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn a_header_route_asks_before_anybody_meets_the_candidate() {
+    let shop = Shop::of(
+        r"canary:
+    steps:
+      - setHeaderRoute: {name: testers, match: [{headerName: X-Canary, headerValue: {exact: always}}]}
+      - setWeight: 25
+    scaleDownDelay: 1h",
+    )
+    .with(GATES)
+    .running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
 fn canary_whose_contract_follows() {
     let shop = Shop::canary().with("contract: {after: 10s}").running("1.0.0");
     insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));

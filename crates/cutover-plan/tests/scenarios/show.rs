@@ -98,8 +98,16 @@ fn state(desired: &Desired) -> String {
         let weight = want
             .weight
             .map_or_else(|| "worker".to_owned(), |weight| weight.to_string());
+        let routing = want.routing;
+        let headers = match routing.header_routes {
+            0 => String::new(),
+            bits => format!(" headers {bits:b}"),
+        };
+        let mirror = routing
+            .mirror
+            .map_or_else(String::new, |share| format!(" copies {share} %"));
         format!(
-            "{} {} {} ×{} {weight}",
+            "{} {} {} ×{} {weight}{headers}{mirror}",
             id.service, id.version, want.track, want.replicas
         )
     };

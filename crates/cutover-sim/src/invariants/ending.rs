@@ -54,6 +54,17 @@ pub(crate) fn ended(world: &World, phase: UpgradePhase) -> Result<(), String> {
         }
     }
     for route in &world.router.table.services {
+        // What steps gave to the candidate went with it.
+        let own = plan
+            .services
+            .iter()
+            .find(|change| change.service == route.service);
+        if own.is_some_and(|own| own.policy != route.policy) {
+            return Err(format!(
+                "it ended {phase}, and {} has a policy of a step",
+                route.service
+            ));
+        }
         for routed in &route.revisions {
             if !routed.weight.is_none() && !wanted.contains_key(&routed.revision) {
                 return Err(format!(

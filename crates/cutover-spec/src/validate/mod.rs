@@ -8,6 +8,7 @@ mod dependencies;
 mod environment;
 mod gates;
 mod health;
+mod matches;
 mod protocols;
 mod resilience;
 mod services;
@@ -73,6 +74,7 @@ fn all(application: &Application, findings: &mut Findings<'_>) {
     }
     dependencies::check(application, findings);
     addresses::check(application, findings);
+    matches::check(application, findings);
     protocols::check(application, findings);
     resilience::check(application, findings);
     analysis::check(application, findings);

@@ -1,9 +1,13 @@
 //! Strategies: each can advance, and what it names exists.
 
-use cutover_model::Span;
+use cutover_model::routing::UpstreamProtocol;
+use cutover_model::{Span, StepRouting};
 
+use super::matches;
 use crate::findings::Findings;
-use crate::{Application, BlueGreen, Canary, CanaryStep, InlineAnalysis, Rolling, Strategy};
+use crate::{
+    Application, BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, MirrorRoute, Rolling, Strategy,
+};
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     match &application.strategy {
@@ -128,7 +132,84 @@ fn check_canary(application: &Application, canary: &Canary, findings: &mut Findi
                 }
                 scale = Some(wanted.replicas);
             }
+            CanaryStep::SetHeaderRoute(route) => {
+                let path = format!("{path}.setHeaderRoute");
+                check_header_route(&canary.steps[..index], route, &path, findings);
+                if !route.when.is_empty() && scale == Some(0) {
+                    findings.error(
+                        "spec.no-progress",
+                        &path,
+                        "there is no instance that these requests could go to",
+                    );
+                }
+            }
+            CanaryStep::SetMirrorRoute(route) => {
+                let path = format!("{path}.setMirrorRoute");
+                check_mirror_route(application, *route, &path, findings);
+            }
         }
+    }
+    let rules = canary.header_rules().len();
+    if rules > StepRouting::MOST {
+        findings
+            .error(
+                "spec.invalid-value",
+                at,
+                format!("{rules} fields are matched by header routes"),
+            )
+            .label(format!("at most {}", StepRouting::MOST));
+    }
+}
+
+fn check_header_route(before: &[CanaryStep], route: &HeaderRoute, path: &str, findings: &mut Findings<'_>) {
+    for (index, one) in route.when.iter().enumerate() {
+        let at = format!("{path}.match[{index}]");
+        matches::field_name(&one.header_name, &format!("{at}.headerName"), findings);
+        matches::text(&one.header_value, &format!("{at}.headerValue"), findings);
+    }
+    let known =
+        |step: &CanaryStep| matches!(step, CanaryStep::SetHeaderRoute(other) if other.name == route.name);
+    if route.when.is_empty() && !before.iter().any(known) {
+        findings
+            .error(
+                "spec.missing-key",
+                path,
+                format!(
+                    "the header route `{}` ends before it begins: it has no `match`",
+                    route.name
+                ),
+            )
+            .label("such as `match: [{headerName: X-Canary, headerValue: {exact: always}}]`");
+    }
+}
+
+fn check_mirror_route(
+    application: &Application,
+    route: MirrorRoute,
+    path: &str,
+    findings: &mut Findings<'_>,
+) {
+    if route.percentage > 100 {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{path}.percentage"),
+                format!("{} % of the requests cannot be mirrored", route.percentage),
+            )
+            .label("from 0 to 100");
+    }
+    let mut routed = application
+        .services
+        .iter()
+        .filter_map(|(name, service)| Some((name, service.router.as_ref()?)));
+    if let Some((name, _)) = routed.find(|(_, router)| router.policy().upstream == UpstreamProtocol::H2c) {
+        findings
+            .error(
+                "spec.unsupported",
+                path,
+                format!("requests of `{name}`, whose instances speak HTTP/2, are not mirrored"),
+            )
+            .label("gRPC has trailers and a stream in each direction");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use cutover_engine::load;
 use cutover_model::{
-    Desired, DesiredRevision, ExitCode, Migration, Plan, Record, Track, UpgradeId, UpgradePhase, WayBack,
-    Weight,
+    Desired, DesiredRevision, ExitCode, Migration, Plan, Record, StepRouting, Track, UpgradeId, UpgradePhase,
+    WayBack, Weight,
 };
 use cutover_plan::State;
 use cutover_ports::{Clock as _, Stable, Store as _, Target as _};
@@ -109,6 +109,7 @@ fn desired(release: &Release) -> Desired {
             track: Track::Stable,
             replicas: service.replicas,
             weight: service.router.as_ref().map(|_| Weight::ALL),
+            routing: StepRouting::default(),
         };
         desired = desired.with(revision, want);
     }
