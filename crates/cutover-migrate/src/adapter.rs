@@ -100,6 +100,7 @@ pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, P
         fence::readable(what, meta)?;
     }
     state.applied = history.iter().map(HistoryRow::applied).collect();
+    state.owner = meta.as_ref().map(|meta| meta.store.clone());
     state.retired_below = meta.and_then(|meta| meta.retired_below);
     Ok(Observed {
         state,

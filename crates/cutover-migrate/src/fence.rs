@@ -31,7 +31,7 @@ pub(crate) fn claim(what: &str, found: Option<&Meta>, fence: &Fence) -> Result<O
             Diagnostic::error("fence.stale", format!("{what} belongs to another store"))
                 .note("store", meta.store.to_string())
                 .note("this one", fence.store.to_string())
-                .help("cutover status"),
+                .help("cutover upgrade VERSION --adopt"),
         ));
     }
     if meta.generation > fence.generation {

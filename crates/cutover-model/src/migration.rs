@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DatabaseName, Digest, MigrationPhase, Span, Timestamp, Version};
+use crate::{DatabaseName, Digest, MigrationPhase, Span, StoreId, Timestamp, Version};
 
 /// A migration within its database: number and name, `004_full_name`. Ordered by number, then name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ pub struct DatabaseState {
     pub applied: Vec<AppliedMigration>,
     /// No version below this may be started against it: written before the first contract (invariant I11).
     pub retired_below: Option<Version>,
+    /// The store whose controllers may write to it; nothing before the first write.
+    pub owner: Option<StoreId>,
 }
 
 impl DatabaseState {

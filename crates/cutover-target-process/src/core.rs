@@ -241,6 +241,43 @@ impl Core {
         Ok(ids)
     }
 
+    /// Gives an instance another port if somebody else has taken its own: between the look at it and the start of the
+    /// program anybody may. Only for one that was never ready: where others are, requests are sent already.
+    pub(crate) async fn leave_taken_port(&self, id: &InstanceId) {
+        let _turn = self.writing.lock().await;
+        let Some((record, spec)) = self.record(id) else {
+            return;
+        };
+        let Target::Process(target) = &spec.target;
+        let (Some(port), Some(range)) = (record.port, target.ports) else {
+            return;
+        };
+        let saved = self.state.get();
+        let (reserved, last_port) = (saved.reserved_ports(), saved.last_port);
+        let what = id.to_string();
+        let picked = tokio::task::spawn_blocking(move || {
+            let owner = ports::taken_by(port)?;
+            Some((owner, ports::pick(range, last_port, &reserved, &what)))
+        })
+        .await;
+        match picked {
+            Ok(Some((owner, Ok(free)))) => {
+                tracing::warn!(instance = %id, port, free, owner, "its port was taken; it gets another one");
+                self.note(|saved| {
+                    saved.last_port = free;
+                    if let Some(record) = saved.instances.get_mut(id) {
+                        record.port = Some(free);
+                    }
+                })
+                .await;
+            }
+            Ok(Some((owner, Err(none)))) => {
+                tracing::warn!(instance = %id, port, owner, reason = %none.message, "its port was taken");
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+
     async fn start_new(self: &Arc<Self>, ids: &[InstanceId]) -> Result<(), PortError> {
         let mut started = Vec::new();
         let mut failure = None;

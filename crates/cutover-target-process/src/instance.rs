@@ -129,6 +129,7 @@ enum Turn {
 /// Runs until the instance was asked to end, or the supervisor leaves its children alone.
 pub(crate) async fn run(core: Arc<Core>, id: InstanceId, handle: Arc<InstanceHandle>, begin: Begin) {
     let mut backoff = Backoff::for_instances();
+    let mut was_ever_ready = !matches!(begin, Begin::Running(_));
     let mut begin = Some(begin);
     loop {
         let Some((record, spec)) = core.record(&id) else {
@@ -162,9 +163,9 @@ pub(crate) async fn run(core: Arc<Core>, id: InstanceId, handle: Arc<InstanceHan
         if !was_ready {
             handle.set(InstanceState::Starting, core.clock.now());
         }
-        let watched = watched(&core, &id, &handle, &process, &record, &spec, was_ready);
-        let (turn, good_for) = watched.await;
-        let reason = match turn {
+        let watched = watched(&core, &id, &handle, &process, &record, &spec, was_ready).await;
+        was_ever_ready |= watched.was_ready;
+        let reason = match watched.turn {
             Turn::Leave => return,
             Turn::Stop => {
                 handle.set(InstanceState::Stopping, core.clock.now());
@@ -201,7 +202,7 @@ pub(crate) async fn run(core: Arc<Core>, id: InstanceId, handle: Arc<InstanceHan
             }
             None => reason,
         };
-        let wait = backoff.after(good_for);
+        let wait = backoff.after(watched.good_for);
         tracing::warn!(instance = %id, reason, wait_ms = wait.as_millis(), "crashed");
         handle.set(InstanceState::Crashed { reason }, core.clock.now());
         core.note(|saved| {
@@ -210,6 +211,9 @@ pub(crate) async fn run(core: Arc<Core>, id: InstanceId, handle: Arc<InstanceHan
             }
         })
         .await;
+        if !was_ever_ready {
+            core.leave_taken_port(&id).await;
+        }
         match pause(&core, &handle, wait).await {
             Turn::Leave => return,
             Turn::Stop => return core.forget(&id, &handle).await,
@@ -232,7 +236,15 @@ async fn start_again(core: &Core, id: &InstanceId, counts: bool) -> Result<Proce
     Ok(process)
 }
 
-/// Watches one process to its end; says also for how long it was ready without a break.
+/// How a watch over one process ended.
+struct Watched {
+    turn: Turn,
+    /// For how long it was ready without a break, at the end.
+    good_for: Duration,
+    was_ready: bool,
+}
+
+/// Watches one process to its end.
 async fn watched(
     core: &Core,
     id: &InstanceId,
@@ -241,7 +253,7 @@ async fn watched(
     record: &SavedInstance,
     spec: &RevisionSpec,
     was_ready: bool,
-) -> (Turn, Duration) {
+) -> Watched {
     let subject = Subject {
         port: record.port,
         leader: process.identity().pid,
@@ -250,6 +262,7 @@ async fn watched(
     };
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut ready_since = was_ready.then(Instant::now);
+    let mut was_ready = was_ready;
     let watch = watch(&core.prober, &subject, &tell);
     tokio::pin!(watch);
     let turn = loop {
@@ -264,6 +277,7 @@ async fn watched(
                 let state = if ready { InstanceState::Ready } else { InstanceState::NotReady };
                 tracing::info!(instance = %id, ready, "readiness");
                 ready_since = ready.then(Instant::now);
+                was_ready |= ready;
                 // Bad news is told at once. Good news only once it is written down: what was seen as ready must
                 // still be ready in the eyes of the next supervisor.
                 if !ready {
@@ -279,7 +293,11 @@ async fn watched(
             }
         }
     };
-    (turn, ready_since.map_or(Duration::ZERO, |at| at.elapsed()))
+    Watched {
+        turn,
+        good_for: ready_since.map_or(Duration::ZERO, |at| at.elapsed()),
+        was_ready,
+    }
 }
 
 /// Ends what is left of a process, unless the supervisor goes: then its successor finds and ends it.

@@ -116,6 +116,12 @@ fn check_free(port: u16) -> io::Result<()> {
     }
 }
 
+/// Who has a port that cannot be listened on now, for people; nothing if it can be.
+pub(crate) fn taken_by(port: u16) -> Option<String> {
+    let error = check_free(port).err()?;
+    Some(owner(port).unwrap_or_else(|| error.to_string()))
+}
+
 /// Who listens there, for people.
 pub(crate) fn owner(port: u16) -> Option<String> {
     let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);

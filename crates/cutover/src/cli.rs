@@ -243,6 +243,9 @@ pub(crate) struct Upgrade {
     /// The version that must be there now
     #[arg(long, value_name = "VERSION")]
     pub(crate) from: Option<Version>,
+    /// Take over its databases from the state that they belong to, if that is lost
+    #[arg(long)]
+    pub(crate) adopt: bool,
     /// Begin, and go on in the background
     #[arg(long)]
     pub(crate) detach: bool,

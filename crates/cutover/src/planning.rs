@@ -288,6 +288,7 @@ async fn observe_databases(
     for name in release.migrations.keys() {
         match databases.observe(name).await {
             Ok(state) => {
+                wrong.extend(foreign(ctx, name, &state, &release.version));
                 seen.insert(name.clone(), state);
             }
             Err(error) => wrong.push(*error.diagnostic),
@@ -301,4 +302,19 @@ async fn observe_databases(
             found: wrong,
         })
     }
+}
+
+/// A database that another state migrates is not touched: each would undo what the other relies on.
+fn foreign(
+    ctx: &Context,
+    name: &DatabaseName,
+    seen: &DatabaseState,
+    version: &Version,
+) -> Option<Diagnostic> {
+    let owner = seen.owner.as_ref().filter(|owner| *owner != ctx.store.id())?;
+    let message = format!("the database {name} belongs to another state");
+    let found = Diagnostic::error("fence.foreign-store", message)
+        .note("its state", owner.to_string())
+        .note("this one", ctx.store.id().to_string());
+    Some(found.help(format!("cutover upgrade {version} --adopt")))
 }

@@ -240,6 +240,7 @@ impl Shop {
                 .map(|release| self.applied(release))
                 .unwrap_or_default(),
             retired_below: self.retired.clone(),
+            owner: None,
         };
         let databases = BTreeMap::from([("main".parse::<DatabaseName>().unwrap(), state)]);
         plan(&PlanInput {

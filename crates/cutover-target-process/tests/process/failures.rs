@@ -100,6 +100,21 @@ async fn busy_ports_are_passed_over_and_named_when_none_is_left() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_taken_before_the_program_listens_is_left_to_whoever_has_it() {
+    let world = World::new();
+    let gate = world.path("go");
+    let wait = format!("while [ ! -e '{}' ]; do sleep 0.02; done", gate.display());
+    let spec = world.server_after("api@1.0.0#aa", &wait);
+    world.target.ensure(&fence(1), &spec, 1).await.unwrap();
+    let taken = world.only().await.address.unwrap();
+    let stranger = TcpListener::bind(&taken).unwrap();
+    std::fs::write(&gate, "").unwrap();
+    let instance = world.ready(1).await.remove(0);
+    assert_ne!(instance.address, Some(taken));
+    drop(stranger);
+}
+
+#[tokio::test]
 async fn a_supervisor_that_cannot_start_says_why() {
     let world = World::new();
     let folder = world.state_dir().join("supervisor");

@@ -1,23 +1,65 @@
 //! `cutover upgrade`, `rollback` and `restart`.
 
-use cutover_model::{Command, UpgradePhase};
+use cutover_model::{Command, UpgradePhase, Version};
+use cutover_ports::{Databases as _, Store as _};
 
-use crate::cli::{Restart, Rollback, Upgrade};
+use crate::cli::{MigrateWhich, Restart, Rollback, Upgrade};
 use crate::context::Context;
 use crate::execute::{Place, execute, must_be_free, open_upgrade};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::planning;
 use crate::world::Machine;
 
-use super::request;
+use super::{confirm, migrate, request};
 
 pub(super) async fn upgrade(ctx: &Context, machine: &Machine, upgrade: Upgrade) -> Outcome {
     must_be_free(ctx).await?;
+    if upgrade.adopt {
+        adopt(ctx, &upgrade.version).await?;
+    }
     let proposal = planning::upgrade(ctx, machine, &upgrade.version, &upgrade.service, upgrade.from).await?;
     execute(ctx, machine, proposal, Place::of(upgrade.detach))
         .await?
         .conclude(ctx)
         .await
+}
+
+/// Takes the databases of a release over from whatever state they belong to, because a person says that it is lost.
+async fn adopt(ctx: &Context, version: &Version) -> Result<(), Failure> {
+    let which = MigrateWhich {
+        release: Some(version.clone()),
+        database: None,
+    };
+    let chosen = migrate::choose(ctx, &which).await?;
+    let mut foreign = Vec::new();
+    for name in &chosen.names {
+        let owner = chosen.databases.observe(name).await?.owner;
+        if owner.is_some_and(|owner| owner != *ctx.store.id()) {
+            foreign.push(name);
+        }
+    }
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
+    let question = format!(
+        "Take {} over from the state that it belongs to? Whoever still uses that one is refused from now on.",
+        named.join(", ")
+    );
+    if !confirm(&ctx.globals, &ctx.printer, &question) {
+        return Err(Failure::new(
+            "usage.not-confirmed",
+            "taking a database over shuts its former state out, and nobody said yes",
+            &format!("cutover upgrade {version} --adopt --yes"),
+        ));
+    }
+    migrate::leased(ctx, async |fence| {
+        for name in &foreign {
+            chosen.databases.adopt(fence, name).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// While an upgrade has not ended, the way back is its abort; afterwards it is another upgrade.

@@ -357,3 +357,26 @@ fn a_closed_window_is_waited_for_refused_or_opened_by_a_person() {
     let story = stage.run(&["history", "show"]).exits(0).stdout;
     assert!(story.contains("open although it is closed, by "), "{story}");
 }
+
+#[test]
+fn a_database_whose_state_is_lost_is_taken_over_when_a_person_says_so() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    stage.run(&["down", "--yes"]).exits(0);
+    std::fs::rename(stage.path().join("state"), stage.path().join("lost")).unwrap();
+    let refused = stage.run(&["upgrade", "1.1.0"]).exits(1).stderr;
+    assert!(
+        refused.contains("error[fence.foreign-store]") && refused.contains("cutover upgrade 1.1.0 --adopt"),
+        "{refused}"
+    );
+    let unsure = stage.run(&["upgrade", "1.1.0", "--adopt"]).stderr;
+    assert!(unsure.contains("error[usage.not-confirmed]"), "{unsure}");
+    stage.run(&["upgrade", "1.1.0", "--adopt", "--yes"]).exits(0);
+    assert_eq!(stage.status()["stable"]["version"], "1.1.0");
+    let former = stage
+        .command(&["plan", "1.1.0"])
+        .env("CUTOVER_STATE", stage.path().join("lost"))
+        .output();
+    let shut_out = stage::Ran::from(former.unwrap()).exits(1).stderr;
+    assert!(shut_out.contains("error[fence.foreign-store]"), "{shut_out}");
+}
