@@ -11,8 +11,8 @@ use std::time::Duration;
 use cutover_model::{Diagnostic, Digest, Span};
 use cutover_ports::{MigrationReport, PortError};
 use cutover_sql::{
-    Dialect, Statement, concurrent_index, concurrently, normalised, outside_transaction, sets_session,
-    writes_rows,
+    Dialect, Statement, concurrent_index, concurrently, concurrently_dropped, normalised,
+    outside_transaction, sets_session, writes_rows,
 };
 use tokio::time::Instant;
 
@@ -301,8 +301,8 @@ async fn outside<S: Session>(
     ran
 }
 
-/// Whether a concurrent index is built already: only when its statement was begun before, else somebody else's index
-/// of that name is an error. An invalid one is dropped.
+/// Whether a concurrent index is built already, or gone already: only when its statement was begun before, else somebody
+/// else's index of that name, or one that is missing, is an error. An invalid one is dropped before it is built.
 async fn happened<S: Session>(
     session: &mut S,
     dialect: Dialect,
@@ -311,6 +311,9 @@ async fn happened<S: Session>(
 ) -> Result<bool, Failure> {
     if dialect != Dialect::Postgres {
         return Ok(false);
+    }
+    if let Some(name) = concurrently_dropped(&statement.text) {
+        return Ok(unknown && session.index(&name).await? == IndexState::Missing);
     }
     let Some(name) = concurrent_index(&statement.text) else {
         return Ok(false);

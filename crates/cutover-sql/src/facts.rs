@@ -94,26 +94,49 @@ pub fn concurrently(statement: &str) -> bool {
         .any(|word| word == "CONCURRENTLY")
 }
 
-/// The name, as written, of the index that `CREATE INDEX CONCURRENTLY` makes.
+/// A name as the database reads it, with its schema where it has one. Words were raised for comparing; PostgreSQL lowers
+/// unquoted names anyway.
+fn lowered(words: &[&str]) -> Option<String> {
+    let name = |word: &str| {
+        if word.starts_with('"') {
+            word.to_owned()
+        } else {
+            word.to_lowercase()
+        }
+    };
+    match words {
+        [schema, ".", one, ..] => Some(format!("{}.{}", name(schema), name(one))),
+        [one, ..] => Some(name(one)),
+        [] => None,
+    }
+}
+
+/// The index that `CREATE INDEX CONCURRENTLY` makes: its name as written, in the schema of its table.
 #[must_use]
 pub fn concurrent_index(statement: &str) -> Option<String> {
-    let dialect = Dialect::Postgres;
-    let head = words(dialect, statement, 8);
-    let mut rest = head.iter().map(String::as_str).peekable();
-    rest.next_if_eq(&"CREATE")?;
-    rest.next_if_eq(&"UNIQUE");
-    rest.next_if_eq(&"INDEX")?;
-    rest.next_if_eq(&"CONCURRENTLY")?;
-    for word in ["IF", "NOT", "EXISTS"] {
-        rest.next_if_eq(&word);
+    let head = words(Dialect::Postgres, statement, 16);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let rest = match head.as_slice() {
+        ["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", rest @ ..]
+        | ["CREATE", "INDEX", "CONCURRENTLY", rest @ ..] => rest,
+        _ => return None,
+    };
+    let rest = rest.strip_prefix(&["IF", "NOT", "EXISTS"]).unwrap_or(rest);
+    let (name, rest) = rest.split_first().filter(|(name, _)| **name != "ON")?;
+    let table = rest.strip_prefix(&["ON"]).unwrap_or(rest);
+    match table.strip_prefix(&["ONLY"]).unwrap_or(table) {
+        [schema, ".", ..] => lowered(&[schema, ".", name]),
+        _ => lowered(&[name]),
     }
-    let name = rest.next().filter(|name| *name != "ON")?;
-    // Words were raised for comparing; PostgreSQL lowers unquoted names anyway.
-    Some(if name.starts_with('"') {
-        name.to_owned()
-    } else {
-        name.to_lowercase()
-    })
+}
+
+/// The index that `DROP INDEX CONCURRENTLY` takes away, as written.
+#[must_use]
+pub fn concurrently_dropped(statement: &str) -> Option<String> {
+    let head = words(Dialect::Postgres, statement, 8);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let rest = head.strip_prefix(&["DROP", "INDEX", "CONCURRENTLY"])?;
+    lowered(rest.strip_prefix(&["IF", "EXISTS"]).unwrap_or(rest))
 }
 
 /// The table that a statement changes, as written (lower case where unquoted), where its first words tell.
@@ -215,10 +238,21 @@ mod tests {
                 "create unique index concurrently if not exists \"X y\" on t(a)",
                 Some("\"X y\""),
             ),
+            (
+                "CREATE INDEX CONCURRENTLY i ON ONLY Shop.\"Users\" (a)",
+                Some("shop.i"),
+            ),
             ("CREATE INDEX i ON t (a)", None),
             ("CREATE INDEX CONCURRENTLY ON t (a)", None),
         ] {
             assert_eq!(concurrent_index(text).as_deref(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("DROP INDEX CONCURRENTLY IF EXISTS Shop.I", Some("shop.i")),
+            ("drop index concurrently i restrict", Some("i")),
+            ("DROP INDEX i", None),
+        ] {
+            assert_eq!(concurrently_dropped(text).as_deref(), expected, "{text}");
         }
     }
 

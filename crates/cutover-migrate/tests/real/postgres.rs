@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
 use cutover_db::{DatabaseUrl, PgSession};
+use cutover_migrate::Reach;
 use cutover_ports::{Certainty, Databases};
 
 const TABLE: [(&str, &str); 2] = [
@@ -339,4 +340,103 @@ async fn a_concurrent_index_waits_for_old_transactions_and_survives_a_crash_in_t
     assert_eq!(bed.number(whole).await, 1);
     let state = bed.databases(&all).observe(&main_db()).await.unwrap();
     assert!(state.applied[1].complete);
+}
+
+#[tokio::test]
+async fn a_concurrent_index_is_looked_for_in_the_schema_of_its_table_and_one_that_is_gone_stays_gone() {
+    let Some(bed) = postgres().await else { return };
+    bed.run("CREATE SCHEMA s; CREATE TABLE s.t (a integer)").await;
+    let all = [
+        (
+            "001_i.up.sql",
+            "-- cutover: phase=expand transaction=none\nCREATE INDEX CONCURRENTLY t_a ON s.t (a)",
+        ),
+        ("001_i.down.sql", ""),
+        (
+            "002_d.up.sql",
+            "-- cutover: phase=expand transaction=none\nDROP INDEX CONCURRENTLY s.t_a",
+        ),
+        ("002_d.down.sql", ""),
+    ];
+    // As after a crash between the statement and its record.
+    for file in 0..2 {
+        bed.up(&all, file, 1).await.unwrap();
+        bed.run(&format!(
+            "UPDATE cutover_history SET complete = 0 WHERE number = {0};
+             UPDATE cutover_statements SET finished_at = NULL WHERE number = {0}",
+            file + 1
+        ))
+        .await;
+        assert!(!bed.up(&all, file, 1).await.unwrap().already);
+    }
+    assert_eq!(
+        bed.number("SELECT count(*) FROM pg_indexes WHERE indexname = 't_a'")
+            .await,
+        0
+    );
+    // Nobody began this one: what is missing is an error.
+    let again = [
+        all[0],
+        all[1],
+        all[2],
+        all[3],
+        ("003_d.up.sql", all[2].1),
+        ("003_d.down.sql", ""),
+    ];
+    let error = bed.up(&again, 2, 1).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-failed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrators_that_start_together_build_concurrent_indexes_once_and_without_a_deadlock() {
+    let Some(bed) = postgres().await else { return };
+    let all = [
+        (
+            "001_t.up.sql",
+            "-- cutover: phase=expand
+CREATE TABLE t (id integer PRIMARY KEY, a integer); INSERT INTO t SELECT n, n FROM generate_series(1, 5000) n;",
+        ),
+        ("001_t.down.sql", "DROP TABLE t"),
+        (
+            "002_a.up.sql",
+            "-- cutover: phase=expand transaction=none
+CREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);
+CREATE INDEX CONCURRENTLY t_negative ON t ((-a));",
+        ),
+        ("002_a.down.sql", ""),
+        ("003_b.up.sql", "-- cutover: phase=expand\nALTER TABLE t ADD COLUMN b integer"),
+        ("003_b.down.sql", ""),
+        (
+            "004_b.up.sql",
+            "-- cutover: phase=expand transaction=none\nCREATE INDEX CONCURRENTLY t_b ON t (b)",
+        ),
+        ("004_b.down.sql", ""),
+    ];
+    let migrators: Vec<_> = (0..20)
+        .map(|_| {
+            let databases = bed.patient(&all);
+            tokio::spawn(async move {
+                let mut done = Vec::new();
+                databases
+                    .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+                    .await
+                    .unwrap();
+                done.into_iter().filter(|report| !report.already).count()
+            })
+        })
+        .collect();
+    let mut applied = 0;
+    for migrator in migrators {
+        applied += migrator.await.unwrap();
+    }
+    assert_eq!(applied, 4, "each file once");
+    assert_eq!(bed.databases(&all).log(&main_db()).await.unwrap().len(), 4);
+    let whole = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
+    assert_eq!(bed.number(whole).await, 4, "with that of the primary key");
+    // What a session counted is there at the latest when it is gone.
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'cutover%'";
+    let gone = || async { bed.number(sessions).await == 0 };
+    cutover_testkit::wait_for("their end", std::time::Duration::from_secs(60), gone).await;
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(bed.number(deadlocks).await, 0);
 }
