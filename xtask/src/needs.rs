@@ -16,7 +16,7 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need {
         program: "initdb",
         package: "postgresql",
@@ -67,10 +67,18 @@ const NEEDS: [Need; 10] = [
         package: "prometheus",
         why: "is asked for metrics",
     },
+    Need {
+        program: "pgbouncer",
+        package: "pgbouncer",
+        why: "stands between the migrations under test and PostgreSQL",
+    },
 ];
 
 /// Debian keeps the server's programs out of the search path, one folder a major version.
 const POSTGRESQL: &str = "/usr/lib/postgresql";
+
+/// Nor is this in everybody's.
+const SERVERS: &str = "/usr/sbin";
 
 /// This machine lacks something and the task may not, or cannot, install it: exit code 2.
 #[derive(Debug)]
@@ -130,7 +138,7 @@ fn explain(missing: &[&Need], packages: &[&str]) -> String {
     text.push_str(&format!("  sudo {}", debian::command_line(packages)));
     if !debian::is_debian() {
         text.push_str(
-            "\n  (this is not a Debian: install PostgreSQL and MariaDB, server and client, and Prometheus, and put their programs in PATH)",
+            "\n  (this is not a Debian: install PostgreSQL and MariaDB, server and client, Prometheus and PgBouncer, and put their programs in PATH)",
         );
     }
     text
@@ -140,6 +148,7 @@ fn explain(missing: &[&Need], packages: &[&str]) -> String {
 fn folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = env::split_paths(&path).collect();
+    folders.push(SERVERS.into());
     if let Ok(versions) = fs::read_dir(Path::new(POSTGRESQL)) {
         folders.extend(versions.flatten().map(|version| version.path().join("bin")));
     }
@@ -162,7 +171,8 @@ mod tests {
                 "postgresql-client",
                 "mariadb-server",
                 "mariadb-client",
-                "prometheus"
+                "prometheus",
+                "pgbouncer"
             ]
         );
 
@@ -170,7 +180,7 @@ mod tests {
         assert!(text.contains("pg_restore"), "{text}");
         assert!(
             text.contains(
-                "--no-install-recommends postgresql postgresql-client mariadb-server mariadb-client prometheus"
+                "--no-install-recommends postgresql postgresql-client mariadb-server mariadb-client prometheus pgbouncer"
             ),
             "{text}"
         );
@@ -192,7 +202,8 @@ mod tests {
                 "postgresql-client",
                 "mariadb-server",
                 "mariadb-client",
-                "prometheus"
+                "prometheus",
+                "pgbouncer"
             ]
         );
     }

@@ -45,6 +45,14 @@ pub enum DbError {
         /// The command that makes it.
         create: String,
     },
+    /// What answers is no server but a pooler that gives each transaction another of the server's sessions.
+    #[error("{what} is a pooler that shares its sessions: a lock that is taken there holds nobody back")]
+    Pooled {
+        /// The address.
+        what: String,
+        /// The server's own address, as the server says.
+        server: Option<String>,
+    },
     /// The file is no SQLite database, or a damaged one.
     #[error("{what} is not a whole SQLite database: {cause}")]
     Damaged {
@@ -73,10 +81,17 @@ impl DbError {
             Self::Unreachable { .. } => ("db.unreachable", "cutover check".to_owned()),
             Self::Refused { .. } => ("db.auth-failed", "cutover check".to_owned()),
             Self::Missing { create, .. } => ("db.missing", create.clone()),
+            Self::Pooled { .. } => ("db.pooled", "cutover check".to_owned()),
             Self::Damaged { .. } => ("db.damaged", "cutover backup list".to_owned()),
             Self::Failed { .. } => ("db.failed", "cutover check".to_owned()),
         };
-        Diagnostic::error(code, self.to_string()).help(help)
+        let found = Diagnostic::error(code, self.to_string()).help(help);
+        match self {
+            Self::Pooled {
+                server: Some(server), ..
+            } => found.note("server", server),
+            _ => found,
+        }
     }
 
     /// Whether the same may work later by itself.

@@ -1,6 +1,7 @@
 //! Sessions with a PostgreSQL server.
 
 use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use crate::{DbError, PostgresUrl};
 
 /// How long a server may take to answer a connection, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a second session is waited for.
+const SECOND_SESSION: Duration = Duration::from_secs(2);
 
 /// A session with a server; it ends when this is dropped.
 #[derive(Debug)]
@@ -44,6 +48,56 @@ impl PgSession {
         let driver = tokio::spawn(async move { drop(connection.await) });
         Ok(Self { client, driver })
     }
+
+    /// Makes sure that this session is one of the server's own for as long as it lives. A second one is asked for: where a
+    /// pooler shares sessions (PgBouncer's `pool_mode = transaction` or `statement`), it gets the one that was free last,
+    /// which is this one's, or this one is another now. Not where the server says that it is itself at the URL's address.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn must_be_direct(&self, url: &PostgresUrl) -> Result<(), DbError> {
+        let failed = |error: tokio_postgres::Error| DbError::Failed {
+            what: url.to_string(),
+            cause: describe(&error),
+        };
+        let (own, answers) = backend(&self.client).await.map_err(failed)?;
+        if answers.is_some_and(|server| url.is_at(server)) {
+            return Ok(());
+        }
+        let beside = async {
+            let session = Self::connect(url, "cutover: who answers").await.ok()?;
+            backend(&session).await.ok()
+        };
+        // A pool that gives whole sessions may have no second one; nor may a server that is full.
+        let beside = tokio::time::timeout(SECOND_SESSION, beside).await;
+        let Ok(Some((other, server))) = beside else {
+            return Ok(());
+        };
+        let (now, _) = backend(&self.client).await.map_err(failed)?;
+        if other != own && now == own {
+            return Ok(());
+        }
+        Err(DbError::Pooled {
+            what: url.to_string(),
+            server: server.map(|server| server.to_string()),
+        })
+    }
+
+    /// Asks the server to cancel what this session runs, by a connection of its own. The answer to that comes where it is
+    /// waited for; nothing happens when nothing runs.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub async fn cancel(&self, url: &PostgresUrl) -> Result<(), DbError> {
+        let tls = url.tls.client().map_err(|cause| DbError::Tls {
+            what: url.to_string(),
+            cause,
+        })?;
+        let token = self.client.cancel_token();
+        Box::pin(token.cancel_query(MakeRustlsConnect::new(tls)))
+            .await
+            .map_err(|error| classify(url, &error))
+    }
 }
 
 impl Deref for PgSession {
@@ -57,6 +111,20 @@ impl Drop for PgSession {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// Which of the server's processes answers, and at which address the server itself is, where it is not a socket.
+async fn backend(client: &Client) -> Result<(i32, Option<SocketAddr>), tokio_postgres::Error> {
+    let sql = "SELECT pg_backend_pid(), inet_server_addr(), inet_server_port()";
+    // Not prepared: what is prepared in one session is not there in the next.
+    let rows = client.query_typed(sql, &[]).await?;
+    Ok(rows.first().map_or((0, None), |row| {
+        let port = row
+            .get::<_, Option<i32>>(2)
+            .and_then(|port| u16::try_from(port).ok());
+        let address = row.get::<_, Option<IpAddr>>(1).zip(port).map(SocketAddr::from);
+        (row.get(0), address)
+    }))
 }
 
 fn classify(url: &PostgresUrl, error: &tokio_postgres::Error) -> DbError {

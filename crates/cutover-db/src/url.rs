@@ -2,6 +2,7 @@
 //! with `mysql://` or `mariadb://`.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -92,6 +93,16 @@ impl PostgresUrl {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.config.get_ports().first().copied().unwrap_or(5432)
+    }
+
+    /// Whether a server that is at this address is the one that the URL means: told of addresses only, never of names.
+    pub(crate) fn is_at(&self, server: SocketAddr) -> bool {
+        let host = self.host();
+        let same = match host.parse::<IpAddr>() {
+            Ok(address) => address == server.ip(),
+            Err(_) => host == "localhost" && server.ip().is_loopback(),
+        };
+        same && self.port() == server.port()
     }
 
     /// Another database on the same server, with the same user.
@@ -431,6 +442,23 @@ mod tests {
             let error = bad.parse::<DatabaseUrl>().unwrap_err();
             let shown = format!("{error} {error:?} {:?}", error.diagnostic());
             assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_servers_own_only_where_it_is_one() {
+        let server = "127.0.0.1:5433".parse().unwrap();
+        for (text, expected) in [
+            ("postgres://127.0.0.1:5433/d", true),
+            ("postgres://localhost:5433/d", true),
+            ("postgres://127.0.0.1:6432/d", false),
+            ("postgres://127.0.0.2:5433/d", false),
+            ("postgres://db.example:5433/d", false),
+        ] {
+            let DatabaseUrl::Postgres(url) = text.parse().unwrap() else {
+                panic!("{text}")
+            };
+            assert_eq!(url.is_at(server), expected, "{text}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::note::{self, Note, Pen};
 use crate::postgres::PostgresSession;
 use crate::session::Session;
 use crate::sqlite::{ObserveError, SqliteSession};
+use crate::stop::{self, Stop};
 use crate::{LockPolicy, fence, history};
 
 /// What a database says of itself.
@@ -148,20 +149,28 @@ pub(crate) async fn run(url: &DatabaseUrl, jobs: Vec<Job>) -> Ran {
     };
     let what = first.what.clone();
     match url {
-        DatabaseUrl::Postgres(url) => match locked(url, &what, &first.fence, &first.policy).await {
-            Ok(mut session) => one_by_one(&mut session, &jobs).await,
-            Err(error) => (Vec::new(), Some(error)),
-        },
-        DatabaseUrl::Mysql(url) => match locked_mysql(url, &what, &first.fence, &first.policy).await {
-            Ok(mut session) => one_by_one(&mut session, &jobs).await,
-            Err(error) => (Vec::new(), Some(error)),
-        },
+        DatabaseUrl::Postgres(url) => {
+            match locked(url, &what, &first.fence, &first.policy, &first.stop).await {
+                Ok(mut session) => one_by_one(&mut session, &jobs).await,
+                Err(error) => (Vec::new(), Some(error)),
+            }
+        }
+        DatabaseUrl::Mysql(url) => {
+            match locked_mysql(url, &what, &first.fence, &first.policy, &first.stop).await {
+                Ok(mut session) => one_by_one(&mut session, &jobs).await,
+                Err(error) => (Vec::new(), Some(error)),
+            }
+        }
         DatabaseUrl::Sqlite(url) => {
             let (path, handle) = (url.path.clone(), Handle::current());
-            let name = what.clone();
+            let (name, stop) = (what.clone(), first.stop.clone());
             let all = blocking(&what, move || {
                 let mut session = SqliteSession::open(&path).map_err(|error| db_error(&name, &error))?;
-                Ok(handle.block_on(one_by_one(&mut session, &jobs)))
+                session.stop_by(&stop);
+                let interrupting = handle.spawn(session.interrupting());
+                let done = handle.block_on(one_by_one(&mut session, &jobs));
+                interrupting.abort();
+                Ok(done)
             });
             all.await.unwrap_or_else(|error| (Vec::new(), Some(error)))
         }
@@ -171,6 +180,9 @@ pub(crate) async fn run(url: &DatabaseUrl, jobs: Vec<Job>) -> Ran {
 async fn one_by_one<S: Session>(session: &mut S, jobs: &[Job]) -> Ran {
     let mut done = Vec::with_capacity(jobs.len());
     for job in jobs {
+        if job.stop.check().is_err() {
+            return (done, Some(stop::not_begun(&job.what)));
+        }
         match one(session, job).await {
             Ok(report) => done.push(report),
             Err(error) => return (done, Some(error)),
@@ -199,11 +211,16 @@ async fn locked(
     what: &str,
     fence: &Fence,
     policy: &LockPolicy,
+    stop: &Stop,
 ) -> Result<PostgresSession, PortError> {
     let mut session = PostgresSession::open(url, Some(fence))
         .await
         .map_err(|error| db_error(what, &error))?;
-    let turn = session.lock(what, fence, policy.wait_for_migrator).await;
+    session.stop_by(stop);
+    let turn = tokio::select! {
+        turn = session.lock(what, fence, policy.wait_for_migrator) => turn,
+        () = stop.wanted() => return Err(stop::not_begun(what)),
+    };
     turn.map_err(|error| no_turn(what, error))?;
     Ok(session)
 }
@@ -213,11 +230,16 @@ async fn locked_mysql(
     what: &str,
     fence: &Fence,
     policy: &LockPolicy,
+    stop: &Stop,
 ) -> Result<MysqlSession, PortError> {
     let mut session = MysqlSession::open(url, Some(fence))
         .await
         .map_err(|error| db_error(what, &error))?;
-    let turn = session.lock(what, fence, policy.wait_for_migrator).await;
+    session.stop_by(stop);
+    let turn = tokio::select! {
+        turn = session.lock(what, fence, policy.wait_for_migrator) => turn,
+        () = stop.wanted() => return Err(stop::not_begun(what)),
+    };
     turn.map_err(|error| no_turn(what, error))?;
     Ok(session)
 }
@@ -233,11 +255,11 @@ fn no_turn(what: &str, error: LockError) -> PortError {
 pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
-            let mut session = locked(url, &pen.what, &pen.fence, &pen.policy).await?;
+            let mut session = locked(url, &pen.what, &pen.fence, &pen.policy, &Stop::never()).await?;
             note::write(&mut session, &pen, &note).await
         }
         DatabaseUrl::Mysql(url) => {
-            let mut session = locked_mysql(url, &pen.what, &pen.fence, &pen.policy).await?;
+            let mut session = locked_mysql(url, &pen.what, &pen.fence, &pen.policy, &Stop::never()).await?;
             note::write(&mut session, &pen, &note).await
         }
         DatabaseUrl::Sqlite(url) => {

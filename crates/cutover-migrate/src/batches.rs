@@ -120,7 +120,7 @@ async fn batches<S: Session>(
                     let tried = Some((attempt, waiting.elapsed()));
                     return Err(job.locked(script, Some(0), &said, &blockers, Applied::Statements(0), tried));
                 }
-                tokio::time::sleep(job.policy.pause(attempt)).await;
+                job.stop.rest(job.policy.pause(attempt)).await;
                 attempt += 1;
                 // Fewer rows, fewer locks to wait for.
                 size = (size / 2).max(SMALLEST.min(batched.batches.size));

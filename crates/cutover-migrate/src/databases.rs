@@ -9,10 +9,12 @@ use cutover_model::{
     DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationPhase, Timestamp, Version,
 };
 use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
+use tokio::sync::watch;
 
 use crate::adapter::{self, Observed, Ran};
 use crate::job::Job;
 use crate::note::{Note, Pen};
+use crate::stop::Stop;
 use crate::{Direction, LockPolicy, MigrationFile, check};
 
 /// The databases of an application, and how they are migrated.
@@ -21,6 +23,7 @@ pub struct MigrateDatabases {
     pub(crate) known: BTreeMap<DatabaseName, Known>,
     clock: Arc<dyn Clock>,
     policy: LockPolicy,
+    stopper: watch::Sender<bool>,
 }
 
 #[derive(Clone)]
@@ -45,6 +48,7 @@ impl MigrateDatabases {
             known: BTreeMap::new(),
             clock,
             policy,
+            stopper: watch::Sender::new(false),
         }
     }
 
@@ -66,6 +70,12 @@ impl MigrateDatabases {
         }
         known.files.sort_by(|a, b| a.migration.id.cmp(&b.migration.id));
         self
+    }
+
+    /// Ends what runs, and what runs later, early: a statement is cancelled in its database, and nothing more is begun.
+    /// Whoever waits for the work is told how far it came.
+    pub fn stop(&self) {
+        self.stopper.send_replace(true);
     }
 
     /// Takes a database over from the store that it belongs to: what `--adopt` asks for.
@@ -136,6 +146,7 @@ impl MigrateDatabases {
                 fence: run.fence.clone(),
                 policy: self.policy.clone(),
                 clock: Arc::clone(&self.clock),
+                stop: Stop::by(&self.stopper),
                 file: Arc::clone(file),
                 backfills: Arc::clone(&backfills),
                 syncs: Arc::clone(&syncs),

@@ -51,6 +51,10 @@ pub(crate) enum Failure {
     Forbidden(String),
     /// No room left.
     DiskFull(String),
+    /// The user may not do it. The second is the statement that allows it, where it can be told.
+    Denied(String, Option<String>),
+    /// Somebody wanted it to end early; the session lives.
+    Stopped(String),
     /// The statement is wrong, or may not be run.
     Statement {
         said: String,
@@ -72,8 +76,20 @@ impl From<PortError> for Failure {
 pub(crate) enum Applied {
     Nothing,
     Statements(usize),
+    /// So many statements, and one that was begun and cancelled: what is left of it is looked at when the file resumes.
+    Begun(usize),
     /// The connection broke when it mattered.
     Unknown,
+}
+
+impl Applied {
+    /// What is known of a file whose statement failed so.
+    const fn certainty(self) -> Certainty {
+        match self {
+            Self::Nothing => Certainty::DefinitelyNot,
+            Self::Statements(_) | Self::Begun(_) | Self::Unknown => Certainty::Unknown,
+        }
+    }
 }
 
 impl Job {
@@ -86,6 +102,11 @@ impl Job {
                 (Applied::Nothing, Direction::Down) => format!("nothing of {id} was taken back"),
                 (Applied::Statements(n), _) => {
                     format!("{n} of {total} statements of {id} are applied; it resumes after them")
+                }
+                (Applied::Begun(n), _) => {
+                    format!(
+                        "{n} of {total} statements of {id} are applied and one was begun; it resumes there"
+                    )
                 }
                 (Applied::Unknown, _) => format!("whether {id} was applied is not known yet"),
             },
@@ -116,7 +137,7 @@ impl Job {
                 return PortError {
                     certainty: match applied {
                         Applied::Nothing => error.certainty,
-                        Applied::Statements(_) | Applied::Unknown => Certainty::Unknown,
+                        other => other.certainty(),
                     },
                     diagnostic: Box::new(self.applied(*error.diagnostic, applied, total)),
                     ..error
@@ -138,6 +159,22 @@ impl Job {
                 .help(self.next()),
                 false,
             ),
+            Failure::Denied(said, grant) => {
+                let found = Diagnostic::error(
+                    "db.not-allowed",
+                    format!("{name}: the user may not do this: {said}"),
+                )
+                .note("database", self.what.clone())
+                .help(self.next());
+                let found = with_grant(found, grant);
+                (Self::placed(found, script, statement, None, said), false)
+            }
+            Failure::Stopped(said) => (
+                Diagnostic::error("migrate.stopped", format!("{name} was stopped: {said}"))
+                    .note("database", self.what.clone())
+                    .help("cutover migrate status"),
+                false,
+            ),
             Failure::Locked { said, blockers } => {
                 return self.locked(script, statement, &said, &blockers, applied, None);
             }
@@ -153,31 +190,39 @@ impl Job {
                 } else {
                     "migrate.history-failed"
                 };
-                let mut diagnostic = Diagnostic::error(code, format!("{name}: {said}"))
+                let diagnostic = Diagnostic::error(code, format!("{name}: {said}"))
                     .note("database", self.what.clone())
                     .help("cutover migrate validate");
-                if let Some(found) = statement.and_then(|at| script.statements.get(at)) {
-                    // A statement that a directive asks for stands nowhere: its place is the directive.
-                    let written = script.text.get(found.byte_offset..);
-                    let offset = offset.filter(|_| written.is_some_and(|text| text.starts_with(&found.text)));
-                    let (start, length) = offset.map_or_else(
-                        || (0, found.text.lines().next().map_or(1, str::len)),
-                        |at| (at, word_length(&found.text, at)),
-                    );
-                    let place = locate(name, &script.text, found.byte_offset + start, length);
-                    diagnostic = diagnostic.at(place).label(said);
-                }
-                (diagnostic, false)
+                (Self::placed(diagnostic, script, statement, offset, said), false)
             }
         };
         PortError {
-            certainty: match applied {
-                Applied::Nothing => Certainty::DefinitelyNot,
-                Applied::Statements(_) | Applied::Unknown => Certainty::Unknown,
-            },
+            certainty: applied.certainty(),
             transient,
             diagnostic: Box::new(self.applied(diagnostic, applied, total)),
         }
+    }
+
+    /// With the place of the statement that is to blame, and within it where the database stopped reading.
+    fn placed(
+        diagnostic: Diagnostic,
+        script: &Script,
+        statement: Option<usize>,
+        offset: Option<usize>,
+        label: String,
+    ) -> Diagnostic {
+        let Some(found) = statement.and_then(|at| script.statements.get(at)) else {
+            return diagnostic;
+        };
+        // A statement that a directive asks for stands nowhere: its place is the directive.
+        let written = script.text.get(found.byte_offset..);
+        let offset = offset.filter(|_| written.is_some_and(|text| text.starts_with(&found.text)));
+        let (start, length) = offset.map_or_else(
+            || (0, found.text.lines().next().map_or(1, str::len)),
+            |at| (at, word_length(&found.text, at)),
+        );
+        let place = locate(&script.name, &script.text, found.byte_offset + start, length);
+        diagnostic.at(place).label(label)
     }
 
     /// A lock that was not had, after so many tries and so long.
@@ -221,13 +266,18 @@ impl Job {
             .note("next", format!("end that session, then: {}", self.next()))
             .help(self.next());
         PortError {
-            certainty: match applied {
-                Applied::Nothing => Certainty::DefinitelyNot,
-                Applied::Statements(_) | Applied::Unknown => Certainty::Unknown,
-            },
+            certainty: applied.certainty(),
             transient: true,
             diagnostic: Box::new(diagnostic),
         }
+    }
+}
+
+/// With the statement that gives the right, where it can be told.
+fn with_grant(diagnostic: Diagnostic, grant: Option<String>) -> Diagnostic {
+    match grant {
+        Some(grant) => diagnostic.note("grant", grant),
+        None => diagnostic,
     }
 }
 
@@ -259,6 +309,20 @@ pub(crate) fn plain(what: &str, failure: Failure) -> PortError {
         }
         Failure::DiskFull(said) => PortError::refused(
             Diagnostic::error("db.disk-full", format!("{what} has no room: {said}")).help("cutover retry"),
+        ),
+        Failure::Denied(said, grant) => {
+            let found = Diagnostic::error(
+                "db.not-allowed",
+                format!("the user of {what} may not do what is needed: {said}"),
+            );
+            PortError::refused(with_grant(found.help("cutover migrate status"), grant))
+        }
+        Failure::Stopped(said) => PortError::refused(
+            Diagnostic::error(
+                "migrate.stopped",
+                format!("the work on {what} was stopped: {said}"),
+            )
+            .help("cutover migrate status"),
         ),
         Failure::Forbidden(said) | Failure::Statement { said, .. } => PortError::refused(
             Diagnostic::error(

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::failure::{Applied, Failure};
 use crate::history::{Act, LogEntry};
 use crate::session::Session;
+use crate::stop::Stop;
 use crate::{
     Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, fence, history, stepwise, triggers,
     verify,
@@ -24,6 +25,7 @@ pub(crate) struct Job {
     pub(crate) fence: Fence,
     pub(crate) policy: LockPolicy,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stop: Stop,
     pub(crate) file: Arc<MigrationFile>,
     /// The backfills of the same set: their verify queries run before a contract.
     pub(crate) backfills: Arc<[Arc<MigrationFile>]>,
@@ -109,7 +111,7 @@ async fn transactional<S: Session>(
                     return Err(job.locked(script, at, &said, &blockers, applied, tried));
                 }
                 tracing::debug!(migration = %job.file.migration.id, attempt, said, "locked, trying again");
-                tokio::time::sleep(job.policy.pause(attempt)).await;
+                job.stop.rest(job.policy.pause(attempt)).await;
                 attempt += 1;
             }
             failure => return Err(job.error(script, failure, trouble.statement, applied)),

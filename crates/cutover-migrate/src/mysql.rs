@@ -14,26 +14,46 @@ use mysql_async::{Error, Params, Row, Value};
 
 use crate::failure::{Blocker, Failure};
 use crate::history::Recorded;
+use crate::rights;
 use crate::session::{IndexState, Session, TextRow, not_one_number};
+use crate::stop::{AGAIN, Stop};
 
 pub(crate) struct MysqlSession {
     session: MySession,
     url: MysqlUrl,
     /// The database's name, quoted, with a dot.
     prefix: String,
+    /// Who this is by the server's own account, of a session that writes.
+    account: String,
+    stop: Stop,
     ensured: bool,
 }
 
 impl MysqlSession {
     pub(crate) async fn open(url: &MysqlUrl, fence: Option<&Fence>) -> Result<Self, DbError> {
         let name = fence.map_or_else(|| "cutover".to_owned(), lock::session_name);
-        let session = MySession::connect(url, &name).await?;
+        let mut session = MySession::connect(url, &name).await?;
+        let account = match fence {
+            Some(_) => session.query_first("SELECT CURRENT_USER()").await,
+            None => Ok(None),
+        };
+        let account: Option<String> = account.map_err(|error| DbError::Failed {
+            what: url.to_string(),
+            cause: describe_mysql(&error),
+        })?;
         Ok(Self {
+            account: account.unwrap_or_default(),
             session,
             url: url.clone(),
             prefix: format!("`{}`.", url.database().replace('`', "``")),
+            stop: Stop::never(),
             ensured: false,
         })
+    }
+
+    /// What may end its statements early.
+    pub(crate) fn stop_by(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
     }
 
     /// Reads without leaving a trace.
@@ -71,7 +91,27 @@ impl MysqlSession {
 
     async fn plain(&mut self, sql: &str) -> Result<(), Failure> {
         let done = self.session.query_drop(sql).await;
-        done.map_err(|error| failure(&error, sql))
+        done.map_err(|error| self.failed(&error, sql))
+    }
+
+    fn failed(&self, error: &Error, sql: &str) -> Failure {
+        match failure(error, sql) {
+            Failure::Denied(said, _) => {
+                let grant = rights::mysql(&said, self.url.database(), &self.account);
+                Failure::Denied(said, grant)
+            }
+            other => other,
+        }
+    }
+
+    /// All rows of a query.
+    async fn ask_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
+        self.stop.check()?;
+        let id = self.session.id();
+        let run = self.session.query::<Row, _>(sql);
+        let rows = cancelled_by(&self.stop, &self.url, id, run).await;
+        rows.map(|rows| rows.into_iter().map(texts).collect())
+            .map_err(|error| self.failed(&error, sql))
     }
 
     /// Names who is in the way, where the server lets itself be asked.
@@ -109,6 +149,29 @@ impl MysqlSession {
                 }
             })
             .collect()
+    }
+}
+
+/// Waits for a query, and has the server cancel it when it is to end early: how it ends then is what counts.
+async fn cancelled_by<T>(
+    stop: &Stop,
+    url: &MysqlUrl,
+    id: u32,
+    run: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::pin!(run);
+    let mut again = Duration::ZERO;
+    loop {
+        tokio::select! {
+            answer = &mut run => return answer,
+            () = stop.wanted_after(again) => {
+                // What cannot be cancelled is waited for; the next statement is not begun.
+                if let Ok(mut beside) = MySession::connect(url, "cutover: stop").await {
+                    drop(beside.query_drop(format!("KILL QUERY {id}")).await);
+                }
+                again = AGAIN;
+            }
+        }
     }
 }
 
@@ -151,8 +214,12 @@ fn failure(error: &Error, sql: &str) -> Failure {
         },
         // No room for a file, for a table, for a temporary one.
         1021 | 1114 | 1037 | 1041 => Failure::DiskFull(said),
-        // Shutdown, a killed connection or statement: nobody knows more than for a broken connection.
-        1053 | 1079 | 1152 | 1184 | 1317 | 1927 => Failure::Lost(said),
+        // For a database, a table, a column, a routine; a right of the whole server; triggers beside a binary log.
+        1044 | 1142 | 1143 | 1227 | 1370 | 1419 => Failure::Denied(said, None),
+        // The statement was killed, and the session lives.
+        1317 => Failure::Stopped(said),
+        // Shutdown, a killed connection: nobody knows more than for a broken connection.
+        1053 | 1079 | 1152 | 1184 | 1927 => Failure::Lost(said),
         _ => {
             let offset = dialect::place(&server.message, sql);
             Failure::Statement { said, offset }
@@ -203,16 +270,18 @@ impl Session for MysqlSession {
     }
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
-        let ran = async {
+        self.stop.check()?;
+        let id = self.session.id();
+        let run = async {
             let result = self.session.query_iter(statement).await?;
             let rows = result.affected_rows();
             result.drop_result().await?;
             Ok::<_, Error>(rows)
         };
-        match ran.await {
+        match cancelled_by(&self.stop, &self.url, id, run).await {
             Ok(rows) => Ok(rows),
             Err(error) => {
-                let failed = failure(&error, statement);
+                let failed = self.failed(&error, statement);
                 Err(self.with_blockers(failed).await)
             }
         }
@@ -227,7 +296,7 @@ impl Session for MysqlSession {
         };
         let rows: Result<Vec<Row>, Error> = self.session.exec(sql.as_str(), params).await;
         rows.map(|rows| rows.into_iter().map(texts).collect())
-            .map_err(|error| match failure(&error, &sql) {
+            .map_err(|error| match self.failed(&error, &sql) {
                 // A place within the history's own statement helps nobody.
                 Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
                 other => other,
@@ -235,15 +304,11 @@ impl Session for MysqlSession {
     }
 
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
-        let rows: Result<Vec<Row>, Error> = self.session.query(sql).await;
-        rows.map(|rows| rows.into_iter().map(texts).collect())
-            .map_err(|error| failure(&error, sql))
+        self.ask_as_written(sql).await
     }
 
     async fn count(&mut self, query: &str) -> Result<i64, Failure> {
-        let rows: Result<Vec<Row>, Error> = self.session.query(query).await;
-        let rows = rows.map_err(|error| failure(&error, query))?;
-        let mut rows = rows.into_iter().map(texts);
+        let mut rows = self.ask_as_written(query).await?.into_iter();
         match (rows.next(), rows.next()) {
             (Some(row), None) if row.len() == 1 => row
                 .first()

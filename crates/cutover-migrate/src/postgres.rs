@@ -14,7 +14,9 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::failure::Failure;
 use crate::history::Recorded;
+use crate::rights;
 use crate::session::{IndexState, Session, TextRow, not_one_number};
+use crate::stop::{AGAIN, Stop};
 
 use blockers::Watcher;
 
@@ -26,6 +28,7 @@ pub(crate) struct PostgresSession {
     pid: String,
     lock_timeout: Duration,
     watcher: Watcher,
+    stop: Stop,
     ensured: bool,
 }
 
@@ -33,6 +36,9 @@ impl PostgresSession {
     pub(crate) async fn open(url: &PostgresUrl, fence: Option<&Fence>) -> Result<Self, DbError> {
         let name = fence.map_or_else(|| "cutover".to_owned(), lock::session_name);
         let session = PgSession::connect(url, &name).await?;
+        if fence.is_some() {
+            session.must_be_direct(url).await?;
+        }
         let failed = |error: tokio_postgres::Error| DbError::Failed {
             what: url.to_string(),
             cause: describe(&error),
@@ -71,8 +77,14 @@ impl PostgresSession {
             pid: row.get(1),
             lock_timeout: Duration::ZERO,
             watcher: Watcher::default(),
+            stop: Stop::never(),
             ensured: false,
         })
+    }
+
+    /// What may end its statements early.
+    pub(crate) fn stop_by(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
     }
 
     /// Reads without leaving a trace.
@@ -104,14 +116,28 @@ impl PostgresSession {
         self.session
             .batch_execute(sql)
             .await
-            .map_err(|error| failure(&error, sql))
+            .map_err(|error| self.failed(&error, sql))
     }
 
-    /// Runs one statement; when it takes longer than a lock may, looks who is in the way.
+    fn failed(&self, error: &tokio_postgres::Error, sql: &str) -> Failure {
+        match failure(error, sql) {
+            Failure::Denied(said, _) => {
+                let user = self.url.user().unwrap_or("CURRENT_USER");
+                let grant = rights::postgres(&said, sql, user);
+                Failure::Denied(said, grant)
+            }
+            other => other,
+        }
+    }
+
+    /// Runs one statement; when it takes longer than a lock may, looks who is in the way; when it is to end early, has the
+    /// server cancel it, and waits for what comes of that.
     async fn simple(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
+        self.stop.check()?;
         let run = self.session.simple_query(sql);
         tokio::pin!(run);
         let mut blockers = Vec::new();
+        let mut again = Duration::ZERO;
         // Before the server gives up: afterwards nobody blocks this session any more.
         let mut wait = self.lock_timeout.mul_f32(0.6).max(Duration::from_millis(20));
         let answer = loop {
@@ -124,11 +150,16 @@ impl PostgresSession {
                     }
                     wait = self.lock_timeout.max(Duration::from_secs(1));
                 }
+                () = self.stop.wanted_after(again) => {
+                    // What cannot be cancelled is waited for; the next statement is not begun.
+                    drop(self.session.cancel(&self.url).await);
+                    again = AGAIN;
+                }
             }
         };
         let failed = match answer {
             Ok(messages) => return Ok(messages),
-            Err(error) => failure(&error, sql),
+            Err(error) => self.failed(&error, sql),
         };
         let Failure::Locked { said, .. } = failed else {
             return Err(failed);
@@ -160,6 +191,8 @@ fn failure(error: &tokio_postgres::Error, sql: &str) -> Failure {
             Failure::Forbidden(said)
         }
         code if *code == SqlState::DISK_FULL => Failure::DiskFull(said),
+        code if *code == SqlState::INSUFFICIENT_PRIVILEGE => Failure::Denied(said, None),
+        code if *code == SqlState::QUERY_CANCELED => Failure::Stopped(said),
         // The server is going down or ended this session: nobody knows more than for a broken connection.
         code if *code == SqlState::ADMIN_SHUTDOWN
             || *code == SqlState::CRASH_SHUTDOWN
@@ -224,15 +257,13 @@ impl Session for PostgresSession {
             .iter()
             .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
             .collect();
-        let rows =
-            self.session
-                .query_typed(&sql, &params)
-                .await
-                .map_err(|error| match failure(&error, &sql) {
-                    // A place within the history's own statement helps nobody.
-                    Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
-                    other => other,
-                })?;
+        let rows = self.session.query_typed(&sql, &params).await.map_err(|error| {
+            match self.failed(&error, &sql) {
+                // A place within the history's own statement helps nobody.
+                Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
+                other => other,
+            }
+        })?;
         Ok(rows
             .iter()
             .map(|row| (0..row.len()).map(|column| row.get(column)).collect())

@@ -7,15 +7,20 @@ use std::time::Duration;
 use cutover_db::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};
 use cutover_model::DatabaseState;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Error, params_from_iter};
+use rusqlite::{Connection, Error, ErrorCode, params_from_iter};
 
 use crate::failure::{Blocker, Failure};
 use crate::history::Recorded;
 use crate::session::{IndexState, Session, TextRow};
+use crate::stop::Stop;
+
+/// Between two interruptions: one that comes between two statements is lost.
+const INTERRUPT: Duration = Duration::from_millis(50);
 
 pub(crate) struct SqliteSession {
     connection: Connection,
     path: PathBuf,
+    stop: Stop,
     ensured: bool,
 }
 
@@ -26,12 +31,30 @@ impl SqliteSession {
         let session = Self {
             connection,
             path: path.to_owned(),
+            stop: Stop::never(),
             ensured: false,
         };
         // Tables are rebuilt by migrations (SQLite's own procedure, lang_altertable.html §7): with foreign keys on, a
         // DROP TABLE would delete what points to it. What is left pointing nowhere is counted instead.
         drop(session.connection.pragma_update(None, "foreign_keys", false));
         Ok(session)
+    }
+
+    /// What may end its statements early.
+    pub(crate) fn stop_by(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
+    }
+
+    /// Interrupts, from another thread, whatever runs once it is to end early: its calls block.
+    pub(crate) fn interrupting(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (handle, stop) = (self.connection.get_interrupt_handle(), self.stop.clone());
+        async move {
+            stop.wanted().await;
+            loop {
+                handle.interrupt();
+                tokio::time::sleep(INTERRUPT).await;
+            }
+        }
     }
 
     /// A database of its own that is gone with the session.
@@ -45,6 +68,7 @@ impl SqliteSession {
         Ok(Self {
             connection,
             path: PathBuf::from(":memory:"),
+            stop: Stop::never(),
             ensured: false,
         })
     }
@@ -64,6 +88,7 @@ impl SqliteSession {
         let mut session = Self {
             connection,
             path: path.to_owned(),
+            stop: Stop::never(),
             ensured: false,
         };
         let wait = Duration::from_secs(5);
@@ -101,6 +126,15 @@ impl SqliteSession {
                 said,
                 blockers: holders(&self.path),
             };
+        }
+        if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+            return Failure::Stopped(said);
+        }
+        if matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+        ) {
+            return Failure::Denied(said, Some(format!("chmod u+w {}", self.path.display())));
         }
         if disk_full(error) {
             return Failure::DiskFull(said);
@@ -182,6 +216,7 @@ impl Session for SqliteSession {
     }
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        self.stop.check()?;
         self.run_any(statement).map_err(|error| self.failure(&error))
     }
 

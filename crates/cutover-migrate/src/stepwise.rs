@@ -194,6 +194,10 @@ async fn one<S: Session>(
             Failure::Lost(_) => {
                 return Err(StepError(job.error(script, failure, Some(at), Applied::Unknown)));
             }
+            Failure::Stopped(_) if place == Place::Outside => {
+                let applied = Applied::Begun(done);
+                return Err(StepError(job.error(script, failure, Some(at), applied)));
+            }
             Failure::Forbidden(_) if place == Place::Within => {
                 session.rollback().await;
                 place = Place::Outside;
@@ -211,7 +215,7 @@ async fn one<S: Session>(
                         tried,
                     )));
                 }
-                tokio::time::sleep(job.policy.pause(attempt)).await;
+                job.stop.rest(job.policy.pause(attempt)).await;
                 attempt += 1;
                 unknown = false;
             }
@@ -283,7 +287,8 @@ async fn outside<S: Session>(
     };
     let took = match &ran {
         Ok(_) => Some(elapsed(start)),
-        Err(Failure::Lost(_)) => return ran,
+        // It stays on record as begun: what is left of it is looked at when the file resumes.
+        Err(Failure::Lost(_) | Failure::Stopped(_)) => return ran,
         Err(_) => {
             // It left its invalid index behind; the next try must not find it.
             happened(session, job.dialect, statement, false).await?;

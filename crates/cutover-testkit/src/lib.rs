@@ -3,6 +3,7 @@
 //! It must not know of anything else of this project.
 
 mod mariadb;
+mod pgbouncer;
 mod policy;
 mod port;
 mod port_block;
@@ -11,6 +12,7 @@ mod prometheus;
 mod wait;
 
 pub use mariadb::{MariaDbServer, connect_mariadb, mariadb_database};
+pub use pgbouncer::PgBouncer;
 pub use policy::require_or_skip;
 pub use port::free_port;
 pub use port_block::PortBlock;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub fn require_or_skip(what: &str) -> Option<PathBuf> {
     let (found, package) = match what {
         "postgres" => (postgres_programs(), "postgresql"),
+        "pgbouncer" => (in_path("pgbouncer"), "pgbouncer"),
         "prometheus" => (in_path("prometheus"), "prometheus"),
         "mariadbd" => (in_path("mariadbd"), "mariadb-server"),
         _ => panic!("`{what}` is not known to the testkit"),
@@ -31,7 +32,10 @@ pub fn require_or_skip(what: &str) -> Option<PathBuf> {
 
 fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).find(|folder| folder.join(program).is_file())
+    // Where Debian puts servers, which is not in everybody's path.
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .find(|folder| folder.join(program).is_file())
 }
 
 /// The newest installed one, from where Debian puts them, else from the path.

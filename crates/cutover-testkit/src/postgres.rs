@@ -232,7 +232,7 @@ pub async fn postgres_database() -> Option<String> {
 }
 
 /// PostgreSQL does not run as root: its own user does it then.
-fn owner() -> Option<(Uid, Gid)> {
+pub(crate) fn owner() -> Option<(Uid, Gid)> {
     if !Uid::effective().is_root() {
         return None;
     }

@@ -5,6 +5,7 @@
 mod autogenerate;
 mod bed;
 mod contract;
+mod cut;
 mod killed;
 mod mariadb;
 mod postgres;

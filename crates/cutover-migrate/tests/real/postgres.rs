@@ -440,3 +440,38 @@ CREATE INDEX CONCURRENTLY t_negative ON t ((-a));",
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(bed.number(deadlocks).await, 0);
 }
+
+#[tokio::test]
+async fn a_pooler_that_shares_sessions_is_refused_before_the_lock_and_one_that_does_not_is_used() {
+    let Some(server) = cutover_testkit::PostgresServer::shared() else {
+        return;
+    };
+    let direct = Bed::at(server.create_database().await);
+    for (mode, works) in [("transaction", false), ("statement", false), ("session", true)] {
+        let Some(pooler) = cutover_testkit::PgBouncer::start(server, mode).unwrap() else {
+            return;
+        };
+        let bed = Bed::at(pooler.url(&direct.url));
+        let result = bed.up(&TABLE, 0, 1).await;
+        if works {
+            assert!(!result.unwrap().already);
+            continue;
+        }
+        let error = result.unwrap_err();
+        assert_eq!(error.diagnostic.code, "db.pooled", "{mode}: {error}");
+        assert_eq!(error.certainty, Certainty::DefinitelyNot);
+        let own = format!("127.0.0.1:{}", server.port());
+        let notes = &error.diagnostic.notes;
+        assert!(notes.contains(&("server".to_owned(), own)), "{notes:?}");
+        let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        assert_eq!(direct.number(locks).await, 0);
+        assert!(!direct.has_table("cutover_history").await);
+        if mode == "transaction" {
+            assert!(
+                bed.databases(&TABLE).observe(&main_db()).await.is_ok(),
+                "reading needs no lock"
+            );
+        }
+    }
+    assert!(direct.has_table("t").await);
+}

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich};
 use crate::context::Context;
+use crate::drive::Signals;
 use crate::execute::{Place, execute, must_be_free};
 use crate::failure::{Failure, Outcome};
 use crate::planning;
@@ -257,7 +258,7 @@ where
     F: AsyncFn(&Fence, &DatabaseName, &MigrateOptions, &mut Vec<MigrationReport>) -> Result<(), PortError>,
 {
     let options = options(&chosen.release);
-    let (all, failed) = leased(ctx, async |fence| {
+    let (all, failed) = leased(ctx, &chosen.databases, async |fence| {
         let mut all = Vec::new();
         for name in &chosen.names {
             let mut done = Vec::new();
@@ -283,9 +284,11 @@ pub(super) fn options(release: &Release) -> MigrateOptions {
     }
 }
 
-/// Works with this process's lease, which is renewed meanwhile: a migration may take longer than a lease lasts.
+/// Works with this process's lease, which is renewed meanwhile: a migration may take longer than a lease lasts. A signal
+/// cancels the statement that runs, and what comes of that is told; a second one leaves at once.
 pub(super) async fn leased<T>(
     ctx: &Context,
+    databases: &MigrateDatabases,
     work: impl AsyncFnOnce(&Fence) -> Result<T, PortError>,
 ) -> Result<T, Failure> {
     must_be_free(ctx).await?;
@@ -293,21 +296,36 @@ pub(super) async fn leased<T>(
         .store
         .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
         .await?;
-    let done = renewing(ctx, &lease.fence, work(&lease.fence)).await;
+    let done = renewing(ctx, databases, &lease.fence, work(&lease.fence)).await;
     ctx.store.release_lease(&lease.fence).await?;
     done
 }
 
 async fn renewing<T>(
     ctx: &Context,
+    databases: &MigrateDatabases,
     fence: &Fence,
     work: impl Future<Output = Result<T, PortError>>,
 ) -> Result<T, Failure> {
     let mut work = std::pin::pin!(work);
     let mut renewal = tokio::time::interval(LEASE.as_duration() / 3);
+    let mut signals = Signals::new()?;
+    let mut stopping = false;
     loop {
         tokio::select! {
             done = &mut work => return Ok(done?),
+            () = signals.next() => {
+                if stopping {
+                    return Err(Failure::new(
+                        "migrate.stopped",
+                        "left before the database answered: it ends by itself what it still runs",
+                        "cutover migrate status",
+                    ));
+                }
+                stopping = true;
+                databases.stop();
+                ctx.printer.talk("stopping: what runs is cancelled; once more to leave at once\n");
+            }
             _ = renewal.tick() => {
                 ctx.store.renew(fence, SystemClock.now(), LEASE).await?;
             }

@@ -99,7 +99,7 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
     let chosen = choose(ctx, &baseline.which).await?;
     let name = only_database(&chosen)?;
     let options = options(&chosen.release);
-    let count = leased(ctx, async |fence| {
+    let count = leased(ctx, &chosen.databases, async |fence| {
         chosen
             .databases
             .baseline(fence, name, baseline.to, &options)
@@ -136,7 +136,7 @@ pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
         ));
     }
     let options = options(&chosen.release);
-    leased(ctx, async |fence| {
+    leased(ctx, &chosen.databases, async |fence| {
         chosen
             .databases
             .repair(fence, name, &id, repair.becomes, &options)
