@@ -1,5 +1,7 @@
-//! `cargo xtask bench`: the proxy as it is shipped beside others, the analysis beside other rules, the linter beside squawk.
+//! `cargo xtask bench`: the proxy and the migrations as they are shipped beside others, the analysis beside other rules, the
+//! linter beside squawk.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -12,6 +14,8 @@ use crate::repository::Repository;
 pub(crate) enum Bench {
     /// CPU and latency, switches under load, killed instances; beside nginx, HAProxy and Envoy where they are installed
     Proxy(Options),
+    /// Applying migrations, and a run that finds nothing to do; beside dbmate and Alembic where they are installed
+    Migrate(MigrateOptions),
     /// Simulated releases under our analysis and the rules of others, at equal false-rollback rates
     Analysis(AnalysisOptions),
     /// Statements that the linter reads in a second, beside squawk where it is installed
@@ -26,6 +30,13 @@ pub(crate) struct AnalysisOptions {
 }
 
 #[derive(Args)]
+pub(crate) struct MigrateOptions {
+    /// Passed on: --quick, --rounds N
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Args)]
 pub(crate) struct Options {
     /// Passed on: --quick, --rounds N, --seconds S, --switches N, --only cost,switch,kill, --peers …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -35,6 +46,7 @@ pub(crate) struct Options {
 pub(crate) fn run(repository: &Repository, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Proxy(options) => proxy(repository, options),
+        Bench::Migrate(options) => migrate(repository, options),
         Bench::Analysis(options) => analysis(repository, options),
         Bench::Lint => crate::lint::bench(repository),
     }
@@ -53,40 +65,36 @@ fn analysis(repository: &Repository, options: &AnalysisOptions) -> Result<()> {
 }
 
 fn proxy(repository: &Repository, options: &Options) -> Result<()> {
-    let built = build(repository)?;
+    let folder = build(repository, &["cutover", "proxy-bench"])?;
     let out = cargo::metadata(repository)?.target_directory.join("bench");
-    let mut command = Command::new(built.bench);
+    let mut command = Command::new(folder.join("proxy-bench"));
     command
         .arg("run")
         .arg("--cutover")
-        .arg(built.cutover)
+        .arg(folder.join("cutover"))
         .arg("--out")
         .arg(out);
     cargo::run(command.args(&options.rest))
 }
 
-/// The programs, as they are shipped.
-pub(crate) struct Built {
-    pub(crate) bench: std::path::PathBuf,
-    pub(crate) cutover: std::path::PathBuf,
+/// The bench itself only starts programs and waits for them: it is not built with optimisation.
+fn migrate(repository: &Repository, options: &MigrateOptions) -> Result<()> {
+    let folder = build(repository, &["cutover"])?;
+    let out = cargo::metadata(repository)?.target_directory.join("bench");
+    let mut command = cargo::cargo(repository, ["run", "--quiet", "--package", "migrate-bench", "--"]);
+    command.arg("--cutover").arg(folder.join("cutover"));
+    command.arg("--out").arg(out);
+    cargo::run(command.args(&options.rest))
 }
 
-pub(crate) fn build(repository: &Repository) -> Result<Built> {
+/// Builds programs as they are shipped, and answers where they are.
+fn build(repository: &Repository, packages: &[&str]) -> Result<PathBuf> {
     // So that a machine that does other things as well is not taken over by the link-time optimisation.
     let mut command = Command::new("nice");
-    let cargo = cargo::cargo(
-        repository,
-        [
-            "build",
-            "--quiet",
-            "--profile",
-            "dist",
-            "--package",
-            "cutover",
-            "--package",
-            "proxy-bench",
-        ],
-    );
+    let mut cargo = cargo::cargo(repository, ["build", "--quiet", "--profile", "dist"]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
     command
         .args(["-n", "5"])
         .arg(cargo.get_program())
@@ -98,12 +106,8 @@ pub(crate) fn build(repository: &Repository) -> Result<Built> {
         }
     }
     cargo::run(&mut command)?;
-    let folder = cargo::metadata(repository)?
+    Ok(cargo::metadata(repository)?
         .target_directory
         .join("dist")
-        .into_std_path_buf();
-    Ok(Built {
-        bench: folder.join("proxy-bench"),
-        cutover: folder.join("cutover"),
-    })
+        .into_std_path_buf())
 }

@@ -1,7 +1,9 @@
 //! The edge to the disk: reading a folder of migrations, and writing a new pair of files into it.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use cutover_model::{Diagnostic, MigrationId, MigrationPhase, Version};
 use cutover_spec::StoredFile;
@@ -11,52 +13,84 @@ use crate::Draft;
 /// The most bytes that a file may have. A release stores its files, so data of such a size belongs elsewhere.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
+/// As many files are read by one thread; opening them is most of the work of a run that finds nothing to do.
+const PER_THREAD: usize = 512;
+
 /// The `.sql` files of a folder with their texts, by name. Nothing else in it is looked at.
 ///
 /// # Errors
 /// When the folder or one of the files cannot be read as text.
 pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
-    let refuse = |path: &Path, cause: String| {
-        Diagnostic::error(
-            "migrate.unreadable",
-            format!("cannot read {}: {cause}", path.display()),
-        )
-        .help("cutover check")
-    };
-    let entries = fs::read_dir(folder).map_err(|error| refuse(folder, error.to_string()))?;
-    let mut out = Vec::new();
+    let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
+    let mut paths = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| refuse(folder, error.to_string()))?.path();
-        if path.extension().is_none_or(|extension| extension != "sql") {
-            continue;
+        let path = entry
+            .map_err(|error| unreadable(folder, &error.to_string()))?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            paths.push(path);
         }
-        let size = fs::metadata(&path)
-            .map_err(|error| refuse(&path, error.to_string()))?
-            .len();
-        if size > LARGEST {
-            return Err(Diagnostic::error(
-                "migrate.too-large",
-                format!(
-                    "{} has {size} bytes, and a file may have {LARGEST}",
-                    path.display()
-                ),
-            )
-            .note("next", "split it, or load such data by a program of its own")
-            .help("cutover check"));
-        }
-        let bytes = fs::read(&path).map_err(|error| refuse(&path, error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            refuse(&path, format!("byte {at} is not UTF-8"))
-        })?;
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        out.push(StoredFile { name, text });
     }
-    out.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(out)
+    paths.sort();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(threads).max(PER_THREAD);
+    thread::scope(|scope| {
+        let readers: Vec<_> = paths
+            .chunks(share)
+            .map(|paths| {
+                scope.spawn(|| {
+                    paths
+                        .iter()
+                        .map(|path| read_file(path))
+                        .collect::<Result<Vec<_>, _>>()
+                })
+            })
+            .collect();
+        let mut out = Vec::with_capacity(paths.len());
+        for reader in readers {
+            let read = reader
+                .join()
+                .map_err(|_| unreadable(folder, "a thread that read it ended early"))?;
+            out.extend(read?);
+        }
+        Ok(out)
+    })
+}
+
+fn unreadable(path: &Path, cause: &str) -> Diagnostic {
+    Diagnostic::error(
+        "migrate.unreadable",
+        format!("cannot read {}: {cause}", path.display()),
+    )
+    .help("cutover check")
+}
+
+fn read_file(path: &Path) -> Result<StoredFile, Diagnostic> {
+    let refuse = |error: std::io::Error| unreadable(path, &error.to_string());
+    let mut file = fs::File::open(path).map_err(refuse)?;
+    let size = file.metadata().map_err(refuse)?.len();
+    if size > LARGEST {
+        return Err(Diagnostic::error(
+            "migrate.too-large",
+            format!(
+                "{} has {size} bytes, and a file may have {LARGEST}",
+                path.display()
+            ),
+        )
+        .note("next", "split it, or load such data by a program of its own")
+        .help("cutover check"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    file.read_to_end(&mut bytes).map_err(refuse)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        unreadable(path, &format!("byte {at} is not UTF-8"))
+    })?;
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Ok(StoredFile { name, text })
 }
 
 /// Writes a pair of files with the next number, and answers their paths: up, down. Never overwrites.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::fence::Meta;
-use crate::session::{Session, TextRow};
+use crate::session::{Query, Session, TextRow};
 
 /// Which way a file is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,13 +171,39 @@ pub(crate) async fn ensure<S: Session>(session: &mut S) -> Result<(), Failure> {
     Ok(())
 }
 
+fn query<S: Session>(session: &S, sql: &str, params: Vec<Option<String>>) -> Query {
+    Query {
+        sql: sql.replace("{t}", session.prefix()),
+        params,
+    }
+}
+
 /// The fence's row; locked for the rest of the transaction where the database locks rows.
 pub(crate) async fn meta<S: Session>(session: &mut S, for_update: &str) -> Result<Option<Meta>, Failure> {
-    let sql = format!(
+    let rows = run(session, &meta_sql(for_update), &[]).await?;
+    read_meta(&rows)
+}
+
+/// The same, and the row of one file.
+pub(crate) async fn meta_and_one<S: Session>(
+    session: &mut S,
+    for_update: &str,
+    id: &MigrationId,
+) -> Result<(Option<Meta>, Option<HistoryRow>), Failure> {
+    let meta = query(session, &meta_sql(for_update), Vec::new());
+    let one = query(session, &format!("{ROW}{OF_ONE}"), of_one(id));
+    let (meta, one) = session.both(&meta, &one).await?;
+    Ok((read_meta(&meta)?, one.first().map(read_row).transpose()?))
+}
+
+fn meta_sql(for_update: &str) -> String {
+    format!(
         "SELECT CAST(format AS text), store, CAST(generation AS text), retired_below
          FROM {{t}}cutover_meta WHERE id = 1{for_update}"
-    );
-    let rows = run(session, &sql, &[]).await?;
+    )
+}
+
+fn read_meta(rows: &[TextRow]) -> Result<Option<Meta>, Failure> {
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -209,6 +235,12 @@ const ROW: &str =
         applied_by, CAST(took_ms AS text), release, upgrade, CAST(complete AS text), reopened_at
     FROM {t}cutover_history";
 
+const OF_ONE: &str = " WHERE number = CAST(?1 AS bigint) AND name = ?2";
+
+fn of_one(id: &MigrationId) -> Vec<Option<String>> {
+    vec![int(id.number), Some(id.name.clone())]
+}
+
 pub(crate) async fn all<S: Session>(session: &mut S) -> Result<Vec<HistoryRow>, Failure> {
     let rows = run(session, &format!("{ROW} ORDER BY number, name"), &[]).await?;
     rows.iter().map(read_row).collect()
@@ -219,8 +251,7 @@ pub(crate) async fn one<S: Session>(
     session: &mut S,
     id: &MigrationId,
 ) -> Result<Option<HistoryRow>, Failure> {
-    let sql = format!("{ROW} WHERE number = CAST(?1 AS bigint) AND name = ?2");
-    let rows = run(session, &sql, &[int(id.number), Some(id.name.clone())]).await?;
+    let rows = run(session, &format!("{ROW}{OF_ONE}"), &of_one(id)).await?;
     rows.first().map(read_row).transpose()
 }
 
@@ -257,7 +288,22 @@ fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
 }
 
 pub(crate) async fn put<S: Session>(session: &mut S, row: &HistoryRow) -> Result<(), Failure> {
-    let params = [
+    run(session, PUT, &put_params(row)).await.map(drop)
+}
+
+/// A row, and the entry in the log that says what came of it.
+pub(crate) async fn put_and_log<S: Session>(
+    session: &mut S,
+    row: &HistoryRow,
+    entry: &LogEntry,
+) -> Result<(), Failure> {
+    let put = query(session, PUT, put_params(row));
+    let log = query(session, LOG, log_params(entry));
+    session.both(&put, &log).await.map(drop)
+}
+
+fn put_params(row: &HistoryRow) -> Vec<Option<String>> {
+    vec![
         int(row.id.number),
         Some(row.id.name.clone()),
         int(row.id.width.into()),
@@ -271,8 +317,10 @@ pub(crate) async fn put<S: Session>(session: &mut S, row: &HistoryRow) -> Result
         row.upgrade.clone(),
         int(row.complete.into()),
         row.reopened_at.map(|at| at.to_string()),
-    ];
-    let sql = "INSERT INTO {t}cutover_history (number, name, width, phase, checksum, checksum_raw, applied_at,
+    ]
+}
+
+const PUT: &str = "INSERT INTO {t}cutover_history (number, name, width, phase, checksum, checksum_raw, applied_at,
             applied_by, took_ms, release, upgrade, complete, reopened_at)
         VALUES (CAST(?1 AS bigint), ?2, CAST(?3 AS integer), ?4, ?5, ?6, ?7, ?8, CAST(?9 AS bigint), ?10, ?11,
             CAST(?12 AS integer), ?13)
@@ -280,8 +328,6 @@ pub(crate) async fn put<S: Session>(session: &mut S, row: &HistoryRow) -> Result
             checksum = excluded.checksum, checksum_raw = excluded.checksum_raw, applied_at = excluded.applied_at,
             applied_by = excluded.applied_by, took_ms = excluded.took_ms, release = excluded.release,
             upgrade = excluded.upgrade, complete = excluded.complete, reopened_at = excluded.reopened_at";
-    run(session, sql, &params).await.map(drop)
-}
 
 /// The file was never applied, as far as the history knows.
 pub(crate) async fn remove<S: Session>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
@@ -393,7 +439,11 @@ pub struct LogEntry {
 
 /// Writes an entry; the fence's row is locked, so that no two writers take the same place.
 pub(crate) async fn log<S: Session>(session: &mut S, entry: &LogEntry) -> Result<(), Failure> {
-    let params = [
+    run(session, LOG, &log_params(entry)).await.map(drop)
+}
+
+fn log_params(entry: &LogEntry) -> Vec<Option<String>> {
+    vec![
         int(entry.id.number),
         Some(entry.id.name.clone()),
         int(entry.id.width.into()),
@@ -404,13 +454,14 @@ pub(crate) async fn log<S: Session>(session: &mut S, entry: &LogEntry) -> Result
         entry.release.as_ref().map(Version::to_string),
         entry.upgrade.clone(),
         entry.detail.clone(),
-    ];
-    let sql = "INSERT INTO {t}cutover_log (seq, number, name, width, act, done_at, done_by, took_ms, release, upgrade,
+    ]
+}
+
+const LOG: &str =
+    "INSERT INTO {t}cutover_log (seq, number, name, width, act, done_at, done_by, took_ms, release, upgrade,
             detail)
         SELECT coalesce(max(seq), 0) + 1, CAST(?1 AS bigint), ?2, CAST(?3 AS integer), ?4, ?5, ?6,
             CAST(?7 AS bigint), ?8, ?9, ?10 FROM {t}cutover_log";
-    run(session, sql, &params).await.map(drop)
-}
 
 /// All that was done, oldest first.
 pub(crate) async fn entries<S: Session>(session: &mut S) -> Result<Vec<LogEntry>, Failure> {

@@ -198,9 +198,9 @@ impl Job {
     /// contract every backfill is verified.
     pub(crate) async fn gate<S: Session>(&self, session: &mut S) -> Result<Gate, Failure> {
         history::ensure(session).await?;
-        let meta = claim(session, self.dialect, &self.what, &self.fence).await?;
         let migration = &self.file.migration;
-        let row = history::one(session, &migration.id).await?;
+        let (found, row) = history::meta_and_one(session, for_update(self.dialect), &migration.id).await?;
+        let meta = raise(session, &self.what, found, &self.fence).await?;
         match (self.direction, &row) {
             (Direction::Up, Some(row)) if !row.is_of(migration) => {
                 let found = crate::check::changed(&self.file, row);
@@ -256,20 +256,12 @@ impl Job {
     /// What the history gets, in the transaction of the last statement.
     pub(crate) async fn finish<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
         let migration = &self.file.migration;
-        let act = match self.direction {
-            Direction::Down => {
-                history::remove(session, &migration.id).await?;
-                Act::Down
-            }
-            Direction::Up => {
-                verify::after(session, &self.file).await?;
-                history::put(session, &self.row(took, true)).await?;
-                Act::Up
-            }
-        };
         let entry = LogEntry {
             id: migration.id.clone(),
-            act,
+            act: match self.direction {
+                Direction::Down => Act::Down,
+                Direction::Up => Act::Up,
+            },
             at: self.clock.now(),
             by: self.options.by.clone(),
             took,
@@ -277,7 +269,16 @@ impl Job {
             upgrade: self.options.upgrade.as_ref().map(ToString::to_string),
             detail: None,
         };
-        history::log(session, &entry).await
+        match self.direction {
+            Direction::Down => {
+                history::remove(session, &migration.id).await?;
+                history::log(session, &entry).await
+            }
+            Direction::Up => {
+                verify::after(session, &self.file).await?;
+                history::put_and_log(session, &self.row(took, true), &entry).await
+            }
+        }
     }
 
     pub(crate) fn row(&self, took: Span, complete: bool) -> HistoryRow {
@@ -328,6 +329,15 @@ pub(crate) async fn claim<S: Session>(
     own: &Fence,
 ) -> Result<fence::Meta, Failure> {
     let found = history::meta(session, for_update(dialect)).await?;
+    raise(session, what, found, own).await
+}
+
+async fn raise<S: Session>(
+    session: &mut S,
+    what: &str,
+    found: Option<fence::Meta>,
+    own: &Fence,
+) -> Result<fence::Meta, Failure> {
     let write = fence::claim(what, found.as_ref(), own)?;
     if let Some(meta) = &write {
         history::write_meta(session, meta).await?;

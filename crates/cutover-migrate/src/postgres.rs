@@ -15,7 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::failure::Failure;
 use crate::history::Recorded;
 use crate::rights;
-use crate::session::{IndexState, Session, TextRow, not_one_number};
+use crate::session::{IndexState, Query, Session, TextRow, not_one_number};
 use crate::stop::{AGAIN, Stop};
 
 use blockers::Watcher;
@@ -128,6 +128,25 @@ impl PostgresSession {
             }
             other => other,
         }
+    }
+
+    async fn ask(&self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
+        let sql = sql.replace('?', "$");
+        let params: Vec<(&(dyn ToSql + Sync), Type)> = params
+            .iter()
+            .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        let rows = self.session.query_typed(&sql, &params).await.map_err(|error| {
+            match self.failed(&error, &sql) {
+                // A place within the history's own statement helps nobody.
+                Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
+                other => other,
+            }
+        })?;
+        Ok(rows
+            .iter()
+            .map(|row| (0..row.len()).map(|column| row.get(column)).collect())
+            .collect())
     }
 
     /// Runs one statement; when it takes longer than a lock may, looks who is in the way; when it is to end early, has the
@@ -252,22 +271,18 @@ impl Session for PostgresSession {
     }
 
     async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
-        let sql = sql.replace('?', "$");
-        let params: Vec<(&(dyn ToSql + Sync), Type)> = params
-            .iter()
-            .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
-            .collect();
-        let rows = self.session.query_typed(&sql, &params).await.map_err(|error| {
-            match self.failed(&error, &sql) {
-                // A place within the history's own statement helps nobody.
-                Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
-                other => other,
-            }
-        })?;
-        Ok(rows
-            .iter()
-            .map(|row| (0..row.len()).map(|column| row.get(column)).collect())
-            .collect())
+        self.ask(sql, params).await
+    }
+
+    async fn both(&mut self, first: &Query, second: &Query) -> Result<(Vec<TextRow>, Vec<TextRow>), Failure> {
+        // In this order: the driver sends what was polled first. When the first fails, so does the second, and it is
+        // the first that says why.
+        let (first, second) = tokio::join!(
+            biased;
+            self.ask(&first.sql, &first.params),
+            self.ask(&second.sql, &second.params),
+        );
+        Ok((first?, second?))
     }
 
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {

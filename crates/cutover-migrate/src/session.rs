@@ -7,6 +7,12 @@ use crate::failure::Failure;
 /// A row of texts: the history's statements cast everything to text, so that one statement serves every database.
 pub(crate) type TextRow = Vec<Option<String>>;
 
+/// A statement of the history's own.
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) params: Vec<Option<String>>,
+}
+
 /// How an index stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IndexState {
@@ -40,6 +46,13 @@ pub(crate) trait Session {
 
     /// A statement of the history's own.
     async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure>;
+
+    /// Two statements of the history's own, the second of which does not depend on what the first answers; sent together
+    /// where the database can.
+    async fn both(&mut self, first: &Query, second: &Query) -> Result<(Vec<TextRow>, Vec<TextRow>), Failure> {
+        let rows = self.rows(&first.sql, &first.params).await?;
+        Ok((rows, self.rows(&second.sql, &second.params).await?))
+    }
 
     /// A query without parameters, of a file's own tables: a `?` in it is an operator.
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure>;

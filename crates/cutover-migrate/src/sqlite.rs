@@ -147,7 +147,8 @@ impl SqliteSession {
     }
 
     fn query(&self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Error> {
-        let mut statement = self.connection.prepare(sql)?;
+        // The history's few statements run again for every file.
+        let mut statement = self.connection.prepare_cached(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query(params_from_iter(params))?;
         let mut out = Vec::new();

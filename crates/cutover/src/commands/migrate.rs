@@ -1,7 +1,9 @@
 //! `cutover migrate`: migrations by hand, with the same lease, fence and history as an upgrade's.
 
-use cutover_migrate::{MigrateDatabases, MigrationStatus, Reach, StatusLine, new_files};
-use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, Severity};
+use std::collections::BTreeSet;
+
+use cutover_migrate::{MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
+use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, Severity, Version};
 use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _};
 use cutover_spec::Release;
 use serde_json::json;
@@ -12,7 +14,7 @@ use crate::drive::Signals;
 use crate::execute::{Place, execute, must_be_free};
 use crate::failure::{Failure, Outcome};
 use crate::planning;
-use crate::release::{Key, build};
+use crate::release::migrations;
 use crate::world::{self, LEASE, Machine, SystemClock, is_dead, myself, who};
 
 use super::{confirm, migrate_records as records, migrate_schema as schema};
@@ -42,29 +44,30 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
     }
 }
 
-/// The release whose files count, and the databases that are meant.
+/// Whose files count, and the databases that are meant.
 pub(super) struct Chosen {
-    pub(super) release: Release,
+    pub(super) version: Version,
     pub(super) databases: MigrateDatabases,
     pub(super) names: Vec<DatabaseName>,
 }
 
 pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
     let current = planning::current(ctx).await?.map(|(_, release)| release);
-    let release = match (&which.release, current.clone()) {
-        (Some(version), current) => {
-            let key = Key::open(&ctx.state.key())?;
-            build(
-                ctx.application()?,
-                ctx.folder(),
-                &key,
-                version,
-                current.as_ref(),
-                None,
-            )
-            .map_err(Failure::usage)?
+    let known: Vec<&Release> = current.iter().collect();
+    let mut databases = world::databases(ctx, &known)?;
+    let (version, names): (_, BTreeSet<DatabaseName>) = match (&which.release, &current) {
+        (Some(version), _) => {
+            let found = migrations(ctx.application()?, ctx.folder(), version).map_err(Failure::usage)?;
+            let names = found.keys().cloned().collect();
+            for (name, set) in found {
+                databases = databases.with(name, set.url, set.migrations);
+            }
+            (version.clone(), names)
         }
-        (None, Some(current)) => current,
+        (None, Some(current)) => (
+            current.version.clone(),
+            current.migrations.keys().cloned().collect(),
+        ),
         (None, None) => {
             return Err(Failure::new(
                 "migrate.no-release",
@@ -73,13 +76,11 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             ));
         }
     };
-    let releases: Vec<&Release> = std::iter::once(&release).chain(&current).collect();
-    let databases = world::databases(ctx, &releases)?;
     let names = match &which.database {
-        None => release.migrations.keys().cloned().collect(),
-        Some(name) if release.migrations.contains_key(name) => vec![name.clone()],
+        None => names.into_iter().collect(),
+        Some(name) if names.contains(name) => vec![name.clone()],
         Some(name) => {
-            let known: Vec<&str> = release.migrations.keys().map(DatabaseName::as_str).collect();
+            let known: Vec<&str> = names.iter().map(DatabaseName::as_str).collect();
             return Err(Diagnostic::error(
                 "usage.unknown-database",
                 format!("there is no database named `{name}`"),
@@ -90,7 +91,7 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
         }
     };
     Ok(Chosen {
-        release,
+        version,
         databases,
         names,
     })
@@ -121,7 +122,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
         for (name, seen, lines) in &all {
             ctx.printer.data(&format!(
                 "{name} ({}), files of {}\n",
-                seen.server, chosen.release.version
+                seen.server, chosen.version
             ));
             if let Some(bound) = &seen.retired_below {
                 ctx.printer
@@ -181,7 +182,7 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
         ctx.printer.talk(&crate::render::diagnostics(&found, &style));
         ctx.printer.data(&format!(
             "  ✓ files of {} and history fit together\n",
-            chosen.release.version
+            chosen.version
         ));
     }
     Ok(ExitCode::Done)
@@ -194,6 +195,19 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
         (None, Some(steps)) => Reach::Steps(steps),
         (None, None) => Reach::All,
     };
+    // Most runs find nothing to do: they take no lease, and look at each database once.
+    let mut nothing = true;
+    let mut waiting = Vec::new();
+    for name in &chosen.names {
+        let pending = chosen.databases.pending(name, reach, false).await?;
+        nothing &= pending.run.is_empty();
+        waiting.push(pending);
+    }
+    if nothing {
+        tell(ctx, &[], false);
+        tell_waiting(ctx, &chosen, &waiting);
+        return Ok(ExitCode::Done);
+    }
     let outcome = under_lease(ctx, &chosen, async |fence, name, options, done| {
         // Contracts have guards that only an upgrade's plan knows: `migrate contract`.
         chosen
@@ -202,20 +216,28 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
             .await
     })
     .await?;
+    waiting.clear();
     for name in &chosen.names {
         let found = chosen.databases.examine(name, reach == Reach::All).await?;
         let style = ctx.printer.talk_style();
         if !found.is_empty() {
             ctx.printer.talk(&crate::render::diagnostics(&found, &style));
         }
-        for waiting in chosen.databases.pending(name, Reach::All, false).await?.waiting {
+        waiting.push(chosen.databases.pending(name, Reach::All, false).await?);
+    }
+    tell_waiting(ctx, &chosen, &waiting);
+    Ok(outcome)
+}
+
+fn tell_waiting(ctx: &Context, chosen: &Chosen, pending: &[Pending]) {
+    for (name, pending) in chosen.names.iter().zip(pending) {
+        for waiting in &pending.waiting {
             ctx.printer.talk(&format!(
                 "  · {name}  {}  waits until no instance below {} is left; then: cutover migrate contract\n",
                 waiting.id, waiting.retires
             ));
         }
     }
-    Ok(outcome)
 }
 
 async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
@@ -257,7 +279,7 @@ async fn under_lease<F>(ctx: &Context, chosen: &Chosen, work: F) -> Outcome
 where
     F: AsyncFn(&Fence, &DatabaseName, &MigrateOptions, &mut Vec<MigrationReport>) -> Result<(), PortError>,
 {
-    let options = options(&chosen.release);
+    let options = options(&chosen.version);
     let (all, failed) = leased(ctx, &chosen.databases, async |fence| {
         let mut all = Vec::new();
         for name in &chosen.names {
@@ -276,9 +298,9 @@ where
 }
 
 /// By hand, of a release.
-pub(super) fn options(release: &Release) -> MigrateOptions {
+pub(super) fn options(release: &Version) -> MigrateOptions {
     MigrateOptions {
-        release: release.version.clone(),
+        release: release.clone(),
         upgrade: None,
         by: who(),
     }

@@ -40,7 +40,7 @@ pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
     for (name, text) in all {
         ctx.printer.data(&format!(
             "-- database {name}, files of {}; nothing was run, and the history is not part of it\n{text}",
-            chosen.release.version
+            chosen.version
         ));
     }
     Ok(ExitCode::Done)
@@ -98,7 +98,7 @@ fn line(entry: &LogEntry) -> String {
 pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outcome {
     let chosen = choose(ctx, &baseline.which).await?;
     let name = only_database(&chosen)?;
-    let options = options(&chosen.release);
+    let options = options(&chosen.version);
     let count = leased(ctx, &chosen.databases, async |fence| {
         chosen
             .databases
@@ -135,7 +135,7 @@ pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
             format!("cutover migrate repair --only {id} --yes"),
         ));
     }
-    let options = options(&chosen.release);
+    let options = options(&chosen.version);
     leased(ctx, &chosen.databases, async |fence| {
         chosen
             .databases

@@ -53,7 +53,7 @@ async fn adopt(ctx: &Context, version: &Version) -> Result<(), Failure> {
             &format!("cutover upgrade {version} --adopt --yes"),
         ));
     }
-    migrate::leased(ctx, async |fence| {
+    migrate::leased(ctx, &chosen.databases, async |fence| {
         for name in &foreign {
             chosen.databases.adopt(fence, name).await?;
         }

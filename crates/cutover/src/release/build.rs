@@ -43,17 +43,17 @@ pub(crate) fn build(
     }
     let mut migrations = BTreeMap::new();
     let mut files = BTreeMap::new();
-    for (name, database) in &at.databases {
-        let Some(place) = &database.migrations else {
-            continue;
-        };
-        match read_migrations(folder, &lookup, name, &database.url, place) {
-            Ok((texts, read)) => {
-                migrations.insert(name.clone(), read.into_iter().map(|one| one.migration).collect());
-                files.insert(name.clone(), texts);
+    match sets(folder, &lookup, &at) {
+        Ok(sets) => {
+            for (name, set) in sets {
+                migrations.insert(
+                    name.clone(),
+                    set.migrations.into_iter().map(|one| one.migration).collect(),
+                );
+                files.insert(name, set.files);
             }
-            Err(found) => wrong.extend(found),
         }
+        Err(found) => wrong.extend(found),
     }
     let changelog = match at
         .changelog
@@ -152,6 +152,54 @@ fn service_parts(
     })
 }
 
+/// What lies in a database's folder.
+pub(crate) struct MigrationSet {
+    /// Where the database is.
+    pub(crate) url: DatabaseUrl,
+    /// As read.
+    pub(crate) files: Vec<StoredFile>,
+    /// What they say, in order.
+    pub(crate) migrations: Vec<MigrationFile>,
+}
+
+/// The migrations of a version, of every database that has any. Nothing else of the release is looked at, so that a
+/// database can be migrated where its programs are not.
+///
+/// # Errors
+/// Everything that is wrong with them at once.
+pub(crate) fn migrations(
+    application: &Application,
+    folder: &Path,
+    version: &Version,
+) -> Result<BTreeMap<DatabaseName, MigrationSet>, Vec<Diagnostic>> {
+    sets(
+        folder,
+        &Lookup::new(folder, application),
+        &application.at_version(version),
+    )
+}
+
+fn sets(
+    folder: &Path,
+    lookup: &Lookup<'_>,
+    at: &Application,
+) -> Result<BTreeMap<DatabaseName, MigrationSet>, Vec<Diagnostic>> {
+    let mut sets = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (name, database) in &at.databases {
+        let Some(place) = &database.migrations else {
+            continue;
+        };
+        match read_migrations(folder, lookup, name, &database.url, place) {
+            Ok(set) => {
+                sets.insert(name.clone(), set);
+            }
+            Err(found) => wrong.extend(found),
+        }
+    }
+    if wrong.is_empty() { Ok(sets) } else { Err(wrong) }
+}
+
 /// The files of a folder, and the migrations in them.
 fn read_migrations(
     folder: &Path,
@@ -159,7 +207,7 @@ fn read_migrations(
     name: &DatabaseName,
     url: &str,
     place: &str,
-) -> Result<(Vec<StoredFile>, Vec<MigrationFile>), Vec<Diagnostic>> {
+) -> Result<MigrationSet, Vec<Diagnostic>> {
     let one = |found: Diagnostic| vec![found];
     let url = database_url(folder, lookup, name, url).map_err(one)?;
     let path = folder.join(place);
@@ -183,7 +231,11 @@ fn read_migrations(
                 .into_owned();
         }
     }
-    Ok((files, read?))
+    Ok(MigrationSet {
+        url,
+        files,
+        migrations: read?,
+    })
 }
 
 /// Where a database is: its URL resolved, its file taken from the folder of `cutover.yaml`.

@@ -9,6 +9,6 @@ mod key;
 mod restart;
 
 pub(crate) use artifact::program;
-pub(crate) use build::{build, database_url};
+pub(crate) use build::{build, database_url, migrations};
 pub(crate) use key::Key;
 pub(crate) use restart::restarted;
