@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use crate::access_entry::Pending;
 use crate::client_io::ConnectionState;
 use crate::exchange::Exchange;
 use crate::fields;
@@ -22,6 +23,8 @@ use crate::request_body::BodyWatch;
 pub(crate) struct AnswerBody {
     connection: Arc<ConnectionState>,
     source: Source,
+    /// Written when the answer is over.
+    log: Option<Box<Pending>>,
 }
 
 /// Why an answer broke off.
@@ -60,6 +63,7 @@ impl AnswerBody {
         Self {
             connection,
             source: Source::Text(text),
+            log: None,
         }
     }
 
@@ -84,6 +88,7 @@ impl AnswerBody {
                 broken: None,
                 silence: idle.map(Patience::new),
             })),
+            log: None,
         }
     }
 
@@ -93,6 +98,11 @@ impl AnswerBody {
             answer.compared = side;
         }
         self
+    }
+
+    /// Notes what is carried, for the access log.
+    pub(crate) fn log(&mut self, entry: Box<Pending>) {
+        self.log = Some(entry);
     }
 }
 
@@ -182,10 +192,18 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        match &mut self.source {
+        let polled = match &mut self.source {
             Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Source::Instance(answer) => answer.poll(cx),
+        };
+        if let Some(log) = &mut self.log {
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) => log.carried(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(Some(Err(_))) => log.cut(),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use rand::Rng;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -19,8 +18,9 @@ use crate::client_io::{ClientIo, ConnectionState, Transport, nothing_arrived};
 use crate::door::Door;
 use crate::forward;
 use crate::forwarded::Origin;
+use crate::head_timer::{self, HeadTimer};
 use crate::http2;
-use crate::options::Limits;
+use crate::options::{FIELDS, Limits};
 use crate::proxy_protocol;
 use crate::worker::{OpenConnection, Worker};
 
@@ -128,7 +128,10 @@ async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S,
         let worker = Rc::clone(worker);
         service_fn(move |request| forward::handle(Rc::clone(&worker), Rc::clone(&client), request))
     };
-    let mut connection = pin!(builder(limits).serve_connection(io, service).with_upgrades());
+    let timer = HeadTimer::default();
+    let builder = builder(limits, timer.clone());
+    let connection = builder.serve_connection(io, service).with_upgrades();
+    let mut connection = pin!(head_timer::watched(connection, timer, limits.head_timeout));
     let mut drain = worker.drain.subscribe();
     let deadline = tokio::select! {
         biased;
@@ -150,14 +153,16 @@ async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S,
     }
 }
 
-fn builder(limits: &Limits) -> Builder {
+fn builder(limits: &Limits, timer: HeadTimer) -> Builder {
     let mut builder = Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .timer(timer)
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.max_head_bytes)
-        .max_headers(limits.max_fields)
         .half_close(true);
+    if limits.max_fields != FIELDS {
+        builder.max_headers(limits.max_fields);
+    }
     builder
 }
 

@@ -19,8 +19,10 @@ use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
+use rand::Rng as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::access_entry::{Pending, Served};
 use crate::answer_body::AnswerBody;
 use crate::answer_fields;
 use crate::assign::{self, Assignment};
@@ -59,6 +61,8 @@ struct Forwarding {
     exchange: Exchange,
     /// The cookie for the client.
     session: Option<HeaderValue>,
+    /// Whether somebody wants to know who served it.
+    logged: bool,
     watch: Option<Rc<BodyWatch>>,
     /// Whether doing it twice does no more than doing it once.
     repeatable: bool,
@@ -115,10 +119,15 @@ pub(crate) async fn handle(
         }
         other => other,
     };
+    let mut logged = None;
     let assigned = worker.with_snapshot(|snapshot| {
         let route = snapshot.route(client.listen)?;
         route.state.requests.fetch_add(1, Relaxed);
         client.state.wait_for_reader(route.resilience.times.idle);
+        if let Some(log) = &route.access_log {
+            let sampled = log.is_sampled(worker.random.borrow_mut().random_range(0..100));
+            logged = Some(Pending::new(log, sampled, client.ip, client.http2, &request));
+        }
         if checked.is_err() {
             route.state.rejected.fetch_add(1, Relaxed);
             return None;
@@ -148,8 +157,15 @@ pub(crate) async fn handle(
             "no version takes requests now\n",
             proxy_status::UNAVAILABLE,
         ),
-        (Ok(()), Some(assignment)) => Forwarding::run(worker, client, assignment, request).await,
+        (Ok(()), Some(assignment)) => {
+            Forwarding::run(worker, client, assignment, request, logged.is_some()).await
+        }
     };
+    if let Some(mut entry) = logged {
+        let served = response.extensions_mut().remove::<Served>();
+        entry.answered(response.status(), served);
+        response.body_mut().log(entry);
+    }
     if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         close_after(&over, &mut response);
     }
@@ -228,6 +244,7 @@ impl Forwarding {
         client: Rc<Client>,
         assignment: Assignment,
         mut request: Request<Incoming>,
+        logged: bool,
     ) -> Response<AnswerBody> {
         let bodyless = request.body().is_end_stream();
         let http2 = assignment.revision.upstream == UpstreamProtocol::H2c;
@@ -275,6 +292,7 @@ impl Forwarding {
             began: exchange.started(),
             exchange,
             session: assignment.session,
+            logged,
             worker,
             client,
             watch,
@@ -598,6 +616,9 @@ impl Forwarding {
         self.exchange.answered(status.as_u16());
         let mut response = plain(&self.client, status, text);
         response.headers_mut().insert(PROXY_STATUS, why);
+        if self.logged {
+            response.extensions_mut().insert(self.served());
+        }
         // The rest of a body that is still coming cannot be told from the next request.
         if self.watch.is_some_and(|watch| !watch.complete.get()) {
             close_after(&self.client, &mut response);
@@ -633,12 +654,23 @@ impl Forwarding {
         answer_fields::tell(response.headers_mut(), &self.exchange);
         give_session(response.headers_mut(), self.session.take());
         response.extensions_mut().clear();
+        if self.logged {
+            response.extensions_mut().insert(self.served());
+        }
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
         response.map(|incoming| {
             AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange, grpc, idle)
                 .compared(self.compared)
         })
+    }
+
+    fn served(&self) -> Served {
+        Served {
+            revision: Arc::clone(self.exchange.serving()),
+            instance: self.exchange.endpoint().cloned(),
+            attempts: self.attempts,
+        }
     }
 
     fn switch_protocols(mut self, mut response: Response<Incoming>) -> Response<AnswerBody> {
@@ -656,9 +688,13 @@ impl Forwarding {
         self.exchange.leave_gate();
         let from_instance = hyper::upgrade::on(&mut response);
         let session = self.session.take();
+        let served = self.logged.then(|| self.served());
         let mut switched = Response::new(AnswerBody::text(Arc::clone(&self.client.state), ""));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());
+        if let Some(served) = served {
+            switched.extensions_mut().insert(served);
+        }
         fields::to_client(switched.headers_mut());
         answer_fields::tell(switched.headers_mut(), &self.exchange);
         give_session(switched.headers_mut(), session);

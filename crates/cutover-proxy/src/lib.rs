@@ -10,6 +10,8 @@
 //! [`run()`] is the process, [`start`] the same on threads of the caller's process, [`Client`] the other side of the
 //! admin socket, [`ProxyRouter`] the engine's ports over it.
 
+mod access_entry;
+mod access_log;
 mod admin;
 mod answer_body;
 mod answer_fields;
@@ -33,6 +35,7 @@ mod grpc;
 mod handover;
 mod head_scan;
 mod health;
+mod head_timer;
 mod histogram;
 mod hold;
 mod http2;
@@ -80,7 +83,7 @@ pub use router::ProxyRouter;
 pub use run::{ProxyError, RunningProxy, run, run_announced, start};
 pub use saved::LoadError;
 pub use wire::{
-    DrainStatus, HoldRequest, HoldView, InstanceInFlight, InstanceStats, ListenerView, MirrorStats,
-    PublishReceipt, PublishRequest, Refusal, ReleaseRequest, RevisionStats, RouteStats, Stats, TableView,
-    TlsStats,
+    AccessLogStats, DrainStatus, HoldRequest, HoldView, InstanceInFlight, InstanceStats, ListenerView,
+    MirrorStats, PublishReceipt, PublishRequest, Refusal, ReleaseRequest, RevisionStats, RouteStats, Stats,
+    TableView, TlsStats,
 };

@@ -62,7 +62,7 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Size of a request's head in bytes, request line included: 64 KiB. More is answered 431.
     pub max_head_bytes: usize,
-    /// Fields in a head: 128. More is answered 431.
+    /// Fields in a head: 100. More is answered 431.
     pub max_fields: usize,
     /// Bytes of a request's target: 16 KiB, twice what RFC 9112 §3 asks for at least. More is answered 414.
     pub max_target_bytes: usize,
@@ -80,6 +80,9 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+/// As many as hyper has room for on the stack: with any other number, each head costs memory of its own.
+pub(crate) const FIELDS: usize = 100;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -87,7 +90,7 @@ impl Default for Limits {
             certificate_check: Duration::from_secs(1),
             head_timeout: Duration::from_secs(60),
             max_head_bytes: 64 * 1024,
-            max_fields: 128,
+            max_fields: FIELDS,
             max_target_bytes: 16 * 1024,
             connect_patience: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(15),

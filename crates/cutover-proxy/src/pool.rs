@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
@@ -50,10 +51,31 @@ struct Idle {
     since: Instant,
 }
 
+/// Endpoint keys are counted up by this process: nobody outside can make them collide.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte) ^ self.0.rotate_left(8));
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        // The golden ratio's fraction spreads neighbours over the high bits, which choose the group.
+        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// Idle connections by endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<u64, Vec<Idle>>>,
+    idle: RefCell<HashMap<u64, Vec<Idle>, BuildHasherDefault<KeyHasher>>>,
     shared: Connections,
 }
 
@@ -183,7 +205,6 @@ pub(crate) async fn connect(
     }
     let socket = Socket::from(stream.as_fd().try_clone_to_owned()?);
     let (sender, connection) = Builder::new()
-        .max_headers(256)
         .max_header_size(256 * 1024)
         .handshake(TokioIo::new(stream))
         .await

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use crate::histogram::upper_bound;
-use crate::wire::{MirrorStats, RevisionStats, RouteStats, Stats};
+use crate::wire::{InstanceStats, MirrorStats, RevisionStats, RouteStats, Stats};
 
-/// Upper bounds in microseconds of the classic buckets: Prometheus' defaults with 1 ms, 2 ms and 20 ms added below.
-const BOUNDS_US: [u64; 14] = [
-    1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
-    5_000_000, 10_000_000,
+/// Upper bounds in microseconds of the classic buckets: Prometheus' defaults, and what an answer from the next process
+/// takes.
+const BOUNDS_US: [u64; 17] = [
+    100, 250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000,
 ];
 
 /// A counter's name, its help, and where it is found.
@@ -182,8 +183,10 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
     for (labels, stats) in &labelled {
         writeln!(out, "cutover_pending{{{labels}}} {}", stats.pending)?;
     }
+    write_routes(out, &app, stats)?;
     write_mirrors(out, &app, stats)?;
-    instances(out, &labelled)?;
+    write_instances(out, &labelled)?;
+    write_probes(out, &labelled)?;
     head(out, "cutover_connections", "gauge", "Open client connections.")?;
     writeln!(out, "cutover_connections{{app=\"{app}\"}} {}", stats.connections)?;
     head(
@@ -192,7 +195,116 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
         "gauge",
         "Serial of the table that is served.",
     )?;
-    writeln!(out, "cutover_table_serial{{app=\"{app}\"}} {}", stats.serial)
+    writeln!(out, "cutover_table_serial{{app=\"{app}\"}} {}", stats.serial)?;
+    head(
+        out,
+        "cutover_listener_info",
+        "gauge",
+        "Addresses that are accepted from; always 1.",
+    )?;
+    for listener in &stats.listeners {
+        writeln!(
+            out,
+            "cutover_listener_info{{app=\"{app}\",address=\"{}\"}} 1",
+            listener.address
+        )?;
+    }
+    head(out, "cutover_workers", "gauge", "Threads that serve.")?;
+    writeln!(out, "cutover_workers{{app=\"{app}\"}} {}", stats.workers)?;
+    head(out, "cutover_uptime_seconds", "gauge", "Since the process began.")?;
+    let uptime = micros_to_seconds(stats.uptime_ms.saturating_mul(1_000));
+    writeln!(out, "cutover_uptime_seconds{{app=\"{app}\"}} {uptime}")
+}
+
+/// What happened before a revision was chosen, and beside it.
+fn write_routes(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result {
+    type Value = fn(&RouteStats) -> u64;
+    let counters: [(&str, &str, Value); 2] = [
+        (
+            "cutover_route_requests_total",
+            "Requests that arrived, well-formed or not.",
+            |route| route.requests,
+        ),
+        (
+            "cutover_sessions_moved_total",
+            "Requests of clients whose session had named another revision.",
+            |route| route.sessions_moved,
+        ),
+    ];
+    for (name, help, value) in counters {
+        head(out, name, "counter", help)?;
+        for route in &stats.routes {
+            writeln!(
+                out,
+                "{name}{{app=\"{app}\",service=\"{}\"}} {}",
+                route.service,
+                value(route)
+            )?;
+        }
+    }
+    head(
+        out,
+        "cutover_access_log_lines_total",
+        "counter",
+        "Lines of the access log that were written, or left out.",
+    )?;
+    for route in &stats.routes {
+        let Some(log) = &route.access_log else { continue };
+        for (outcome, count) in [("written", log.written), ("dropped", log.dropped)] {
+            writeln!(
+                out,
+                "cutover_access_log_lines_total{{app=\"{app}\",service=\"{}\",outcome=\"{outcome}\"}} {count}",
+                route.service
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_instances(out: &mut String, labelled: &[(String, &RevisionStats)]) -> std::fmt::Result {
+    type Value = fn(&InstanceStats) -> u64;
+    let series: [(&str, &str, &str, Value); 5] = [
+        (
+            "cutover_instance_in_flight",
+            "gauge",
+            "Open requests of an instance.",
+            |one| one.in_flight,
+        ),
+        (
+            "cutover_instance_attempts_total",
+            "counter",
+            "Attempts on an instance.",
+            |one| one.attempts,
+        ),
+        (
+            "cutover_instance_failures_total",
+            "counter",
+            "Attempts on an instance that failed, 5xx answers included.",
+            |one| one.failures,
+        ),
+        (
+            "cutover_instance_routed",
+            "gauge",
+            "1 if the table names the instance.",
+            |one| u64::from(one.routed),
+        ),
+        (
+            "cutover_instance_ejected",
+            "gauge",
+            "1 if the instance is left out for a while.",
+            |one| u64::from(one.ejected),
+        ),
+    ];
+    for (name, kind, help, value) in series {
+        head(out, name, kind, help)?;
+        for (labels, stats) in labelled {
+            for one in &stats.instances {
+                let instance = escape(&one.instance.to_string());
+                writeln!(out, "{name}{{{labels},instance=\"{instance}\"}} {}", value(one))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn write_mirrors(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result {
@@ -240,39 +352,23 @@ fn write_mirrors(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result
     )
 }
 
-/// Whether instances are given requests, and what probes say of those that are probed.
-fn instances(out: &mut String, revisions: &[(String, &RevisionStats)]) -> std::fmt::Result {
-    let each = || {
-        revisions.iter().flat_map(|(labels, stats)| {
-            let routed = stats.instances.iter().filter(|instance| instance.routed);
-            routed.map(move |instance| (labels, instance, escape(&instance.instance.to_string())))
-        })
-    };
-    head(
-        out,
-        "cutover_instance_ejected",
-        "gauge",
-        "1 while it is left out.",
-    )?;
-    for (labels, instance, name) in each() {
-        let ejected = u8::from(instance.ejected);
-        writeln!(
-            out,
-            "cutover_instance_ejected{{{labels},instance=\"{name}\"}} {ejected}"
-        )?;
-    }
+/// What the proxy's probes say of the instances that are probed.
+fn write_probes(out: &mut String, labelled: &[(String, &RevisionStats)]) -> std::fmt::Result {
     head(
         out,
         "cutover_instance_healthy",
         "gauge",
         "1 if the proxy's probes pass.",
     )?;
-    for (labels, instance, name) in each() {
-        if let Some(healthy) = instance.healthy.map(u8::from) {
-            writeln!(
-                out,
-                "cutover_instance_healthy{{{labels},instance=\"{name}\"}} {healthy}"
-            )?;
+    for (labels, stats) in labelled {
+        for one in stats.instances.iter().filter(|one| one.routed) {
+            if let Some(healthy) = one.healthy.map(u8::from) {
+                let instance = escape(&one.instance.to_string());
+                writeln!(
+                    out,
+                    "cutover_instance_healthy{{{labels},instance=\"{instance}\"}} {healthy}"
+                )?;
+            }
         }
     }
     Ok(())
@@ -328,4 +424,41 @@ fn escape(value: &str) -> String {
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Stats {
+        Stats {
+            epoch: 1,
+            pid: 1,
+            version: String::new(),
+            serial: 1,
+            uptime_ms: 1,
+            workers: 1,
+            connections: 0,
+            listeners: Vec::new(),
+            routes: Vec::new(),
+            revisions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_metric_is_in_the_documentation_and_no_other() {
+        let page = include_str!("../../../docs/reference/metrics.md");
+        let text = render("shop", &empty());
+        let mut exported: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        let mut documented: Vec<_> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+            .collect();
+        exported.sort_unstable();
+        documented.sort_unstable();
+        assert_eq!(exported, documented);
+    }
 }

@@ -7,6 +7,7 @@ use cutover_model::routing::{AnswerFields, UpstreamProtocol};
 use cutover_model::{Fence, InstanceId, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
+use crate::access_log::RouteLog;
 use crate::assign::Selection;
 use crate::balance::Balancing;
 use crate::door::Door;
@@ -44,6 +45,7 @@ pub(crate) struct Route {
     pub(crate) selection: Option<Selection>,
     /// Nothing where requests are not copied.
     pub(crate) mirroring: Option<Mirroring>,
+    pub(crate) access_log: Option<RouteLog>,
 }
 
 /// One revision as this table routes it. A request holds it for its life.
@@ -68,6 +70,8 @@ pub(crate) struct ResolvedTable {
     listens: Vec<SocketAddr>,
     /// By service.
     doors: Vec<Option<Arc<Door>>>,
+    /// By service.
+    access_logs: Vec<Option<RouteLog>>,
     /// By service, by revision.
     endpoints: Vec<Vec<Vec<(InstanceId, SocketAddr)>>>,
     /// By service.
@@ -117,6 +121,7 @@ impl ResolvedTable {
         }
         Ok(Self {
             doors: vec![None; listens.len()],
+            access_logs: vec![None; listens.len()],
             table,
             listens,
             endpoints,
@@ -124,11 +129,16 @@ impl ResolvedTable {
         })
     }
 
-    /// Reads the certificates, which may block, and takes over those that `current` serves by.
+    /// Reads the certificates and opens the access logs, which may block, and takes over those that `current` serves by.
     pub(crate) fn with_doors(mut self, current: &Snapshot, broken: UseOfBroken) -> Result<Self, Refusal> {
         let services = self.table.services.iter();
         let doors = services.map(|route| Door::new(&route.policy, current, broken));
         self.doors = doors.collect::<Result<_, _>>()?;
+        let mut logs = Vec::new();
+        for route in &self.table.services {
+            logs.push(RouteLog::open(&route.policy, current, &logs, broken)?);
+        }
+        self.access_logs = logs;
         Ok(self)
     }
 
@@ -151,8 +161,9 @@ impl ResolvedTable {
         let mut routes = Vec::new();
         let mut settled = Vec::new();
         let compiled = self.listens.iter().zip(&self.endpoints).zip(self.selections);
-        let services = self.table.services.iter().zip(self.doors);
-        for ((route, door), ((listen, endpoints), selection)) in services.zip(compiled) {
+        let opened = self.doors.into_iter().zip(self.access_logs);
+        let services = self.table.services.iter().zip(opened);
+        for ((route, (door, access_log)), ((listen, endpoints), selection)) in services.zip(compiled) {
             let resilience = Arc::new(Resilience::compile(&route.policy));
             let mut revisions = Vec::new();
             let mut split = Vec::new();
@@ -189,6 +200,7 @@ impl ResolvedTable {
                 door,
                 // What cannot be was refused before.
                 mirroring: Mirroring::compile(&route.policy, &state.mirror).ok().flatten(),
+                access_log,
                 state,
                 stable: side(Track::Stable),
                 candidate: side(Track::Candidate),

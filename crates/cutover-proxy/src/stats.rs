@@ -9,7 +9,9 @@ use crate::histogram::BUCKETS;
 use crate::registry::KnownRevision;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::wire::{DrainStatus, InstanceInFlight, InstanceStats, RevisionStats, RouteStats, Stats, TlsStats};
+use crate::wire::{
+    AccessLogStats, DrainStatus, InstanceInFlight, InstanceStats, RevisionStats, RouteStats, Stats, TlsStats,
+};
 
 pub(crate) fn collect(shared: &Shared) -> Stats {
     let registry = shared.registry();
@@ -37,6 +39,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
                 held: route.hold.waiting().0,
                 held_total: route.hold.total.load(Relaxed),
                 hold_overflowed: route.hold.overflowed.load(Relaxed),
+                access_log: access_log(&snapshot, &route.service),
                 sessions_moved: route.sessions_moved.load(Relaxed),
                 mirror: route.mirror.stats(),
             })
@@ -58,6 +61,16 @@ fn tls(snapshot: &Snapshot, service: &ServiceName) -> Option<TlsStats> {
     Some(TlsStats {
         loads: tls.loads(),
         problem: tls.problem().map(|problem| problem.to_string()),
+    })
+}
+
+fn access_log(snapshot: &Snapshot, service: &ServiceName) -> Option<AccessLogStats> {
+    let mut routes = snapshot.routes.iter();
+    let route = routes.find(|route| route.state.service == *service)?;
+    let counts = route.access_log.as_ref()?.counts();
+    Some(AccessLogStats {
+        written: counts.written.load(Relaxed),
+        dropped: counts.dropped.load(Relaxed),
     })
 }
 

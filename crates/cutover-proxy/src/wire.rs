@@ -262,6 +262,9 @@ pub struct RouteStats {
     /// Copies of its requests, if there ever was one to be made.
     #[serde(default)]
     pub mirror: Option<MirrorStats>,
+    /// Its access log, if it has any. Routes with the same file have the same numbers.
+    #[serde(default)]
+    pub access_log: Option<AccessLogStats>,
 }
 
 /// What became of the copies of one route's requests. Nothing of it is in the candidate's own figures.
@@ -286,6 +289,16 @@ pub struct MirrorStats {
     pub other_body: u64,
     /// One of the two did not come to its end, or was too long to be looked at.
     pub not_compared: u64,
+}
+
+/// The lines of one route's access log, since its file was named first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessLogStats {
+    /// Lines in the file.
+    pub written: u64,
+    /// Lines that are missing in it: the file could not be written, or not as fast as requests came.
+    pub dropped: u64,
 }
 
 /// The certificates of one route.

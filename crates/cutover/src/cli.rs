@@ -585,7 +585,7 @@ pub(crate) enum Backup {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proxy {
     /// Run the proxy in this process, without a file or a controller
-    Run(ProxyRun),
+    Run(Box<ProxyRun>),
     /// Show what it serves and what it counted
     Status {
         /// As Prometheus text
@@ -657,6 +657,12 @@ pub(crate) struct ProxyRun {
     /// Also answer `GET /metrics` (Prometheus) and `GET /ready` here
     #[arg(long, value_name = "ADDR", requires = "listen")]
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// A file to which a line of JSON is appended for each request
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) access_log: Option<PathBuf>,
+    /// Of how many requests, in per cent; those that fail always are
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "access_log", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(crate) access_log_percentage: u8,
     /// For its table and its admin socket [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -676,7 +682,7 @@ pub(crate) struct ProxyRun {
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024, value_parser = clap::value_parser!(u32).range(8192..=1_048_576))]
     pub(crate) max_header_bytes: u32,
     /// Fields of a request's head; more is answered 431
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) max_headers: u16,
     /// Bytes of a request's target; more is answered 414
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024, value_parser = clap::value_parser!(u32).range(1..=65_534))]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which end by a panic")]
 
+mod access_log;
 mod announced;
 mod bounding;
 mod changing;

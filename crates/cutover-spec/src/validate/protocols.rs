@@ -1,8 +1,8 @@
-//! What is spoken with clients: TLS has a certificate, networks are networks.
+//! What is spoken with clients, and what is told of them: TLS has a certificate, networks are networks, a log has a file.
 
 use std::net::IpAddr;
 
-use cutover_model::routing::{Mirror, UpstreamProtocol};
+use cutover_model::routing::{AccessLog, Mirror, UpstreamProtocol};
 
 use crate::Application;
 use crate::findings::Findings;
@@ -26,6 +26,9 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         if let Some(mirror) = &policy.mirror {
             check_mirror(mirror, policy.upstream, &format!("{at}.mirror"), findings);
         }
+        if let Some(log) = &policy.access_log {
+            check_access_log(log, &format!("{at}.accessLog"), findings);
+        }
         for (index, network) in policy.proxy_protocol.iter().enumerate() {
             if !is_network(network) {
                 findings
@@ -37,6 +40,27 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                     .label("such as `10.0.0.0/8`");
             }
         }
+    }
+}
+
+fn check_access_log(log: &AccessLog, at: &str, findings: &mut Findings<'_>) {
+    if log.path.is_empty() {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.path"),
+                "the access log needs a file",
+            )
+            .label("such as `logs/access.log`");
+    }
+    if log.percentage > 100 {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.percentage"),
+                format!("{} per cent is more than all requests", log.percentage),
+            )
+            .label("from 0 to 100");
     }
 }
 

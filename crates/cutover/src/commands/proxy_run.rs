@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
-use cutover_model::routing::{ActiveHealth, AnswerFields, Circuit, Timeouts};
+use cutover_model::routing::{AccessLog, ActiveHealth, AnswerFields, Circuit, Timeouts};
 use cutover_model::{
     Diagnostic, Endpoint, ExitCode, InstanceId, RevisionId, RoutePolicy, RouteTable, RoutedRevision,
     ServiceName, ServiceRoute, Track, Weight,
@@ -228,11 +228,19 @@ fn table(run: &ProxyRun, listen: SocketAddr, upstreams: &[Upstream]) -> Result<R
 }
 
 fn policy(run: &ProxyRun) -> RoutePolicy {
+    let access_log = run.access_log.as_ref().map(|path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        AccessLog {
+            path: path.to_string_lossy().into_owned(),
+            percentage: run.access_log_percentage,
+        }
+    });
     RoutePolicy {
         answer_fields: AnswerFields {
             backend_version: true,
             served_by: false,
         },
+        access_log,
         timeouts: Timeouts {
             connect: run.connect_timeout,
             answer: run.answer_timeout,

@@ -1,4 +1,5 @@
-//! The certificates that routes name: their files are found and fit together before anything is moved.
+//! The files that routes name: certificates are found and fit together before anything is moved, paths begin beside
+//! `cutover.yaml`.
 
 use std::path::Path;
 
@@ -16,6 +17,9 @@ pub(crate) fn settle(application: &mut Application, folder: &Path) -> Result<(),
         let Some(Router::Proxy(proxy)) = &mut service.router else {
             continue;
         };
+        if let Some(log) = &mut proxy.routing.access_log {
+            log.path = absolute(folder, &log.path);
+        }
         let Some(tls) = &mut proxy.routing.tls else {
             continue;
         };

@@ -1,0 +1,238 @@
+//! What is known of one request when it is over, and its line in the access log.
+
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use tokio::time::Instant;
+
+use crate::access_log::RouteLog;
+use crate::snapshot::Revision;
+use crate::state::EndpointState;
+use crate::wall_clock;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// More of a client's text than this does not go into a line, in bytes.
+const LONGEST: usize = 1024;
+
+/// One line. Values of the request are kept as they came: what a line costs is paid by the log's thread.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    ended_ms: u64,
+    took_us: u64,
+    client: IpAddr,
+    http2: bool,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    agent: Option<HeaderValue>,
+    trace: Option<HeaderValue>,
+    status: Option<StatusCode>,
+    answer_bytes: u64,
+    cut: bool,
+    served: Option<Served>,
+}
+
+/// Who answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) revision: Arc<Revision>,
+    pub(crate) instance: Option<Arc<EndpointState>>,
+    pub(crate) attempts: usize,
+}
+
+/// A request that may get a line. It is written when this is dropped: after the answer's last byte, or when the client
+/// has gone.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    log: RouteLog,
+    sampled: bool,
+    began: Instant,
+    /// Always there, but in the drop.
+    entry: Option<Entry>,
+}
+
+impl Pending {
+    pub(crate) fn new<B>(
+        log: &RouteLog,
+        sampled: bool,
+        client: IpAddr,
+        http2: bool,
+        request: &Request<B>,
+    ) -> Box<Self> {
+        let field = |name: HeaderName| request.headers().get(name).cloned();
+        Box::new(Self {
+            log: log.clone(),
+            sampled,
+            began: Instant::now(),
+            entry: Some(Entry {
+                ended_ms: 0,
+                took_us: 0,
+                client,
+                http2,
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                host: field(HOST),
+                agent: field(USER_AGENT),
+                trace: field(TRACEPARENT),
+                status: None,
+                answer_bytes: 0,
+                cut: false,
+                served: None,
+            }),
+        })
+    }
+
+    /// The answer's head is known. What the proxy itself says no to is always logged.
+    pub(crate) fn answered(&mut self, status: StatusCode, served: Option<Served>) {
+        self.sampled |= status.is_server_error() || served.is_none();
+        if let Some(entry) = &mut self.entry {
+            entry.status = Some(status);
+            entry.served = served;
+        }
+    }
+
+    pub(crate) fn carried(&mut self, bytes: usize) {
+        if let Some(entry) = &mut self.entry {
+            entry.answer_bytes += bytes as u64;
+        }
+    }
+
+    pub(crate) fn cut(&mut self) {
+        self.sampled = true;
+        if let Some(entry) = &mut self.entry {
+            entry.cut = true;
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.sampled
+            && let Some(mut entry) = self.entry.take()
+        {
+            entry.ended_ms = wall_clock::now_ms();
+            entry.took_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.log.sink.put(entry);
+        }
+    }
+}
+
+impl Entry {
+    /// Appends the line, without its end.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        // Writing to a Vec cannot fail.
+        self.try_write(out).unwrap_or_default();
+    }
+
+    fn try_write(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        write!(
+            out,
+            "{{\"timeMs\":{},\"tookUs\":{},\"client\":\"{}\",\"protocol\":\"{}\",\"method\":",
+            self.ended_ms,
+            self.took_us,
+            self.client,
+            if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
+        )?;
+        text(out, self.method.as_str().as_bytes())?;
+        write!(out, ",\"path\":")?;
+        text(out, self.uri.path().as_bytes())?;
+        for (name, value) in [("host", &self.host), ("userAgent", &self.agent)] {
+            if let Some(value) = value {
+                write!(out, ",\"{name}\":")?;
+                text(out, value.as_bytes())?;
+            }
+        }
+        // The id of the trace alone: of its parts the second.
+        let mut parts = self
+            .trace
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b'-'));
+        if let Some(id) = parts.nth(1) {
+            write!(out, ",\"trace\":")?;
+            text(out, id)?;
+        }
+        match self.status {
+            Some(status) => {
+                let (status, bytes) = (status.as_u16(), self.answer_bytes);
+                write!(out, ",\"status\":{status},\"answerBytes\":{bytes}")?;
+            }
+            None => write!(out, ",\"status\":null")?,
+        }
+        if self.cut {
+            write!(out, ",\"cut\":true")?;
+        }
+        if let Some(served) = &self.served {
+            let (revision, attempts) = (&served.revision.state.id, served.attempts);
+            write!(out, ",\"revision\":\"{revision}\",\"attempts\":{attempts}")?;
+            if let Some(instance) = &served.instance {
+                write!(out, ",\"instance\":")?;
+                text(out, instance.instance.to_string().as_bytes())?;
+            }
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            ended_ms: 1,
+            took_us: 2,
+            client: IpAddr::from([127, 0, 0, 1]),
+            http2: false,
+            method: Method::GET,
+            uri: Uri::from_static("/a?token=secret"),
+            host: Some(HeaderValue::from_static("a.test")),
+            agent: Some(HeaderValue::from_bytes(b"\"\\\x80").unwrap()),
+            trace: Some(HeaderValue::from_static(
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            )),
+            status: Some(StatusCode::OK),
+            answer_bytes: 3,
+            cut: false,
+            served: None,
+        }
+    }
+}
+
+/// A JSON string of whatever bytes a client sent.
+fn text(out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+    let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+    Ok(serde_json::to_writer(out, &*String::from_utf8_lossy(bytes))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_without_the_query() {
+        let mut line = Vec::new();
+        Entry::sample().write(&mut line);
+        let text = String::from_utf8(line).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["path"], "/a");
+        assert_eq!(value["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(value["status"], 200);
+        assert_eq!(value["userAgent"], "\"\\\u{fffd}");
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let mut line = Vec::new();
+        let path = format!("/{}", "x".repeat(10_000));
+        let entry = Entry {
+            uri: path.parse().unwrap(),
+            status: None,
+            ..Entry::sample()
+        };
+        entry.write(&mut line);
+        assert!(line.len() < 2_000);
+        assert!(serde_json::from_slice::<serde_json::Value>(&line).unwrap()["status"].is_null());
+    }
+}

@@ -1,0 +1,119 @@
+//! The access log: what is in a line, and what never is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cutover_model::RoutePolicy;
+use serde_json::Value;
+
+use crate::instance::Instance;
+use crate::rig::{Rig, STABLE, eventually, publish, table};
+use crate::visitor::Visitor;
+
+fn policy(path: &Path, percentage: u8) -> RoutePolicy {
+    let text = serde_json::json!({"accessLog": {"path": path, "percentage": percentage}});
+    serde_json::from_value(text).unwrap()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn await_lines(path: &Path, count: usize) -> Vec<Value> {
+    eventually("the lines are written", || async { lines(path).len() >= count }).await;
+    let found = lines(path);
+    assert_eq!(found.len(), count, "{found:?}");
+    found
+}
+
+#[tokio::test]
+async fn a_line_says_who_asked_and_who_answered_and_keeps_secrets_to_itself() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    let path = rig.folder.path().join("access.log");
+    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
+        .await;
+    let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+    let request = "GET /cart?token=hush1 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: test/1\r\nAuthorization: Bearer \
+                   hush2\r\nCookie: session=hush3\r\n\r\n";
+    visitor.send(request.as_bytes()).await.unwrap();
+    assert_eq!(visitor.answer().await.unwrap().body, "one");
+    visitor
+        .send(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(visitor.answer().await.unwrap().status, 400);
+    let found = await_lines(&path, 2).await;
+    let line = &found[0];
+    for (key, value) in [
+        ("client", "127.0.0.1"),
+        ("method", "GET"),
+        ("path", "/cart"),
+        ("host", "shop.test"),
+        ("userAgent", "test/1"),
+        ("revision", STABLE),
+        ("protocol", "HTTP/1.1"),
+    ] {
+        assert_eq!(line[key], value, "{line}");
+    }
+    assert_eq!(
+        (&line["status"], &line["answerBytes"]),
+        (&200.into(), &3.into()),
+        "{line}"
+    );
+    assert_eq!(line["attempts"], 1);
+    assert_eq!(found[1]["status"], 400);
+    assert!(found[1]["revision"].is_null(), "nobody was asked");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("hush"), "{text}");
+    let stats = rig.client.stats().await.unwrap();
+    let counted = stats.routes[0].access_log.unwrap();
+    assert_eq!((counted.written, counted.dropped), (2, 0));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn of_what_goes_well_a_part_is_logged_and_of_what_fails_everything() {
+    let instance = Instance::start("one");
+    let rig = Rig::start_with(|options| options.limits.connect_patience = Duration::from_millis(1));
+    let path = rig.folder.path().join("access.log");
+    rig.route_by(policy(&path, 0), &[(STABLE, 10_000, &[instance.addr])])
+        .await;
+    let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(visitor.get("/").await.unwrap().status, 200);
+    }
+    drop(instance);
+    assert_eq!(visitor.get("/gone").await.unwrap().status, 502);
+    let found = await_lines(&path, 1).await;
+    assert_eq!(
+        (&found[0]["status"], &found[0]["path"]),
+        (&502.into(), &"/gone".into())
+    );
+    assert_eq!(found[0]["revision"], STABLE);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_refused_before_anything_changes() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    let mut with_log = table(rig.addr, &[(STABLE, 10_000, &[instance.addr])]);
+    with_log.services[0].policy = policy(&rig.folder.path().join("no/such/folder.log"), 100);
+    let now = rig.client.table().await.unwrap();
+    let request = cutover_proxy::PublishRequest {
+        fence: now.fence.clone().unwrap(),
+        expected_serial: now.serial,
+        adopt: false,
+        table: with_log,
+    };
+    let error = rig.client.publish(&request).await.unwrap_err();
+    assert!(format!("{error:?}").contains("cannot be written"), "{error:?}");
+    assert_eq!(rig.client.table().await.unwrap(), now);
+    publish(&rig.client, now.table).await;
+    rig.stop().await;
+}
