@@ -17,6 +17,7 @@ mod needs;
 mod parts;
 mod repository;
 mod sim;
+mod soak;
 mod summary;
 mod test;
 mod tidy;
@@ -58,19 +59,9 @@ enum Task {
     Bench(bench::Bench),
     /// Try for long what CI tries for a moment
     #[command(subcommand)]
-    Soak(Soak),
+    Soak(soak::Soak),
     /// Write the generated files again
     Generate(generate::Options),
-}
-
-#[derive(Subcommand)]
-enum Soak {
-    /// The linter on mutated statements
-    Lint {
-        /// How many
-        #[arg(long, default_value_t = 1_000_000)]
-        rounds: u64,
-    },
 }
 
 fn run(task: &Task) -> Result<()> {
@@ -82,7 +73,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&repository),
         Task::Sim(options) => sim::run(&repository, options),
         Task::Bench(bench) => bench::run(&repository, bench),
-        Task::Soak(Soak::Lint { rounds }) => lint::soak(&repository, *rounds),
+        Task::Soak(soak) => soak::run(&repository, soak),
         Task::Generate(options) => generate::run(&repository, options),
     }
 }

@@ -57,6 +57,25 @@ pub(crate) fn nanoseconds(pid: u32) -> u64 {
     sum
 }
 
+/// Bytes of memory that a process and its children hold now.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse()
+            .ok()
+    });
+    let mut sum = kib.unwrap_or(0u64) * 1024;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    for child in children.split_whitespace().filter_map(|text| text.parse().ok()) {
+        sum += resident(child);
+    }
+    sum
+}
+
 fn tasks(pid: u32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()

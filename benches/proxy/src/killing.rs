@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::instance::Instance;
 use crate::load::{Load, Pattern, Tally};
 use crate::peer::{Layout, Peer};
-use crate::peers::Found;
+use crate::peers::{Found, Kind};
 
 const CLIENTS: usize = 30;
 
@@ -40,7 +40,7 @@ pub(crate) struct Row {
 
 pub(crate) async fn run(found: &[Found], kills: usize) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for one in found {
+    for one in found.iter().filter(|one| one.kind != Kind::NginxBuffers) {
         println!("kill: {}, {kills} times", one.kind.name());
         rows.push(one_proxy(one, kills).await?);
     }

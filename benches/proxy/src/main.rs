@@ -8,13 +8,16 @@
 mod bare;
 mod client;
 mod cost;
+mod differential;
 mod instance;
 mod killing;
 mod load;
+mod mutations;
 mod peer;
 mod peers;
 mod plot;
 mod report;
+mod soak;
 mod switching;
 mod trial;
 
@@ -38,6 +41,8 @@ struct Arguments {
 enum Command {
     /// Everything, or the parts that are named
     Run(Options),
+    /// What takes too long for every change
+    Soak(soak::Options),
     /// One instance; started by the bench itself
     #[command(hide = true)]
     Instance(instance::Options),
@@ -87,6 +92,7 @@ enum Part {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(options) => local(run(options)),
+        Command::Soak(options) => local(soak::run(options)),
         Command::Instance(options) => local(instance::serve(options)),
         Command::Proxy(proxy) => bare::serve(proxy),
     };

@@ -25,6 +25,8 @@ pub(crate) enum Layout {
     Balanced,
     /// One each of two versions, of which the first gets everything.
     Versions,
+    /// The first alone.
+    Single,
 }
 
 /// A proxy's process; stopped when this is dropped.
@@ -81,7 +83,7 @@ impl Peer {
         let commands = match self.kind {
             Kind::Cutover => Some("state/admin"),
             Kind::Haproxy => Some("stats"),
-            Kind::Nginx | Kind::Envoy => None,
+            Kind::Nginx | Kind::NginxBuffers | Kind::Envoy => None,
         };
         let commands = commands.map(|name| self.folder.path().join(name));
         let serves = || commands.as_ref().is_none_or(|path| path.exists());
@@ -99,6 +101,11 @@ impl Peer {
     /// Nanoseconds on a core so far.
     pub(crate) fn nanoseconds(&self) -> u64 {
         self.child.id().map_or(0, cost::nanoseconds)
+    }
+
+    /// Bytes of memory that the process and its children hold now.
+    pub(crate) fn resident(&self) -> u64 {
+        self.child.id().map_or(0, cost::resident)
     }
 
     /// The command that a person or a controller would give. Returns when it has been obeyed as far as the proxy says.
@@ -133,7 +140,7 @@ impl Peer {
                 }
                 Ok(())
             }
-            Kind::Envoy => bail!("Envoy is not switched here"),
+            Kind::NginxBuffers | Kind::Envoy => bail!("{} is not switched here", self.kind.name()),
         }
     }
 
@@ -163,7 +170,7 @@ impl Peer {
 
     /// Whether [`Peer::switch`] works for it.
     pub(crate) fn can_switch(kind: Kind) -> bool {
-        kind != Kind::Envoy
+        !matches!(kind, Kind::NginxBuffers | Kind::Envoy)
     }
 
     pub(crate) fn command_of(kind: Kind) -> &'static str {
@@ -171,7 +178,7 @@ impl Peer {
             Kind::Cutover => "publish over the admin socket",
             Kind::Nginx => "`nginx -s reload`",
             Kind::Haproxy => "runtime API, `set server … state`",
-            Kind::Envoy => "—",
+            Kind::NginxBuffers | Kind::Envoy => "—",
         }
     }
 }
@@ -222,31 +229,33 @@ fn configure(
     let write = |name: &str, text: String| fs::write(folder.join(name), text);
     match kind {
         Kind::Cutover => {
-            let (first, second) = match layout {
-                Layout::Balanced => ("", ""),
-                Layout::Versions => ("=1", "=0"),
+            let suffixes: &[&str] = match layout {
+                Layout::Balanced => &["", ""],
+                Layout::Versions => &["=1", "=0"],
+                Layout::Single => &[""],
             };
             fs::create_dir(folder.join("state"))?;
             command
                 .args(["proxy", "run", "--workers", "1", "--listen", &address.to_string()])
-                .args(["--upstream", &format!("{}{first}", instances[0])])
-                .args(["--upstream", &format!("{}{second}", instances[1])])
                 .args(["--metrics-listen", "127.0.0.1:0"])
                 .arg("--state-dir")
                 .arg(folder.join("state"));
+            for (instance, suffix) in instances.iter().zip(suffixes) {
+                command.args(["--upstream", &format!("{instance}{suffix}")]);
+            }
         }
-        Kind::Nginx => {
+        Kind::Nginx | Kind::NginxBuffers => {
             let all = if layout == Layout::Balanced {
                 &instances[..]
             } else {
                 &instances[..1]
             };
             write("upstream.conf", nginx_upstream(all))?;
-            write("nginx.conf", nginx(folder, address))?;
+            write("nginx.conf", nginx(folder, address, kind == Kind::NginxBuffers))?;
             nginx_arguments(command, folder);
         }
         Kind::Haproxy => {
-            write("haproxy.cfg", haproxy(folder, address, instances))?;
+            write("haproxy.cfg", haproxy(folder, address, instances, layout))?;
             command.arg("-db").arg("-f").arg(folder.join("haproxy.cfg"));
         }
         Kind::Envoy => {
@@ -281,8 +290,13 @@ fn nginx_upstream(instances: &[SocketAddr]) -> String {
     format!("upstream app {{\n{servers}  keepalive 512;\n}}\n")
 }
 
-/// What a usual configuration says of forwarding fields, and buffers large enough for the large answer.
-fn nginx(folder: &Path, address: SocketAddr) -> String {
+/// What a usual configuration says of forwarding fields.
+fn nginx(folder: &Path, address: SocketAddr, buffers: bool) -> String {
+    let buffers = if buffers {
+        "proxy_buffers 8 32k;\n      proxy_busy_buffers_size 64k;"
+    } else {
+        ""
+    };
     let folder = folder.display();
     format!(
         "daemon off;
@@ -305,8 +319,7 @@ http {{
     location / {{
       proxy_pass http://app;
       proxy_http_version 1.1;
-      proxy_buffers 8 32k;
-      proxy_busy_buffers_size 64k;
+      {buffers}
       proxy_set_header Connection \"\";
       proxy_set_header Host $http_host;
       proxy_set_header X-Real-IP $remote_addr;
@@ -320,13 +333,19 @@ http {{
     )
 }
 
-fn haproxy(folder: &Path, address: SocketAddr, instances: [SocketAddr; 2]) -> String {
+fn haproxy(folder: &Path, address: SocketAddr, instances: [SocketAddr; 2], layout: Layout) -> String {
     let folder = folder.display();
     let [first, second] = instances;
+    let second = if layout == Layout::Single {
+        String::new()
+    } else {
+        format!("  server v2 {second}\n")
+    };
     format!(
         "global
   nbthread 1
-  maxconn 9000
+  maxconn 12000
+  no strict-limits
   stats socket {folder}/stats level admin
 defaults
   mode http
@@ -347,8 +366,7 @@ frontend web
 backend app
   balance roundrobin
   server v1 {first}
-  server v2 {second}
-"
+{second}"
     )
 }
 

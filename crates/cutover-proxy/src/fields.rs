@@ -45,8 +45,63 @@ const NO_TRAILERS: [HeaderName; 20] = [
 /// Fields that a `Connection` line cannot take away: without them the message would mean something else.
 const PROTECTED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
 
-/// Takes out what concerns one connection only (RFC 9110 §7.6.1), whatever a `Connection` line names included.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// What concerns one connection only (RFC 9110 §7.6.1), and what is for the proxy itself.
+static ONE_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    EXPECT,
+    PROXY_AUTHORIZATION,
+    PROXY_AUTHENTICATE,
+];
+
+/// Those of [`ONE_HOP`] that are there, a bit each. One look at the names that are there costs less than asking for
+/// each that might be: mostly there is none.
+#[derive(Clone, Copy)]
+struct Found(u16);
+
+impl Found {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut found = 0;
+        for name in headers.keys() {
+            // Most fields are told apart by this already.
+            if matches!(
+                name.as_str().as_bytes().first(),
+                Some(b'c' | b'e' | b'k' | b'p' | b't' | b'u')
+            ) && let Some(index) = ONE_HOP.iter().position(|hop| hop == name)
+            {
+                found |= 1 << index;
+            }
+        }
+        Self(found)
+    }
+
+    fn has(self, name: &HeaderName) -> bool {
+        let index = ONE_HOP.iter().position(|hop| hop == name);
+        index.is_some_and(|index| self.0 & (1 << index) != 0)
+    }
+
+    /// Takes them out, but for `kept`, and whatever a `Connection` line names.
+    fn take_out(self, headers: &mut HeaderMap, kept: &[HeaderName]) {
+        if self.0 == 0 {
+            return;
+        }
+        if self.has(&CONNECTION) {
+            take_out_named(headers);
+        }
+        for (index, name) in ONE_HOP.iter().enumerate() {
+            if self.0 & (1 << index) != 0 && !kept.contains(name) {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
+/// What a `Connection` line names belongs to the connection too.
+fn take_out_named(headers: &mut HeaderMap) {
     let mut named = Vec::new();
     for value in headers.get_all(CONNECTION) {
         for token in value.as_bytes().split(|byte| *byte == b',') {
@@ -60,36 +115,25 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named.iter().filter(|name| !PROTECTED.contains(name)) {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
-        headers.remove(name);
-    }
 }
 
 /// Makes a client's fields an instance's. What a client claims about itself in forwarding fields is not passed on.
 /// Whether it takes trailers is.
 pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin, fallback_host: &HeaderValue) {
-    let trailers = takes_trailers(headers);
-    strip_hop_by_hop(headers);
+    let found = Found::among(headers);
+    let trailers = found.has(&TE) && takes_trailers(headers);
+    // `Expect` goes too: the proxy has answered 100 itself as soon as the body is wanted.
+    found.take_out(headers, &[PROXY_AUTHENTICATE]);
     if trailers {
         headers.insert(TE, TRAILERS);
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    // The proxy has answered 100 itself as soon as the body is wanted.
-    headers.remove(EXPECT);
-    headers.remove(PROXY_AUTHORIZATION);
-    if !headers.contains_key(HOST) {
+    let host = headers.get(HOST).cloned();
+    let host = host.unwrap_or_else(|| {
         headers.insert(HOST, fallback_host.clone());
-    }
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
+        fallback_host.clone()
+    });
+    headers.insert(X_FORWARDED_HOST, host);
     headers.insert(X_FORWARDED_FOR, client.address.clone());
     headers.insert(X_REAL_IP, client.address.clone());
     headers.insert(X_FORWARDED_PROTO, client.proto.clone());
@@ -106,11 +150,11 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
 /// Makes an instance's fields a client's.
 pub(crate) fn to_client(headers: &mut HeaderMap) {
     // With both, the length is a lie about the body that hyper has decoded: it would end the answer early.
-    if headers.contains_key(TRANSFER_ENCODING) {
+    let found = Found::among(headers);
+    if found.has(&TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    strip_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHENTICATE);
+    found.take_out(headers, &[EXPECT, PROXY_AUTHORIZATION]);
 }
 
 /// Whether an answer's framing can be read in one way only: one `chunked` of HTTP/1.1, or no coding. Whoever reads
@@ -128,7 +172,7 @@ pub(crate) fn is_well_framed(headers: &HeaderMap, version: Version) -> bool {
 
 /// Takes out of trailers what would change how the message is read, or who it is from (RFC 9110 §6.5.1).
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
-    strip_hop_by_hop(trailers);
+    Found::among(trailers).take_out(trailers, &[]);
     for name in NO_TRAILERS {
         trailers.remove(name);
     }
@@ -175,7 +219,7 @@ mod tests {
             ("te", "trailers"),
             ("accept", "b"),
         ]);
-        strip_hop_by_hop(&mut headers);
+        Found::among(&headers).take_out(&mut headers, &[]);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["accept", "content-length", "host"]);

@@ -591,6 +591,9 @@ pub(crate) enum Proxy {
         /// As Prometheus text
         #[arg(long)]
         metrics: bool,
+        /// Go on, with rates instead of sums, until interrupted
+        #[arg(long, conflicts_with = "metrics")]
+        watch: bool,
     },
     /// Let requests wait at the proxy: for a change during which no version may serve
     ///

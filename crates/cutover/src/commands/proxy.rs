@@ -1,12 +1,22 @@
 //! `cutover proxy`: the data plane, looked at.
 
+use std::time::Duration;
+
 use cutover_model::{ExitCode, ServiceName};
-use cutover_proxy::{ClientError, HoldRequest, HoldView, ReleaseRequest, RevisionStats, RouteStats, Stats};
+use cutover_proxy::{Client, ClientError, HoldRequest, HoldView, ReleaseRequest, Stats};
 
 use crate::cli::Proxy;
 use crate::context::Context;
+use crate::drive::Signals;
 use crate::failure::{Failure, Outcome};
+use crate::render::{self, Live};
 use crate::world::Machine;
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Looks in a row that find nobody until it is said.
+const PATIENCE: u32 = 10;
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Outcome {
     match command {
@@ -15,7 +25,8 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
             "the proxy makes its own threads and is run before anything else is",
             "cutover proxy status",
         )),
-        Proxy::Status { metrics } => status(ctx, machine, metrics).await,
+        Proxy::Status { watch: true, .. } => watch(ctx, machine.proxy.client()).await,
+        Proxy::Status { metrics, .. } => status(ctx, machine.proxy.client(), metrics).await,
         Proxy::Hold(hold) => {
             let request = HoldRequest {
                 service: hold.service,
@@ -48,10 +59,6 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
     }
 }
 
-fn unreachable(error: &ClientError) -> Failure {
-    Failure::new("proxy.unreachable", error.to_string(), "cutover status")
-}
-
 fn tell(ctx: &Context, views: &[HoldView], service: Option<&ServiceName>) -> Outcome {
     if views.is_empty() {
         let whose = service.map_or_else(|| "any service".to_owned(), ToString::to_string);
@@ -76,97 +83,56 @@ fn tell(ctx: &Context, views: &[HoldView], service: Option<&ServiceName>) -> Out
     Ok(ExitCode::Done)
 }
 
-async fn status(ctx: &Context, machine: &Machine, metrics: bool) -> Outcome {
-    let client = machine.proxy.client();
+async fn status(ctx: &Context, client: &Client, metrics: bool) -> Outcome {
     if metrics {
-        ctx.printer
-            .data(&client.metrics().await.map_err(|error| unreachable(&error))?);
+        let text = client.metrics().await.map_err(|error| unreachable(&error))?;
+        ctx.printer.data(&text);
         return Ok(ExitCode::Done);
     }
     let stats = client.stats().await.map_err(|error| unreachable(&error))?;
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&stats);
     } else {
-        ctx.printer.data(&text(&stats));
+        ctx.printer
+            .data(&render::proxy(&stats, None, ctx.printer.style()));
     }
     Ok(ExitCode::Done)
 }
 
-fn text(stats: &Stats) -> String {
-    let mut text = format!(
-        "table {}, {} workers, {} connections, up {} s\n",
-        stats.serial,
-        stats.workers,
-        stats.connections,
-        stats.uptime_ms / 1000
-    );
-    for listener in &stats.listeners {
-        text.push_str(&format!("  listens on {}\n", listener.address));
+/// Redraws in place on a terminal; elsewhere one page, or one line of JSON, after the other.
+async fn watch(ctx: &Context, client: &Client) -> Outcome {
+    let mut signals = Signals::new()?;
+    let mut live = ctx.printer.is_live().then(Live::new);
+    let mut tick = tokio::time::interval(INTERVAL);
+    let mut before: Option<Stats> = None;
+    let mut silent: u32 = 0;
+    loop {
+        tokio::select! {
+            () = signals.next() => return Ok(ExitCode::Done),
+            _ = tick.tick() => {}
+        }
+        let stats = match client.stats().await {
+            Ok(stats) => stats,
+            // One that is started again, or changes places with another, answers in a moment.
+            Err(_) if before.is_some() && silent < PATIENCE => {
+                silent += 1;
+                continue;
+            }
+            Err(error) => return Err(unreachable(&error)),
+        };
+        silent = 0;
+        if ctx.printer.is_json() {
+            ctx.printer.json(&stats);
+        } else if let Some(live) = &mut live {
+            live.draw(&render::proxy(&stats, before.as_ref(), &ctx.printer.talk_style()));
+        } else {
+            ctx.printer
+                .data(&render::proxy(&stats, before.as_ref(), ctx.printer.style()));
+        }
+        before = Some(stats);
     }
-    for one in &stats.revisions {
-        let p99 = one
-            .latency
-            .quantile(0.99)
-            .map_or_else(|| "–".to_owned(), |us| format!("{:.1} ms", us as f64 / 1000.0));
-        text.push_str(&format!(
-            "  {:<10} {:<12} {:>7}  {:>9} requests  {:>6} errors  {:>4} open  p99 {p99}\n",
-            one.revision.service.as_str(),
-            one.revision.version.to_string(),
-            one.weight.to_string(),
-            one.assigned,
-            one.errors,
-            one.in_flight,
-        ));
-        text.push_str(&trouble(one));
-    }
-    for route in &stats.routes {
-        text.push_str(&bounds(route));
-    }
-    text
 }
 
-/// What went wrong with a revision, if anything did.
-fn trouble(one: &RevisionStats) -> String {
-    let figures = [
-        (one.retries, "retries"),
-        (one.ejections, "ejections"),
-        (one.pending, "waiting"),
-        (one.overflowed, "turned away"),
-        (one.cut_writes, "cut writes"),
-        (one.answered_by_stable, "answered by stable"),
-    ];
-    let mut parts: Vec<String> = figures
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    for instance in one
-        .instances
-        .iter()
-        .filter(|instance| instance.routed && instance.ejected)
-    {
-        let down = instance.healthy == Some(false);
-        let why = if down { "probes fail" } else { "left out" };
-        parts.push(format!("{}: {why}", instance.address));
-    }
-    if parts.is_empty() {
-        return String::new();
-    }
-    format!("    {}\n", parts.join(", "))
-}
-
-/// What is held, and what the budget did not allow.
-fn bounds(route: &RouteStats) -> String {
-    let mut text = String::new();
-    let service = &route.service;
-    if route.holding || route.held > 0 {
-        text.push_str(&format!("  {service}: requests are held, {} wait\n", route.held));
-    }
-    if route.over_budget > 0 {
-        text.push_str(&format!(
-            "  {service}: {} retries over the budget\n",
-            route.over_budget
-        ));
-    }
-    text
+fn unreachable(error: &ClientError) -> Failure {
+    Failure::new("proxy.unreachable", error.to_string(), "cutover status")
 }

@@ -1,0 +1,203 @@
+//! What the proxy serves and counted: at one moment, or between two of them.
+
+use cutover_analysis::Histogram;
+use cutover_model::{Span, Track};
+use cutover_proxy::{RevisionStats, RouteStats, Stats};
+
+use super::style::Style;
+use super::text::{Line, Page, Tone};
+use super::words;
+
+/// Where the numbers of a revision begin.
+const NUMBERS: usize = 37;
+
+/// From this share of errors on, in per cent, they are shown as wrong.
+const NOTABLE: f64 = 0.05;
+
+/// With `before`, rates and quantiles of what came since; without, of everything. Revisions that are not routed are shown
+/// while they have open requests.
+pub(crate) fn proxy(stats: &Stats, before: Option<&Stats>, style: &Style) -> String {
+    // Another process counts from zero again.
+    let before = before.filter(|before| before.epoch == stats.epoch);
+    let mut page = Page::new();
+    let facts = [
+        format!("table {}", stats.serial),
+        words::count(stats.workers as u64, "worker"),
+        words::count(stats.connections, "connection"),
+        format!("up {}", words::took(Span::from_millis(stats.uptime_ms))),
+    ];
+    page.push(
+        Line::new()
+            .tone(Tone::Strong, "proxy")
+            .to(9)
+            .plain(&facts.join("   ")),
+    );
+    for listener in &stats.listeners {
+        page.push(Line::indent(9).tone(Tone::Dim, &format!("listens on {}", listener.address)));
+    }
+    for route in &stats.routes {
+        page.blank();
+        let refused = route.rejected + route.unavailable;
+        let mut head = Line::indent(2).tone(Tone::Strong, route.service.as_str());
+        if refused > 0 {
+            let text = format!("{} answered by the proxy itself", words::number(refused));
+            head = head.to(NUMBERS).tone(Tone::Dim, &text);
+        }
+        page.push(head);
+        let shown = |one: &&RevisionStats| {
+            one.revision.service == route.service
+                && (one.in_flight > 0 || one.instances.iter().any(|i| i.routed))
+        };
+        for one in stats.revisions.iter().filter(shown) {
+            let known =
+                before.and_then(|before| before.revisions.iter().find(|old| old.revision == one.revision));
+            let span = before.map(|before| stats.uptime_ms.saturating_sub(before.uptime_ms));
+            page.push(revision(one, known, span).fit(style.edge()));
+            if let Some(trouble) = trouble(one) {
+                page.hanging(Line::indent(4), Tone::Waiting, &trouble, style.edge());
+            }
+        }
+        for text in bounds(route) {
+            page.push(Line::indent(4).tone(Tone::Waiting, &text).fit(style.edge()));
+        }
+        if let Some(problem) = route.tls.as_ref().and_then(|tls| tls.problem.as_ref()) {
+            page.hanging(
+                Line::indent(4).tone(Tone::Wrong, "tls  "),
+                Tone::Wrong,
+                problem,
+                style.edge(),
+            );
+        }
+        if let Some(log) = route.access_log.filter(|log| log.dropped > 0) {
+            let text = format!("access log: {} lines are missing", words::number(log.dropped));
+            page.push(Line::indent(4).tone(Tone::Waiting, &text));
+        }
+    }
+    page.paint(style.colour)
+}
+
+fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option<u64>) -> Line {
+    let (track, tone) = match one.track {
+        Track::Stable => ("stable", Tone::Stable),
+        Track::Candidate => ("candidate", Tone::Candidate),
+    };
+    let line = Line::indent(4)
+        .tone(tone, track)
+        .to(14)
+        .plain(&one.revision.version.to_string());
+    let line = line
+        .to(NUMBERS - 10)
+        .plain(&format!("{:>8}", one.weight.to_string()));
+    let count = |one: &RevisionStats| one.answers.iter().map(|(_, count)| count).sum::<u64>();
+    let answers = count(one) - before.map_or(0, count).min(count(one));
+    let errors = one
+        .errors
+        .saturating_sub(before.map_or(0, |before| before.errors));
+    let line = match span_ms.filter(|span| *span > 0) {
+        Some(span) => {
+            let rate = answers as f64 * 1_000.0 / span as f64;
+            line.plain(&format!("{:>8} req/s", words::rate(rate)))
+        }
+        None => line.plain(&format!("{:>8} answers", words::number(answers))),
+    };
+    let failed = if answers == 0 {
+        0.0
+    } else {
+        errors as f64 * 100.0 / answers as f64
+    };
+    let tone = if failed >= NOTABLE {
+        Tone::Wrong
+    } else {
+        Tone::Plain
+    };
+    let line = line.tone(tone, &format!("{:>8} errors", words::percent(failed)));
+    let p99 = since(&one.latency, before.map(|before| &before.latency)).quantile(0.99);
+    let p99 = p99.map_or_else(
+        || "–".to_owned(),
+        |micros| words::latency(micros as f64 / 1_000.0),
+    );
+    let line = line.plain(&format!("  p99 {p99:>7}"));
+    line.plain(&format!("  {} open", words::number(one.in_flight)))
+}
+
+/// What went wrong with a revision, if anything did.
+fn trouble(one: &RevisionStats) -> Option<String> {
+    let figures = [
+        (one.retries, "retries"),
+        (one.ejections, "ejections"),
+        (one.pending, "waiting"),
+        (one.overflowed, "turned away"),
+        (one.cut_writes, "cut writes"),
+        (one.answered_by_stable, "answered by stable"),
+    ];
+    let figures = figures.iter().filter(|(count, _)| *count > 0);
+    let mut parts: Vec<String> = figures
+        .map(|(count, what)| format!("{} {what}", words::number(*count)))
+        .collect();
+    let left_out = one
+        .instances
+        .iter()
+        .filter(|instance| instance.routed && instance.ejected);
+    parts.extend(left_out.map(|instance| {
+        let down = instance.healthy == Some(false);
+        let why = if down { "probes fail" } else { "left out" };
+        format!("{}: {why}", instance.address)
+    }));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What is held, and what the budget did not allow.
+fn bounds(route: &RouteStats) -> Vec<String> {
+    let mut lines = Vec::new();
+    if route.holding || route.held > 0 {
+        lines.push(format!("requests are held, {} wait", words::number(route.held)));
+    }
+    if route.over_budget > 0 {
+        lines.push(format!(
+            "{} retries over the budget",
+            words::number(route.over_budget)
+        ));
+    }
+    lines
+}
+
+fn since(now: &Histogram, before: Option<&Histogram>) -> Histogram {
+    let old = |index: usize| {
+        before
+            .and_then(|before| before.0.get(index))
+            .copied()
+            .unwrap_or(0)
+    };
+    let counts = now.0.iter().enumerate();
+    Histogram(
+        counts
+            .map(|(index, count)| count.saturating_sub(old(index)))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_without_a_table_says_where_it_listens() {
+        let stats: Stats = serde_json::from_value(serde_json::json!({
+            "epoch": 1, "pid": 1, "serial": 12, "uptimeMs": 7_380_000, "workers": 2, "connections": 14,
+            "listeners": [{"address": "127.0.0.1:8080", "selfBound": false}], "routes": [], "revisions": []
+        }))
+        .unwrap();
+        let text = proxy(&stats, None, &Style::bare());
+        assert!(
+            text.contains("table 12") && text.contains("listens on 127.0.0.1:8080"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn only_what_came_since_counts() {
+        let (before, now) = (Histogram(vec![1, 2]), Histogram(vec![1, 5, 3]));
+        assert_eq!(since(&now, Some(&before)).0, [0, 3, 3]);
+        assert_eq!(since(&now, None).0, now.0);
+    }
+}
