@@ -9,6 +9,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use tokio::time::Instant;
 
 use crate::access_log::RouteLog;
+use crate::connection::Client;
 use crate::snapshot::Revision;
 use crate::state::EndpointState;
 use crate::wall_clock;
@@ -50,7 +51,7 @@ pub(crate) struct Served {
 pub(crate) struct Pending {
     log: RouteLog,
     sampled: bool,
-    began: Instant,
+    arrived: Instant,
     /// Always there, but in the drop.
     entry: Option<Entry>,
 }
@@ -59,20 +60,20 @@ impl Pending {
     pub(crate) fn new<B>(
         log: &RouteLog,
         sampled: bool,
-        client: IpAddr,
-        http2: bool,
+        arrived: Instant,
+        client: &Client,
         request: &Request<B>,
     ) -> Box<Self> {
         let field = |name: HeaderName| request.headers().get(name).cloned();
         Box::new(Self {
             log: log.clone(),
             sampled,
-            began: Instant::now(),
+            arrived,
             entry: Some(Entry {
                 ended_ms: 0,
                 took_us: 0,
-                client,
-                http2,
+                client: client.ip,
+                http2: client.http2,
                 method: request.method().clone(),
                 uri: request.uri().clone(),
                 host: field(HOST),
@@ -115,7 +116,7 @@ impl Drop for Pending {
             && let Some(mut entry) = self.entry.take()
         {
             entry.ended_ms = wall_clock::now_ms();
-            entry.took_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            entry.took_us = u64::try_from(self.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.log.sink.put(entry);
         }
     }

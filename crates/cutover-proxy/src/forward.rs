@@ -105,6 +105,8 @@ pub(crate) async fn handle(
 ) -> Result<Response<AnswerBody>, Infallible> {
     let limits = &worker.shared.limits;
     let mut why = proxy_status::REQUEST;
+    // For the log, which counts what a request was held too.
+    let mut arrived = None;
     let checked = if !client.state.begin() {
         Err(StatusCode::BAD_REQUEST)
     } else if client.http2 {
@@ -115,6 +117,7 @@ pub(crate) async fn handle(
     let checked = match checked {
         Ok(()) if worker.shared.holds.load(Relaxed) => {
             why = proxy_status::HELD;
+            arrived = Some(Instant::now());
             held(&worker, &client, &request).await
         }
         other => other,
@@ -126,7 +129,8 @@ pub(crate) async fn handle(
         client.state.wait_for_reader(route.resilience.times.idle);
         if let Some(log) = &route.access_log {
             let sampled = log.is_sampled(worker.random.borrow_mut().random_range(0..100));
-            logged = Some(Pending::new(log, sampled, client.ip, client.http2, &request));
+            let arrived = arrived.unwrap_or_else(Instant::now);
+            logged = Some(Pending::new(log, sampled, arrived, &client, &request));
         }
         if checked.is_err() {
             route.state.rejected.fetch_add(1, Relaxed);

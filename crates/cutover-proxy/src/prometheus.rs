@@ -313,9 +313,6 @@ fn write_mirrors(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result
         .iter()
         .filter_map(|route| Some((&route.service, route.mirror?)))
         .collect();
-    if copies.is_empty() {
-        return Ok(());
-    }
     let mut family = |name: &str, help: &str, of: fn(&MirrorStats) -> Vec<(&'static str, u64)>| {
         head(out, name, "counter", help)?;
         for (service, one) in &copies {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use cutover_model::RoutePolicy;
+use cutover_proxy::{HoldRequest, ReleaseRequest};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::instance::Instance;
 use crate::rig::{Rig, STABLE, eventually, publish, table};
@@ -94,6 +96,31 @@ async fn of_what_goes_well_a_part_is_logged_and_of_what_fails_everything() {
         (&502.into(), &"/gone".into())
     );
     assert_eq!(found[0]["revision"], STABLE);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_time_that_a_request_was_held_is_part_of_its_time() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    let path = rig.folder.path().join("access.log");
+    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
+        .await;
+    rig.client.hold(&HoldRequest::default()).await.unwrap();
+    let addr = rig.addr;
+    let visit = tokio::spawn(async move { Visitor::connect(addr).await.unwrap().get("/").await.unwrap() });
+    eventually("the request is held", || async {
+        rig.client.stats().await.unwrap().routes[0].held == 1
+    })
+    .await;
+    let waits = Instant::now();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let waited = waits.elapsed();
+    rig.client.release(&ReleaseRequest::default()).await.unwrap();
+    assert_eq!(visit.await.unwrap().status, 200);
+    let line = &await_lines(&path, 1).await[0];
+    let took = Duration::from_micros(line["tookUs"].as_u64().unwrap());
+    assert!(took >= waited, "{took:?} of at least {waited:?}");
     rig.stop().await;
 }
 

@@ -9,6 +9,7 @@ mod bounding;
 mod changing;
 mod counting;
 mod draining;
+mod event_source;
 mod events;
 mod frames;
 mod grpc;

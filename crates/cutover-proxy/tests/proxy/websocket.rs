@@ -1,8 +1,19 @@
 //! A connection that changes its protocol.
 
+use std::net::SocketAddr;
+
+use futures::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
+
 use crate::instance::Instance;
-use crate::rig::{Rig, STABLE, eventually};
-use crate::visitor::Visitor;
+use crate::rig::{CANDIDATE, Rig, STABLE, eventually};
+use crate::visitor::{PATIENCE, Visitor};
 
 #[tokio::test]
 async fn an_upgraded_connection_carries_bytes_both_ways_and_counts_as_open() {
@@ -44,5 +55,108 @@ async fn an_upgrade_with_a_body_is_an_ordinary_request() {
     visitor.send(ask).await.unwrap();
     assert_eq!(visitor.answer().await.unwrap().body, "hello");
     assert_eq!(visitor.get("/").await.unwrap().body, "old");
+    rig.stop().await;
+}
+
+/// A server of WebSockets: says its name, then sends back what it gets; told to leave, it says so to everybody.
+struct Echoes {
+    addr: SocketAddr,
+    leave: watch::Sender<bool>,
+}
+
+impl Echoes {
+    async fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (leave, left) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(echo(stream, name, left.clone()));
+            }
+        });
+        Self { addr, leave }
+    }
+}
+
+async fn echo(stream: TcpStream, name: &'static str, mut left: watch::Receiver<bool>) {
+    let mut socket = accept_async(stream).await.unwrap();
+    socket.send(Message::text(name)).await.unwrap();
+    loop {
+        tokio::select! {
+            said = socket.next() => match said {
+                Some(Ok(said)) if said.is_text() || said.is_binary() => socket.send(said).await.unwrap(),
+                Some(Ok(_)) => {}
+                // Closed by the client, and answered.
+                _ => return,
+            },
+            _ = left.wait_for(|left| *left) => {
+                let frame = CloseFrame { code: CloseCode::Away, reason: "bye".into() };
+                socket.close(Some(frame)).await.unwrap();
+                while let Some(Ok(_)) = socket.next().await {}
+                return;
+            }
+        }
+    }
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+async fn connect(addr: SocketAddr) -> Socket {
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let (socket, answer) = client_async("ws://a.test/ws", stream).await.unwrap();
+    assert_eq!(answer.status(), 101);
+    socket
+}
+
+async fn next(socket: &mut Socket) -> Message {
+    timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_websocket_client_is_served_across_a_switch_and_hears_why_it_ends() {
+    let (old, new) = (Echoes::start("old").await, Echoes::start("new").await);
+    let rig = Rig::start();
+    rig.route(&[(STABLE, 10_000, &[old.addr])]).await;
+    let mut first = connect(rig.addr).await;
+    assert_eq!(next(&mut first).await, Message::text("old"));
+    let large = Message::binary(Bytes::from(vec![7; 300 * 1024]));
+    for said in [Message::text("ä"), large, Message::text("")] {
+        first.send(said.clone()).await.unwrap();
+        assert_eq!(next(&mut first).await, said);
+    }
+    first
+        .send(Message::Ping(Bytes::from_static(b"there?")))
+        .await
+        .unwrap();
+    assert_eq!(
+        next(&mut first).await,
+        Message::Pong(Bytes::from_static(b"there?"))
+    );
+
+    rig.route(&[(CANDIDATE, 10_000, &[new.addr])]).await;
+    first.send(Message::text("still")).await.unwrap();
+    assert_eq!(next(&mut first).await, Message::text("still"));
+    assert_eq!(rig.in_flight(STABLE).await, 1, "it is waited for");
+    let mut second = connect(rig.addr).await;
+    assert_eq!(next(&mut second).await, Message::text("new"));
+
+    old.leave.send_replace(true);
+    let Message::Close(Some(why)) = next(&mut first).await else {
+        panic!("it is closed in order");
+    };
+    assert_eq!((why.code, why.reason.as_str()), (CloseCode::Away, "bye"));
+    assert!(
+        timeout(PATIENCE, first.next()).await.unwrap().is_none(),
+        "the end, not an error"
+    );
+    eventually("the old one is done", async || rig.in_flight(STABLE).await == 0).await;
+    second.close(None).await.unwrap();
+    while let Some(said) = timeout(PATIENCE, second.next()).await.unwrap() {
+        assert!(said.unwrap().is_close());
+    }
+    eventually("the client has closed it", async || {
+        rig.in_flight(CANDIDATE).await == 0
+    })
+    .await;
     rig.stop().await;
 }

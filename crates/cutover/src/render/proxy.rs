@@ -195,6 +195,42 @@ mod tests {
     }
 
     #[test]
+    fn trouble_and_holds_are_named() {
+        let stats: Stats = serde_json::from_value(serde_json::json!({
+            "epoch": 1, "pid": 1, "serial": 12, "uptimeMs": 1_000, "workers": 2, "connections": 14, "listeners": [],
+            "routes": [{
+                "service": "web", "requests": 9, "rejected": 2, "unavailable": 1, "overBudget": 4, "holding": true,
+                "held": 7, "heldTotal": 8,
+                "accessLog": {"written": 1, "dropped": 6}
+            }],
+            "revisions": [{
+                "revision": "web@1.0.0#aaaaaa", "track": "stable", "weight": 10_000, "inFlight": 3, "assigned": 6,
+                "firstAttempts": 6, "firstAttemptFailures": 0, "answers": [[200, 3], [502, 1]], "errors": 1,
+                "answeredByStable": 0, "connectFailures": 0, "timeouts": 0, "retries": 5, "ejections": 1,
+                "cutWrites": 2, "cutAnswers": 0, "totalUs": 1, "latency": [4],
+                "instances": [{
+                    "instance": "web/1", "address": "127.0.0.1:9", "routed": true, "ejected": true, "healthy": false,
+                    "inFlight": 0, "attempts": 1, "failures": 1
+                }]
+            }]
+        }))
+        .unwrap();
+        let text = proxy(&stats, None, &Style::bare());
+        for shown in [
+            "3 answered by the proxy itself",
+            "4 answers",
+            "25",
+            "3 open",
+            "5 retries, 1 ejections, 2 cut writes, 127.0.0.1:9: probes fail",
+            "requests are held, 7 wait",
+            "4 retries over the budget",
+            "access log: 6 lines are missing",
+        ] {
+            assert!(text.contains(shown), "{shown:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn only_what_came_since_counts() {
         let (before, now) = (Histogram(vec![1, 2]), Histogram(vec![1, 5, 3]));
         assert_eq!(since(&now, Some(&before)).0, [0, 3, 3]);
