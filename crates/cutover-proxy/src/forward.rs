@@ -5,6 +5,8 @@
 //! Everything else that breaks is a 502, and counted.
 
 use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,6 +22,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use rand::Rng as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy, split};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::access_entry::{Pending, Served};
@@ -53,6 +56,9 @@ const GIVE_BACK: Duration = Duration::from_millis(100);
 
 /// Between two rounds over instances all of which refuse connections.
 const ROUND_PAUSE: Duration = Duration::from_millis(25);
+
+/// How long a client may still send when the instance has ended a connection that had changed its protocol.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a request's way through the proxy needs besides the request itself.
 struct Forwarding {
@@ -714,14 +720,34 @@ fn give_session(headers: &mut HeaderMap, session: Option<HeaderValue>) {
     }
 }
 
-/// Carries bytes both ways until one side ends. The exchange counts as open until then.
+/// Carries bytes both ways until both sides have ended. The exchange counts as open until then.
 async fn splice(client: OnUpgrade, instance: OnUpgrade, exchange: Exchange) {
     let (Ok(client), Ok(instance)) = (client.await, instance.await) else {
         return;
     };
-    let (mut client, mut instance) = (TokioIo::new(client), TokioIo::new(instance));
-    if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut instance).await {
+    let (mut from_client, mut to_client) = split(TokioIo::new(client));
+    let (mut from_instance, mut to_instance) = split(TokioIo::new(instance));
+    let mut up = pin!(carry(&mut from_client, &mut to_instance));
+    let mut down = pin!(carry(&mut from_instance, &mut to_client));
+    let ended = tokio::select! {
+        ended = up.as_mut() => match ended {
+            Ok(()) => down.await,
+            Err(error) => Err(error),
+        },
+        ended = down.as_mut() => match ended {
+            // An instance that has gone is not kept among those with open requests by a client that does not hang up.
+            Ok(()) => timeout(LAST_WORDS, up).await.unwrap_or(Ok(())),
+            Err(error) => Err(error),
+        },
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "an upgraded connection ended");
     }
     drop(exchange);
+}
+
+/// One way, the end included.
+async fn carry(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    copy(from, to).await?;
+    to.shutdown().await
 }

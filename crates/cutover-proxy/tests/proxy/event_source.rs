@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::rig::{CANDIDATE, Rig, STABLE, eventually};
 use crate::visitor::PATIENCE;
@@ -210,14 +211,15 @@ fn the_examples_of_the_standard() {
 struct Feed {
     addr: SocketAddr,
     /// Set to end what is open, in the middle of an event.
-    leave: watch::Sender<bool>,
+    leave: CancellationToken,
 }
 
 impl Feed {
     async fn start(name: &'static str, happened: &watch::Sender<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (leave, left) = watch::channel(false);
+        let leave = CancellationToken::new();
+        let left = leave.clone();
         let happened = happened.subscribe();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -232,7 +234,7 @@ async fn tell(
     mut stream: TcpStream,
     name: &'static str,
     mut happened: watch::Receiver<u64>,
-    mut left: watch::Receiver<bool>,
+    left: CancellationToken,
 ) {
     let mut asked = Vec::new();
     while !asked.ends_with(b"\r\n\r\n") {
@@ -258,11 +260,12 @@ async fn tell(
             next += 1;
         }
         tokio::select! {
-            changed = happened.changed() => if changed.is_err() { return },
-            _ = left.wait_for(|left| *left) => {
+            biased;
+            () = left.cancelled() => {
                 chunk(&mut stream, &format!("id: {next}\nevent: {name}\ndata: {next}")).await;
                 return;
             }
+            changed = happened.changed() => if changed.is_err() { return },
         }
     }
 }
@@ -298,11 +301,11 @@ async fn a_browser_s_event_source_gets_each_event_once_across_a_switch() {
     // What is open stays where it is, and is still told what happens.
     expect(&mut source, "old", 6, 8).await;
     assert_eq!((source.connected, rig.in_flight(STABLE).await), (1, 1));
-    old.leave.send_replace(true);
+    old.leave.cancel();
     expect(&mut source, "new", 9, 12).await;
     assert_eq!((source.connected, rig.in_flight(CANDIDATE).await), (2, 1));
     eventually("the old one is done", async || rig.in_flight(STABLE).await == 0).await;
-    new.leave.send_replace(true);
+    new.leave.cancel();
     drop(source);
     rig.stop().await;
 }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
+use tokio_util::sync::CancellationToken;
 
 use crate::instance::Instance;
 use crate::rig::{CANDIDATE, Rig, STABLE, eventually};
@@ -61,14 +61,15 @@ async fn an_upgrade_with_a_body_is_an_ordinary_request() {
 /// A server of WebSockets: says its name, then sends back what it gets; told to leave, it says so to everybody.
 struct Echoes {
     addr: SocketAddr,
-    leave: watch::Sender<bool>,
+    leave: CancellationToken,
 }
 
 impl Echoes {
     async fn start(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (leave, left) = watch::channel(false);
+        let leave = CancellationToken::new();
+        let left = leave.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(echo(stream, name, left.clone()));
@@ -78,7 +79,7 @@ impl Echoes {
     }
 }
 
-async fn echo(stream: TcpStream, name: &'static str, mut left: watch::Receiver<bool>) {
+async fn echo(stream: TcpStream, name: &'static str, left: CancellationToken) {
     let mut socket = accept_async(stream).await.unwrap();
     socket.send(Message::text(name)).await.unwrap();
     loop {
@@ -89,7 +90,7 @@ async fn echo(stream: TcpStream, name: &'static str, mut left: watch::Receiver<b
                 // Closed by the client, and answered.
                 _ => return,
             },
-            _ = left.wait_for(|left| *left) => {
+            () = left.cancelled() => {
                 let frame = CloseFrame { code: CloseCode::Away, reason: "bye".into() };
                 socket.close(Some(frame)).await.unwrap();
                 while let Some(Ok(_)) = socket.next().await {}
@@ -140,7 +141,7 @@ async fn a_websocket_client_is_served_across_a_switch_and_hears_why_it_ends() {
     let mut second = connect(rig.addr).await;
     assert_eq!(next(&mut second).await, Message::text("new"));
 
-    old.leave.send_replace(true);
+    old.leave.cancel();
     let Message::Close(Some(why)) = next(&mut first).await else {
         panic!("it is closed in order");
     };
