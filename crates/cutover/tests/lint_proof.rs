@@ -169,6 +169,8 @@ async fn what_is_not_found_costs_nothing() {
         ("inet", "cidr"),
         ("bigint", "int"),
         ("json", "jsonb"),
+        ("varchar(10)[]", "varchar(20)[]"),
+        ("varchar(10)[]", "text[]"),
     ];
     let cases = types
         .iter()

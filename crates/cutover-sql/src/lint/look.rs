@@ -34,6 +34,17 @@ impl<'a> Look<'a> {
             .flat_map(|alter| alter.actions.iter().map(move |action| (&alter.table, action)))
     }
 
+    /// The actions of an `ALTER TABLE` on a table that may hold data.
+    pub(super) fn actions_on_data(&self) -> impl Iterator<Item = (&'a Name, &'a Action)> + use<'a> {
+        let alter = match self.ddl {
+            Ddl::AlterTable(alter) if !self.state.is_empty(&alter.table) => Some(alter),
+            _ => None,
+        };
+        alter
+            .into_iter()
+            .flat_map(|alter| alter.actions.iter().map(move |action| (&alter.table, action)))
+    }
+
     /// An `ALTER TABLE` on a table that others use.
     pub(super) fn alter(&self) -> Option<&'a AlterTable> {
         match self.ddl {

@@ -74,6 +74,20 @@ fn charset<'a>(table: &'a Table, ty: &'a TypeName) -> Option<&'a str> {
         .or(table.charset.as_deref())
 }
 
+/// The character set of a text column that has fewer characters than the one before, where both are known.
+pub(super) fn loses_characters<'a>(
+    table: &'a Table,
+    from: &'a TypeName,
+    to: &'a TypeName,
+) -> Option<&'a str> {
+    if !is_text(from) || !is_text(to) {
+        return None;
+    }
+    let (before, after) = (charset(table, from)?, charset(table, to)?);
+    let unicode = |name: &str| name.starts_with("utf") || name == "ucs2";
+    (before != after && unicode(before) && !(unicode(after) && before != "utf8mb4")).then_some(after)
+}
+
 /// Values may be added at the end, as long as one is stored in as many bytes.
 fn members(from: &TypeName, to: &TypeName) -> Cost {
     let appended =

@@ -62,6 +62,8 @@ pub(super) struct State {
     pub(super) settings: BTreeMap<String, String>,
     /// Tables that this text made and nothing has filled.
     fresh: BTreeSet<Name>,
+    /// Of those, the ones that may have been there before: made with `IF NOT EXISTS`.
+    perhaps: BTreeSet<Name>,
     /// Tables that this text made, filled or not.
     made: BTreeSet<Name>,
     /// Other objects that this text made.
@@ -82,6 +84,7 @@ impl State {
             schema: prior.schema.clone(),
             settings: prior.settings.clone(),
             fresh: BTreeSet::new(),
+            perhaps: BTreeSet::new(),
             made: BTreeSet::new(),
             made_objects: BTreeSet::new(),
             outer: whole,
@@ -119,6 +122,16 @@ impl State {
     /// Made here, empty, and seen by nobody else.
     pub(super) fn is_fresh(&self, name: &Name) -> bool {
         self.fresh.contains(name) || self.schema.table(name).is_some_and(|table| table.temporary)
+    }
+
+    /// Fresh, and certainly so: where data is at stake, `CREATE TABLE IF NOT EXISTS` proves nothing.
+    pub(super) fn is_empty(&self, name: &Name) -> bool {
+        self.is_fresh(name) && !self.perhaps.contains(name)
+    }
+
+    /// Made here for certain, whether or not it was filled; or nobody else sees it.
+    pub(super) fn is_mine(&self, name: &Name) -> bool {
+        (self.is_made(name) && !self.perhaps.contains(name)) || self.is_empty(name)
     }
 
     /// Made here, whether or not it was filled.
@@ -183,6 +196,11 @@ impl State {
                     && !(create.if_not_exists && self.schema.table(name).is_some())
                 {
                     self.made.insert(name.clone());
+                    if create.if_not_exists && !create.temporary {
+                        self.perhaps.insert(name.clone());
+                    } else {
+                        self.perhaps.remove(name);
+                    }
                     if create.from_query {
                         self.fresh.remove(name);
                     } else {
@@ -264,6 +282,9 @@ impl State {
         if self.fresh.remove(from) {
             self.fresh.insert(to.clone());
         }
+        if self.perhaps.remove(from) {
+            self.perhaps.insert(to.clone());
+        }
         if self.made.remove(from) {
             self.made.insert(to);
         }
@@ -302,7 +323,11 @@ impl State {
                             self.unvalidated.insert((alter.table.clone(), name.clone()));
                         }
                     }
-                    Alter::AddColumn { column, .. } => {
+                    Alter::AddColumn {
+                        column,
+                        if_not_exists: false,
+                        ..
+                    } => {
                         self.added.insert((alter.table.clone(), column.name.clone()));
                     }
                     _ => {}

@@ -1,6 +1,7 @@
 //! What a change of a column's type costs, and whether values fit.
 
 use super::look::Look;
+use crate::Dialect;
 use crate::ddl::{Expr, Name, TypeName};
 
 /// What PostgreSQL does when a column changes its type.
@@ -93,8 +94,9 @@ fn is_plain_cast(using: &str, column: &str) -> bool {
 
 /// Whether a value of the one is stored as one of the other is, so that no row is written (measured on PostgreSQL 15).
 fn keeps_storage(from: &TypeName, to: &TypeName, utc: bool) -> bool {
-    if from.dimensions != to.dimensions {
-        return false;
+    // Elements of an array are converted one by one, whatever they are.
+    if from.dimensions > 0 || to.dimensions > 0 {
+        return from == to;
     }
     // None is without limit.
     let grows = |at: usize| match (from.arg(at), to.arg(at)) {
@@ -159,7 +161,9 @@ fn blob_width(ty: &TypeName) -> Option<u64> {
 }
 
 /// Whether a value that fits the one may not fit the other, where that can be told.
-pub(super) fn is_narrower(from: &TypeName, to: &TypeName) -> bool {
+pub(super) fn is_narrower(dialect: Dialect, from: &TypeName, to: &TypeName) -> bool {
+    // Without one, PostgreSQL keeps microseconds and MySQL whole seconds.
+    let fraction = |ty: &TypeName| ty.arg(0).unwrap_or(if dialect.is_mysql() { 0 } else { 6 });
     if let (Some(before), Some(after)) = (integer_width(&from.name), integer_width(&to.name)) {
         return after < before || (from.unsigned != to.unsigned && after <= before);
     }
@@ -185,10 +189,12 @@ pub(super) fn is_narrower(from: &TypeName, to: &TypeName) -> bool {
             "integer" | "bigint" | "smallint" | "int",
         ) => true,
         ("double precision" | "double", "real" | "float") => true,
+        ("numeric" | "decimal", "real" | "float" | "double" | "double precision") => true,
         ("timestamp" | "timestamptz" | "datetime", "date" | "time") => true,
-        ("timestamp" | "timestamptz" | "time" | "timetz" | "interval", to_name) if to_name == from.name => {
-            !finer(from, to)
-        }
+        (
+            "timestamp" | "timestamptz" | "datetime" | "time" | "timetz" | "interval",
+            "timestamp" | "timestamptz" | "datetime" | "time" | "timetz" | "interval",
+        ) => fraction(to) < fraction(from),
         ("jsonb" | "json", "text") | ("text", "jsonb" | "json") => false,
         (before, _) if before.ends_with("text") || before.ends_with("blob") => {
             match (blob_width(from), blob_width(to)) {

@@ -313,6 +313,7 @@ pub(super) fn line(c: &mut Cursor<'_>) -> Option<Line> {
         name = Some(c.ident()?);
     }
     let mut kind = if c.eat_all(&["PRIMARY", "KEY"]) {
+        c.if_not_exists();
         key(c, name.is_none(), &mut name, true)?
     } else if c.eat_all(&["FOREIGN", "KEY"]) {
         c.if_not_exists();

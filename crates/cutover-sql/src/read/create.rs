@@ -239,6 +239,10 @@ fn index(c: &mut Cursor<'_>) -> Option<Ddl> {
         } else if c.eat("LOCK") {
             c.eat_symbol("=");
             lock = Some(c.take()?.to_ascii_uppercase());
+        } else if c.eat("WAIT") {
+            c.take()?;
+        } else if c.eat("NOWAIT") {
+            // MariaDB's way to wait, or not, for the lock.
         } else {
             let before = c.position();
             index_options(c, &mut index);

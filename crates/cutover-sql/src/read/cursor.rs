@@ -281,6 +281,8 @@ impl<'a> Cursor<'a> {
             match token.kind {
                 Kind::Open => depth += 1,
                 Kind::Close => depth = depth.saturating_sub(1),
+                Kind::Other if token.text(self.source) == "[" => depth += 1,
+                Kind::Other if token.text(self.source) == "]" => depth = depth.saturating_sub(1),
                 _ if depth == 0 && token.text(self.source) == "," => {
                     out.push(self.within(start..at));
                     start = at + 1;
@@ -329,6 +331,9 @@ impl<'a> Cursor<'a> {
                 Kind::Open => depth += 1,
                 Kind::Close if depth == 0 => break,
                 Kind::Close => depth -= 1,
+                // `ARRAY[1, 2]`
+                Kind::Other if self.is_symbol("[") => depth += 1,
+                Kind::Other if self.is_symbol("]") => depth = depth.saturating_sub(1),
                 Kind::Word if self.is("CASE") => cases += 1,
                 Kind::Word if cases > 0 && self.is("END") => cases -= 1,
                 Kind::Word if depth == 0 && cases == 0 && self.at > start && self.is_one_of(stops) => break,

@@ -169,17 +169,23 @@ fn has_bound(c: &Cursor<'_>) -> bool {
             Kind::Open => depth += 1,
             Kind::Close => depth = depth.saturating_sub(1),
             Kind::Word if depth == 0 && c.is_one_of_at(ahead, &["WHERE", "LIMIT"]) => {
-                // `WHERE true` and `WHERE 1` bound nothing.
-                let empty = c.is_at(ahead, "WHERE")
-                    && c.token(ahead + 2).is_none()
-                    && c.is_one_of_at(ahead + 1, &["TRUE", "1"]);
-                return !empty;
+                return !(c.is_at(ahead, "WHERE") && is_always(c, ahead + 1));
             }
             _ => {}
         }
         ahead += 1;
     }
     false
+}
+
+/// Whether a condition holds for every row as written: `true`, `1`, `1 = 1`.
+fn is_always(c: &Cursor<'_>, ahead: usize) -> bool {
+    let text = |at: usize| c.token(ahead + at).map(|token| token.text(c.source));
+    match (text(0), text(1), text(2), text(3)) {
+        (Some(_), None, ..) => c.is_one_of_at(ahead, &["TRUE", "1"]),
+        (Some(one), Some("=" | "<=" | ">="), Some(other), None) => one.eq_ignore_ascii_case(other),
+        _ => false,
+    }
 }
 
 fn update(c: &mut Cursor<'_>) -> Option<Ddl> {
@@ -218,7 +224,11 @@ fn update(c: &mut Cursor<'_>) -> Option<Ddl> {
 }
 
 fn delete(c: &mut Cursor<'_>) -> Option<Ddl> {
-    while c.eat_one_of(&["LOW_PRIORITY", "QUICK", "IGNORE"]).is_some() {}
+    // HISTORY: MariaDB's earlier versions of rows.
+    while c
+        .eat_one_of(&["LOW_PRIORITY", "QUICK", "IGNORE", "HISTORY"])
+        .is_some()
+    {}
     let bounded = has_bound(c);
     if !c.eat("FROM") {
         // MySQL: DELETE t FROM t JOIN u

@@ -8,7 +8,7 @@ use crate::ddl::{Action, Alter, AlterTable, Ddl, DomainAction, Drop, Kind};
 use crate::lexer;
 
 pub(super) fn drop(c: &mut Cursor<'_>) -> Option<Ddl> {
-    c.eat("TEMPORARY");
+    let temporary = c.eat("TEMPORARY");
     c.eat("FOREIGN");
     if c.eat_all(&["OWNED", "BY"]) {
         c.skip_all();
@@ -26,6 +26,11 @@ pub(super) fn drop(c: &mut Cursor<'_>) -> Option<Ddl> {
         return Some(Ddl::Harmless);
     }
     let kind = kind(c)?;
+    // MySQL drops by this only what the session itself has made.
+    if temporary && kind == Kind::Table {
+        c.skip_all();
+        return Some(Ddl::Harmless);
+    }
     let concurrently = c.eat("CONCURRENTLY");
     let if_exists = c.if_exists();
     let mut out = Drop {

@@ -29,22 +29,61 @@ pub fn read(dialect: Dialect, statement: &str) -> Ddl {
     let Ok(mut all) = tokens(dialect, statement) else {
         return Ddl::NotUnderstood { at: 0 };
     };
-    // MySQL runs what stands in `/*! … */`, which is not read.
-    if dialect.is_mysql()
-        && all
-            .iter()
-            .any(|token| !token.is_significant() && runs(token, statement))
-    {
-        return Ddl::NotUnderstood { at: 0 };
+    let bare = uncommented(dialect, statement, &all);
+    let source = bare.as_deref().unwrap_or(statement);
+    if bare.is_some() {
+        match tokens(dialect, source) {
+            // A comment that runs within one that runs.
+            Ok(again) if uncommented(dialect, source, &again).is_some() => {
+                return Ddl::NotUnderstood { at: 0 };
+            }
+            Ok(again) => all = again,
+            Err(_) => return Ddl::NotUnderstood { at: 0 },
+        }
     }
     all.retain(Token::is_significant);
-    let mut cursor = Cursor::new(dialect, statement, &all);
+    let mut cursor = Cursor::new(dialect, source, &all);
     read_tokens(&mut cursor)
 }
 
-fn runs(token: &Token, statement: &str) -> bool {
-    let text = token.text(statement);
-    text.starts_with("/*!") || text.starts_with("/*M!")
+/// The same text with what MySQL runs of its comments (`/*!50100 … */`) out of them, byte for byte where it was; none when
+/// there is nothing of the kind. Which server is meant is not known here: what any might run, runs.
+fn uncommented(dialect: Dialect, statement: &str, all: &[Token]) -> Option<String> {
+    let mut out: Option<String> = None;
+    for token in all {
+        let Some(opening) = opening(dialect, token.text(statement)) else {
+            continue;
+        };
+        let text = out.get_or_insert_with(|| statement.to_owned());
+        text.replace_range(token.start..token.start + opening, &" ".repeat(opening));
+        text.replace_range(token.end - 2..token.end, "  ");
+    }
+    out
+}
+
+/// How many bytes begin a comment that runs: `/*!`, `/*M!`, and the version behind it.
+fn opening(dialect: Dialect, comment: &str) -> Option<usize> {
+    if !dialect.is_mysql() || !comment.ends_with("*/") {
+        return None;
+    }
+    let mark = if comment.starts_with("/*!") {
+        3
+    } else if comment.starts_with("/*M!") && dialect == Dialect::MariaDb {
+        4
+    } else {
+        return None;
+    };
+    let digits = comment[mark..]
+        .bytes()
+        .take_while(u8::is_ascii_digit)
+        .take(6)
+        .count();
+    // MariaDB leaves alone what is meant for MySQL 5.7 and later.
+    let foreign = mark == 3
+        && comment[mark..mark + digits]
+            .parse::<u32>()
+            .is_ok_and(|version| (50_700..100_000).contains(&version));
+    (!(foreign && dialect == Dialect::MariaDb) && comment.len() >= mark + digits + 2).then_some(mark + digits)
 }
 
 fn read_tokens(cursor: &mut Cursor<'_>) -> Ddl {
@@ -56,6 +95,12 @@ fn read_tokens(cursor: &mut Cursor<'_>) -> Ddl {
 }
 
 fn statement(c: &mut Cursor<'_>) -> Option<Ddl> {
+    // MariaDB's settings for one statement.
+    while c.dialect == Dialect::MariaDb && c.eat_all(&["SET", "STATEMENT"]) {
+        while !c.is_done() && !c.eat("FOR") {
+            c.take();
+        }
+    }
     if c.is_done() {
         return Some(Ddl::Harmless);
     }

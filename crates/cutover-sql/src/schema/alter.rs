@@ -34,6 +34,12 @@ impl Schema {
                         table.parent = None;
                     }
                 }
+                // What is added to a table that the text does not make is all that is known of it.
+                Alter::AddColumn { .. } | Alter::AddConstraint(_) | Alter::AddIndex(_) => self
+                    .tables
+                    .entry(name.clone())
+                    .or_insert_with(|| Table::unknown(name.clone()))
+                    .alter(what),
                 _ => {
                     if let Some(table) = self.tables.get_mut(&name) {
                         table.alter(what);

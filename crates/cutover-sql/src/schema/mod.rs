@@ -10,6 +10,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use table::mentions;
 pub use table::{Table, TableConstraint};
 
 use crate::ddl::{Ddl, Drop, Index, Kind, Name};

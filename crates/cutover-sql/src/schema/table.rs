@@ -41,6 +41,23 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table of which nothing is known but that it is there.
+    pub(super) const fn unknown(name: Name) -> Self {
+        Self {
+            name,
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            indexes: Vec::new(),
+            partition_by: Vec::new(),
+            parent: None,
+            charset: None,
+            engine: None,
+            temporary: false,
+            options: Vec::new(),
+            complete: false,
+        }
+    }
+
     /// A column by its name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {

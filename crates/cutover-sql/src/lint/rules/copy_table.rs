@@ -1,6 +1,8 @@
 //! SQLite's way to change a table: a new one is filled, and takes the place of the old one.
 
 use super::prelude::*;
+use crate::ddl::{CreateTable, Write};
+use crate::schema::mentions;
 
 pub(crate) const RULE: Rule = Rule {
     id: "copy-table",
@@ -28,11 +30,11 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(look: &Look<'_>, report: &mut Report) {
     let Some(swap) = swap(look) else { return };
-    let (Some(old), Some(new)) = (look.table(swap.old), look.table(swap.new)) else {
+    let Some(old) = look.table(swap.old) else { return };
+    let Some(columns) = columns(look, &swap) else {
         return;
     };
-    for column in new
-        .columns
+    for column in columns
         .iter()
         .filter(|column| column.not_null && !column.has_value())
     {
@@ -53,12 +55,37 @@ fn check(look: &Look<'_>, report: &mut Report) {
             None => {}
         }
     }
+    for column in &old.columns {
+        let kept = columns.iter().any(|one| one.name == column.name);
+        if !kept && swap.filled.selected.iter().any(|one| mentions(one, &column.name)) {
+            report.add(
+                look.whole(),
+                format!(
+                    "the old version knows {}.{}, which goes on under another name",
+                    swap.old, column.name
+                ),
+            );
+        }
+    }
 }
 
 /// The old table and the one that takes its place.
 pub(super) struct Swap<'a> {
     pub(super) old: &'a Name,
+    /// What holds the rows when the old one goes.
     pub(super) new: &'a Name,
+    /// What filled it.
+    pub(super) filled: &'a Write,
+    /// The table that is then made under the old name, if the rows only wait in the other.
+    anew: Option<&'a CreateTable>,
+}
+
+/// The columns that the table has in the end; none when the text does not tell.
+pub(super) fn columns<'a>(look: &Look<'a>, swap: &Swap<'a>) -> Option<&'a [Column]> {
+    match swap.anew {
+        Some(create) => Some(&create.columns),
+        None => look.table(swap.new).map(|table| table.columns.as_slice()),
+    }
 }
 
 /// Whether a statement of SQLite is the one of the idiom at which the old table goes: its DROP.
@@ -71,35 +98,51 @@ pub(super) fn swap<'a>(look: &Look<'a>) -> Option<Swap<'a>> {
     if drop.kind != Kind::Table {
         return None;
     }
-    // Filled from it before, and renamed to it after.
-    let new = look.later().iter().find_map(|ddl| match ddl {
+    let renamed_to_old = |ddl: &'a Ddl| match ddl {
         Ddl::AlterTable(alter) => alter
             .actions
             .iter()
             .any(|action| matches!(&action.what, Alter::RenameTable(to) if to == old))
             .then_some(&alter.table),
         _ => None,
-    });
-    if let Some(new) = new {
-        return (look.state.is_made(new) && is_filled(look.earlier(), new, old)).then_some(Swap { old, new });
+    };
+    let filled = |new: &'a Name| {
+        let filled = filling(look.earlier(), new, old)?;
+        look.state.is_made(new).then_some(Swap {
+            old,
+            new,
+            filled,
+            anew: None,
+        })
+    };
+    // Filled from it before, and renamed to it after.
+    if let Some(new) = look.later().iter().find_map(renamed_to_old) {
+        return filled(new);
     }
     // The other order: the old one was moved away, and what is dropped now is its remains.
-    let origin = look.earlier().iter().find_map(|ddl| match ddl {
-        Ddl::AlterTable(alter) => alter
-            .actions
-            .iter()
-            .any(|action| matches!(&action.what, Alter::RenameTable(to) if to == old))
-            .then_some(&alter.table),
+    if let Some(origin) = look.earlier().iter().find_map(renamed_to_old) {
+        return filled(origin);
+    }
+    // Or its rows wait in another table until it is made anew.
+    let anew = look.later().iter().find_map(|ddl| match ddl {
+        Ddl::CreateTable(create) if create.name.as_ref() == Some(old) => Some(&**create),
         _ => None,
     })?;
-    (look.state.is_made(origin) && is_filled(look.earlier(), origin, old))
-        .then_some(Swap { old, new: origin })
+    let waiting = look.later().iter().find_map(|ddl| match ddl {
+        Ddl::Insert(write) if write.table == *old && !write.bounded => write.from.first(),
+        _ => None,
+    })?;
+    filled(waiting).map(|swap| Swap {
+        anew: Some(anew),
+        ..swap
+    })
 }
 
-fn is_filled(earlier: &[Ddl], new: &Name, old: &Name) -> bool {
-    earlier
-        .iter()
-        .any(|ddl| matches!(ddl, Ddl::Insert(write) if write.table == *new && write.from.contains(old)))
+fn filling<'a>(statements: &'a [Ddl], new: &Name, old: &Name) -> Option<&'a Write> {
+    statements.iter().find_map(|ddl| match ddl {
+        Ddl::Insert(write) if write.table == *new && write.from.contains(old) => Some(write),
+        _ => None,
+    })
 }
 
 /// Whether this DROP or RENAME is a part of it.
@@ -130,6 +173,6 @@ pub(super) fn is_idiom(look: &Look<'_>) -> bool {
         .later()
         .iter()
         .any(|ddl| matches!(ddl, Ddl::CreateTable(create) if create.name.as_ref() == Some(&alter.table)))
-        && is_filled(look.later(), &alter.table, to);
+        && filling(look.later(), &alter.table, to).is_some();
     takes_place || made_anew
 }

@@ -66,7 +66,11 @@ fn check(look: &Look<'_>, report: &mut Report) {
         }
         return;
     }
-    if look.state.is_fresh(table) || (*only && (partitioned || known.is_none())) {
+    let new_view = look.state.is_made_object(Kind::MaterializedView, table);
+    if look.state.is_fresh(table)
+        || new_view
+        || (*only && (partitioned || known.is_none_or(|known| !known.complete)))
+    {
         return;
     }
     let unique = if index.unique { "UNIQUE " } else { "" };

@@ -27,8 +27,7 @@ pub(crate) const RULE: Rule = Rule {
 fn check(look: &Look<'_>, report: &mut Report) {
     if let Ddl::Delete(write) = look.ddl
         && !write.bounded
-        && !look.state.is_made(&write.table)
-        && !look.state.is_fresh(&write.table)
+        && !look.state.is_mine(&write.table)
     {
         report.add(look.whole(), format!("all rows of {} are lost", write.table));
     }

@@ -33,11 +33,12 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(look: &Look<'_>, report: &mut Report) {
-    for (table, action) in look.actions() {
+    for (table, action) in look.actions_on_data() {
         let Alter::DropColumn { name, .. } = &action.what else {
             continue;
         };
-        if look.is_new_column(table, name) {
+        // Within one statement what is dropped goes first, so that one that the statement adds is another.
+        if look.state.added.contains(&(table.clone(), name.clone())) {
             continue;
         }
         let computed = look.column(table, name).is_some_and(|column| {

@@ -37,6 +37,7 @@ pub(crate) const RULE: Rule = Rule {
 fn check(look: &Look<'_>, report: &mut Report) {
     if let Ddl::CreateTable(create) = look.ddl
         && create.replace
+        && !create.temporary
         && let Some(name) = &create.name
         && !look.state.is_fresh(name)
     {
@@ -50,7 +51,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
         return;
     }
     for name in &drop.names {
-        if !look.state.is_fresh(name) && !super::copy_table::is_idiom(look) {
+        if !look.state.is_empty(name) && !super::copy_table::is_idiom(look) {
             report.add(
                 look.whole(),
                 format!("the old version uses {name}, and what it holds is lost"),

@@ -41,10 +41,6 @@ fn check(look: &Look<'_>, report: &mut Report) {
                     continue;
                 };
                 let other = &references.table;
-                // Only columns that were just added, and hold nothing, need no look.
-                if !columns.is_empty() && columns.iter().all(|column| is_new_and_empty(look, table, column)) {
-                    continue;
-                }
                 let name = constraint
                     .name
                     .clone()
@@ -83,9 +79,4 @@ fn check(look: &Look<'_>, report: &mut Report) {
             _ => {}
         }
     }
-}
-
-fn is_new_and_empty(look: &Look<'_>, table: &Name, column: &str) -> bool {
-    look.added_columns()
-        .any(|(of, added, _)| of == table && added.name == column && !added.has_value())
 }

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(crate) const RULE: Rule = Rule {
     id: "foreign-key-index",
     family: Family::Lock,
-    severity: Severity::Note,
+    severity: Severity::Warning,
     dialects: &[Dialect::Postgres, Dialect::Sqlite],
     lifted: Lifted::Never,
     summary: "a foreign key's columns have no index",
@@ -25,14 +25,20 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(look: &Look<'_>, report: &mut Report) {
     for (table, action) in look.actions() {
-        let columns = match &action.what {
+        let (columns, other) = match &action.what {
             Alter::AddConstraint(constraint) => match &constraint.kind {
-                ConstraintKind::ForeignKey { columns, .. } => columns.clone(),
+                ConstraintKind::ForeignKey { columns, references } => (columns.clone(), references),
                 _ => continue,
             },
-            Alter::AddColumn { column, .. } if column.references.is_some() => vec![column.name.clone()],
+            Alter::AddColumn { column, .. } => match &column.references {
+                Some(references) => (vec![column.name.clone()], references),
+                None => continue,
+            },
             _ => continue,
         };
+        // Of a table that is not known it is not known either whether anything is ever deleted there.
+        let known = look.table(&other.table).is_some_and(|other| other.complete);
+        let weight = if known { Severity::Warning } else { Severity::Note };
         let follows = look.later().iter().any(|ddl| {
             matches!(ddl, Ddl::CreateIndex { index, table: of, .. } if of == table && index.columns.first().is_some_and(|first| columns.contains(first)))
         });
@@ -41,9 +47,10 @@ fn check(look: &Look<'_>, report: &mut Report) {
             .is_some_and(|known| known.complete && !known.is_indexed(&columns))
             && !follows
         {
-            report.add(
+            report.weigh(
+                weight,
                 action.span.clone(),
-                format!("a DELETE in the other table reads all of {table}"),
+                format!("a DELETE in {} reads all of {table}", other.table),
             );
         }
     }

@@ -23,7 +23,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(look: &Look<'_>, report: &mut Report) {
-    for (table, action) in look.actions() {
+    for (table, action) in look.actions_on_data() {
         let what = match &action.what {
             Alter::LosePartition(verb) => format!("the rows of its partitions ({verb})"),
             Alter::DiscardTablespace => "all its rows".to_owned(),

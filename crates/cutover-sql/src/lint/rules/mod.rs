@@ -20,6 +20,7 @@ pub(super) mod create_trigger;
 pub(super) mod delete_all;
 pub(super) mod detach_partition;
 pub(super) mod domain_constraint;
+pub(super) mod drop_cascade;
 pub(super) mod drop_column;
 pub(super) mod drop_constraint;
 pub(super) mod drop_default;
@@ -95,6 +96,7 @@ pub const RULES: &[&Rule] = &[
     &delete_all::RULE,
     &detach_partition::RULE,
     &domain_constraint::RULE,
+    &drop_cascade::RULE,
     &drop_column::RULE,
     &drop_constraint::RULE,
     &drop_default::RULE,

@@ -1,7 +1,8 @@
 //! Values that do not fit any more.
 
 use super::prelude::*;
-use crate::lint::types;
+use crate::lint::{mysql, types};
+use crate::schema::mentions;
 
 pub(crate) const RULE: Rule = Rule {
     id: "narrow-type",
@@ -47,6 +48,17 @@ pub(crate) const RULE: Rule = Rule {
 fn check(look: &Look<'_>, report: &mut Report) {
     for (table, action) in look.actions() {
         let (name, ty) = match &action.what {
+            Alter::SetType {
+                column,
+                using: Some(using),
+                ..
+            } if !mentions(&using.text, column) => {
+                report.add(
+                    action.span.clone(),
+                    format!("what {table}.{column} holds is replaced by {}", using.text),
+                );
+                continue;
+            }
             Alter::SetType { column, ty, .. } => (column, ty),
             Alter::Modify { old, column, .. } => match &column.ty {
                 Some(ty) => (old, ty),
@@ -57,10 +69,18 @@ fn check(look: &Look<'_>, report: &mut Report) {
         let Some(before) = look.column(table, name).and_then(|column| column.ty.as_ref()) else {
             continue;
         };
-        if types::is_narrower(before, ty) {
+        if types::is_narrower(look.dialect, before, ty) {
             report.add(
                 action.span.clone(),
                 format!("values of {table}.{name} that fit {before} may not fit {ty}"),
+            );
+        }
+        if let Some(known) = look.table(table)
+            && let Some(charset) = mysql::loses_characters(known, before, ty)
+        {
+            report.add(
+                action.span.clone(),
+                format!("characters of {table}.{name} that {charset} does not have are lost"),
             );
         }
     }

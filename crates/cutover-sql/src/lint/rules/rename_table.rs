@@ -36,11 +36,9 @@ pub(crate) const RULE: Rule = Rule {
 fn check(look: &Look<'_>, report: &mut Report) {
     if let Ddl::RenameTables(pairs) = look.ddl {
         for (from, to) in pairs {
-            // A swap leaves something under the name.
-            if !look.state.is_fresh(from)
-                && !is_kept(look, from)
-                && !pairs.iter().any(|(_, other)| other == from)
-            {
+            // A swap leaves something under the name, and what takes it was there for that.
+            let swapped = pairs.iter().any(|(one, other)| other == from || one == to);
+            if !look.state.is_fresh(from) && !is_kept(look, from) && !swapped {
                 report.add(look.whole(), format!("the old version knows {from}, not {to}"));
             }
         }

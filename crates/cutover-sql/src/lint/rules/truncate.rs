@@ -29,7 +29,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
     let Ddl::Truncate { tables, cascade } = look.ddl else {
         return;
     };
-    for table in tables.iter().filter(|table| !look.state.is_fresh(table)) {
+    for table in tables.iter().filter(|table| !look.state.is_empty(table)) {
         let more = if *cascade {
             ", and those of every table that points to it,"
         } else {

@@ -16,20 +16,41 @@ pub(crate) const RULE: Rule = Rule {
     bad: &[
         Example::my("", "ALTER TABLE users ADD UNIQUE INDEX by_mail (mail)"),
         Example::my("", "CREATE UNIQUE INDEX by_mail ON users (mail)"),
-        Example::my("", "ALTER TABLE users ADD COLUMN mail varchar(50) UNIQUE"),
+        Example::my(
+            "",
+            "ALTER TABLE users ADD COLUMN mail varchar(50) DEFAULT 'x' UNIQUE",
+        ),
         Example::lite("", "CREATE UNIQUE INDEX by_mail ON users (mail)"),
     ],
     good: &[
         Example::my("", "CREATE TABLE users (mail varchar(50), UNIQUE KEY (mail))"),
         Example::my("", "ALTER TABLE users ADD INDEX by_mail (mail)"),
+        Example::my(
+            "",
+            "ALTER TABLE users ADD COLUMN mail varchar(50), ADD UNIQUE (mail)",
+        ),
     ],
     check,
 };
+
+/// A column that is added with it holds nothing but NULL, of which there may be many.
+fn is_new_and_null(look: &Look<'_>, table: &Name, name: &str) -> bool {
+    let added_here = look
+        .added_columns()
+        .any(|(of, column, _)| of == table && column.name == name && !column.has_value());
+    let added_before = look.state.added.contains(&(table.clone(), name.to_owned()))
+        && look.column(table, name).is_some_and(|column| !column.has_value());
+    added_here || added_before
+}
 
 fn check(look: &Look<'_>, report: &mut Report) {
     if let Ddl::CreateIndex { index, table, .. } = look.ddl
         && index.unique
         && !look.state.is_fresh(table)
+        && !index
+            .columns
+            .iter()
+            .any(|column| is_new_and_null(look, table, column))
     {
         report.add(
             look.whole(),
@@ -38,8 +59,13 @@ fn check(look: &Look<'_>, report: &mut Report) {
     }
     for (table, action) in look.actions() {
         let found = match &action.what {
-            Alter::AddConstraint(constraint) => matches!(constraint.kind, ConstraintKind::Unique { .. }),
-            Alter::AddColumn { column, .. } => column.unique,
+            Alter::AddConstraint(constraint) => match &constraint.kind {
+                ConstraintKind::Unique { columns, .. } => {
+                    !columns.iter().any(|column| is_new_and_null(look, table, column))
+                }
+                _ => false,
+            },
+            Alter::AddColumn { column, .. } => column.unique && column.has_value(),
             Alter::Modify { column, old, .. } => {
                 column.unique && look.table(table).is_none_or(|known| !known.has_index_on(old))
             }

@@ -50,7 +50,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
             look.whole(),
             format!("everybody waits for {table}, which statement {line} locked, while its rows are written"),
         );
-    } else if !write.bounded && verb == "UPDATE" {
+    } else if !write.bounded && verb != "INSERT" {
         report.add(
             look.whole(),
             format!("every row of {table} is written, and stays locked until the end"),
