@@ -32,7 +32,7 @@ pub use counters::{Counters, Drawn};
 pub use figures::{FigureBounds, Figures, judge_figures};
 pub use histogram::Histogram;
 pub use measure::{measure, queries_due, terminate};
-pub use recording::{Judgement, RecordedEvent, RecordedWeight, Recording, Side, UnfitRecording};
+pub use recording::{Judgement, MOST_STRATA, RecordedEvent, RecordedWeight, Recording, Side, UnfitRecording};
 pub use replay::judge;
 pub use series::{Classification, Comparison, Direction, EffectSize, NanStrategy, Series, classify};
 pub use state::AnalysisState;

@@ -33,6 +33,12 @@ pub(crate) fn shift(x: &[f64], y: &[f64], confidence: f64) -> Shift {
     }
 }
 
+/// The chance that a point of `x` is above one of `y`; of equal ones, half. Both hold at least one finite number.
+pub(crate) fn above(x: &[f64], y: &[f64]) -> f64 {
+    let (deviation, _) = Pair::new(x, y).deviation(0.0);
+    0.5 + deviation / (x.len() as f64 * y.len() as f64)
+}
+
 /// Both series, sorted.
 struct Pair {
     x: Vec<f64>,
@@ -219,6 +225,14 @@ mod tests {
         let pair = Pair::new(&[1.0, 2.0, 2.0, 4.0], &[2.0, 3.0]);
         // U: 1 beats none, each 2 ties once, 4 beats both: 3 of 8, so 1 below the middle; ties: three 2s, 27 − 3.
         assert_eq!(pair.deviation(0.0), (-1.0, 24.0));
+    }
+
+    #[test]
+    fn chances_by_hand() {
+        // 1 ties with 1 and is below 2; 3 is above both.
+        close(above(&[1.0, 3.0], &[1.0, 2.0]), (0.5 + 2.0) / 4.0, 1e-12);
+        close(above(&[-0.0], &[0.0]), 0.5, 1e-12);
+        close(above(&[9.0, 8.0, 7.0], &[1.0]), 1.0, 1e-12);
     }
 
     #[test]

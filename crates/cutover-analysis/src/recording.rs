@@ -3,30 +3,42 @@
 use std::collections::BTreeMap;
 
 use cutover_model::Verdict;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Requests to both revisions, and how the split went between them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
+    /// Always `sequential`; absent: the same.
+    #[serde(default)]
+    pub method: Option<String>,
     /// The chance of failing an equally good release, in all; between 0 and 1, default 0.001.
     #[serde(default = "alpha")]
     pub alpha: f64,
     /// The requests, in any order: they are judged in the order of their completion.
     pub events: Vec<RecordedEvent>,
     /// The candidate's share of the requests from a moment on. Before the first one it has none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub weights: Vec<RecordedWeight>,
     /// An answer that took longer is slow, in milliseconds; frozen before the first request. Absent: times are ignored.
     #[serde(default)]
     pub latency_threshold_ms: Option<f64>,
-    /// Routes that are looked at for themselves, besides all together. Absent: all together only.
-    #[serde(default)]
+    /// Routes that are looked at for themselves, besides all together; at most [`MOST_STRATA`]. Absent: all together only.
+    #[serde(default, deserialize_with = "or_none")]
     pub strata: Vec<String>,
     /// How much more often than stable the candidate may fail and still be called good, as a difference of shares
     /// between 0 and 1; default 0.01.
     #[serde(default = "margin")]
     pub margin: f64,
+}
+
+/// So many routes are looked at for themselves. Each gets an equal part of half the weight; with more of them none could
+/// ever decide.
+pub const MOST_STRATA: usize = 1_000;
+
+/// `null` is what some writers say for none.
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 const fn alpha() -> f64 {
@@ -137,6 +149,9 @@ impl Recording {
                 problem: problem.to_owned(),
             })
         };
+        if self.method.as_deref().is_some_and(|method| method != "sequential") {
+            return refuse("method".to_owned(), "must be sequential, or mannWhitney with two series");
+        }
         if !(self.alpha > 0.0 && self.alpha < 1.0) {
             return refuse("alpha".to_owned(), "must be between 0 and 1");
         }
@@ -148,6 +163,9 @@ impl Recording {
             .is_some_and(|ms| ms.is_nan() || ms < 0.0)
         {
             return refuse("latency_threshold_ms".to_owned(), "must not be negative");
+        }
+        if self.strata.len() > MOST_STRATA {
+            return refuse("strata".to_owned(), "must be 1,000 routes at most");
         }
         let mut seen = BTreeMap::new();
         for (index, route) in self.strata.iter().enumerate() {

@@ -143,6 +143,11 @@ impl<'a> Replay<'a> {
             known.slow |= slow;
         }
         let (failed, slow) = (failed && !session.failed, slow && !session.slow);
+        if session.share <= 0.0 || session.share >= 1.0 {
+            // Nothing follows from the side it fell on, neither against the candidate nor for it.
+            self.undrawn += u64::from(of_candidate && (failed || slow));
+            return false;
+        }
         let tally = if of_candidate {
             &mut self.candidate
         } else {
@@ -151,9 +156,7 @@ impl<'a> Replay<'a> {
         tally.units += u64::from(!session.seen);
         tally.failed += u64::from(failed);
         tally.slow += u64::from(slow);
-        let drawn = session.share > 0.0 && session.share < 1.0;
-        self.undrawn += u64::from(of_candidate && !drawn && (failed || slow));
-        if drawn && !session.seen {
+        if !session.seen {
             let (candidate, stable) = self.split.entry(session.share.to_bits()).or_default();
             *(if of_candidate { candidate } else { stable }) += 1;
         }
@@ -227,6 +230,10 @@ impl<'a> Replay<'a> {
     /// All is over and the evidence against the candidate was never enough: is there enough for it?
     fn at_the_end(&self) -> (Verdict, String) {
         let counts = self.counts();
+        if self.split.is_empty() && !self.recording.events.is_empty() {
+            let why = "nothing was drawn: by `weights` and `candidate_weight` the candidate's share was always 0 or 1";
+            return (Verdict::Inconclusive, why.to_owned());
+        }
         if self.candidate.units == 0 || self.stable.units == 0 {
             let side = if self.candidate.units == 0 {
                 "the candidate"
@@ -235,7 +242,7 @@ impl<'a> Replay<'a> {
             };
             return (
                 Verdict::Inconclusive,
-                format!("there is no request of {side} to judge by"),
+                format!("there is no request of {side} that was drawn"),
             );
         }
         let margin = self.recording.margin;

@@ -3,9 +3,10 @@
 //! Its words, parameters and defaults; but points that are missing are never a perfect score: `Nodata` is a
 //! classification of its own, and a failure where data must be there.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::Value;
 
-use crate::mann_whitney::{Shift, shift};
+use crate::mann_whitney::{Shift, above, shift};
 
 /// Two series and how they are compared.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -13,9 +14,11 @@ use crate::mann_whitney::{Shift, shift};
 pub struct Series {
     /// Always `mannWhitney`.
     pub method: String,
-    /// The candidate's points, one an interval; null where there is none.
+    /// The candidate's points, one an interval; null or `"NaN"` where there is none.
+    #[serde(deserialize_with = "points")]
     pub experiment: Vec<Option<f64>>,
     /// Stable's.
+    #[serde(deserialize_with = "points")]
     pub control: Vec<Option<f64>>,
     /// The part of the estimated shift that the confidence interval must be away from none; 0 to 1, default 0.25.
     #[serde(default = "tolerance")]
@@ -53,6 +56,21 @@ pub struct Series {
 }
 
 const MANN_WHITNEY: &str = "mannWhitney";
+
+/// Points beyond are no measurements, and their sums no numbers.
+const GREATEST: f64 = 1e300;
+
+/// Numbers, with null or `"NaN"` (as Jackson writes it, and so Kayenta) for those that are missing.
+fn points<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>>, D::Error> {
+    let point = |value: Value| match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => Ok(number.as_f64()),
+        Value::String(text) if text == "NaN" => Ok(None),
+        other => Err(D::Error::custom(format!("{other} is no point: a number or null"))),
+    };
+    let values = Vec::<Value>::deserialize(from)?;
+    values.into_iter().map(point).collect()
+}
 
 const fn tolerance() -> f64 {
     0.25
@@ -157,6 +175,11 @@ impl Series {
         if !(0.0..=1.0).contains(&self.tolerance) {
             return Some(("tolerance", "must be from 0 to 1"));
         }
+        for (name, points) in [("experiment", &self.experiment), ("control", &self.control)] {
+            if points.iter().flatten().any(|point| point.abs() > GREATEST) {
+                return Some((name, "must hold no number beyond 1e300"));
+            }
+        }
         let sizes = [
             ("allowedIncrease", self.allowed_increase),
             ("allowedDecrease", self.allowed_decrease),
@@ -185,24 +208,8 @@ impl Series {
                 // Something out of nothing is more than any ratio.
                 if above == below { 1.0 } else { above / below }
             }
-            EffectSize::Cles => {
-                let pairs = experiment.len() as f64 * control.len() as f64;
-                let above: f64 = experiment
-                    .iter()
-                    .map(|e| control.iter().map(|c| higher(*e, *c)).sum::<f64>())
-                    .sum();
-                above / pairs
-            }
+            EffectSize::Cles => above(experiment, control),
         }
-    }
-}
-
-/// 1 when it is above, ½ when it is the same.
-fn higher(one: f64, other: f64) -> f64 {
-    match one.total_cmp(&other) {
-        std::cmp::Ordering::Greater => 1.0,
-        std::cmp::Ordering::Equal => 0.5,
-        std::cmp::Ordering::Less => 0.0,
     }
 }
 
@@ -212,9 +219,15 @@ fn higher(one: f64, other: f64) -> f64 {
 /// estimated shift, the direction counts, and the effect size reaches what is allowed.
 #[must_use]
 pub fn classify(series: &Series) -> Comparison {
+    // A source that fell silent is missing points alone. Where there must be data, zeros do not stand in for all of it.
+    let silent = |points: &[Option<f64>]| series.must_have_data && points.iter().flatten().next().is_none();
     let (experiment, control) = (series.points(&series.experiment), series.points(&series.control));
-    if experiment.is_empty() || control.is_empty() {
-        return without_points(series, experiment.is_empty());
+    let (no_experiment, no_control) = (
+        experiment.is_empty() || silent(&series.experiment),
+        control.is_empty() || silent(&series.control),
+    );
+    if no_experiment || no_control {
+        return without_points(series, no_experiment);
     }
     let sorted = |values: &[f64]| {
         let mut values = values.to_vec();

@@ -10,15 +10,15 @@ use crate::sequential::Evidence;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Strata {
     pooled: Evidence,
-    /// By configured route, and last what belongs to none of them. Empty: only pooled.
-    routes: Vec<Evidence>,
+    /// By configured route, and last what belongs to none of them, each with its ln E. Empty: only pooled.
+    routes: Vec<(Evidence, f64)>,
 }
 
 impl Strata {
     pub(crate) fn new(routes: usize) -> Self {
         Self {
             pooled: Evidence::default(),
-            routes: vec![Evidence::default(); if routes == 0 { 0 } else { routes + 1 }],
+            routes: vec![<(Evidence, f64)>::default(); if routes == 0 { 0 } else { routes + 1 }],
         }
     }
 
@@ -27,8 +27,9 @@ impl Strata {
         let (candidate, stable) = (u64::from(of_candidate), u64::from(!of_candidate));
         self.pooled = self.pooled.with(candidate, stable, share);
         let last = self.routes.len().saturating_sub(1);
-        if let Some(evidence) = self.routes.get_mut(route.unwrap_or(last)) {
+        if let Some((evidence, log_e)) = self.routes.get_mut(route.unwrap_or(last)) {
             *evidence = evidence.with(candidate, stable, share);
+            *log_e = evidence.log_e();
         }
     }
 
@@ -43,7 +44,7 @@ impl Strata {
         if self.routes.is_empty() {
             return pooled;
         }
-        let routes: Vec<f64> = self.routes.iter().map(Evidence::log_e).collect();
+        let routes: Vec<f64> = self.routes.iter().map(|(_, log_e)| *log_e).collect();
         log_mean(&[pooled, log_mean(&routes)])
     }
 }

@@ -105,6 +105,142 @@ fn where_nothing_was_drawn_nothing_is_learned() {
 }
 
 #[test]
+fn what_was_not_drawn_speaks_for_nobody() {
+    // Two thousand good answers at 100 % say nothing of how the candidate compares.
+    let mut recording = both((2_000, &[]), (38_000, &[]));
+    recording["weights"] = json!([{"at_ms": 0, "candidate": 1.0}]);
+    let found = judged(recording.clone());
+    assert_eq!(found.verdict, Verdict::Inconclusive);
+    assert_eq!(
+        found.reason,
+        "nothing was drawn: by `weights` and `candidate_weight` the candidate's share was always 0 or 1"
+    );
+    // Nor does a failing stable at 100 % speak for it.
+    recording["weights"] = json!([{"at_ms": 0, "candidate": 0.05}, {"at_ms": 39_900, "candidate": 1.0}]);
+    let mut late = recording["events"].as_array().unwrap().clone();
+    late.extend((0..50).map(|n| json!({"at_ms": 50_000 + n, "revision": "stable", "ok": false})));
+    recording["events"] = late.into();
+    let found = judged(recording);
+    assert_eq!(found.verdict, Verdict::Successful, "{}", found.reason);
+    assert!(found.log_evidence.abs() < 1e-9, "{}", found.log_evidence);
+}
+
+/// The evidence by its formula, from nothing but the definition: events in the order of completion, each failure on
+/// each δ, half pooled, half in equal parts to the routes and the rest.
+fn by_the_formula(recording: &Value) -> (Verdict, f64) {
+    const DELTA: [f64; 8] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0];
+    let number = |value: &Value, key: &str| value[key].as_f64();
+    let mut events = recording["events"].as_array().unwrap().clone();
+    let share_of = |event: &Value| {
+        number(event, "candidate_weight").unwrap_or_else(|| {
+            let mut best = (f64::MIN, 0.0);
+            for weight in recording["weights"].as_array().unwrap() {
+                let at = number(weight, "at_ms").unwrap();
+                if at <= number(event, "at_ms").unwrap() && at >= best.0 {
+                    best = (at, number(weight, "candidate").unwrap());
+                }
+            }
+            best.1
+        })
+    };
+    events.sort_by(|a, b| number(a, "at_ms").unwrap().total_cmp(&number(b, "at_ms").unwrap()));
+    let mut sessions = std::collections::BTreeMap::new();
+    for event in &events {
+        if let Some(session) = event["session"].as_str() {
+            sessions.entry(session.to_owned()).or_insert(share_of(event));
+        }
+    }
+    let over = |event: &Value| number(event, "completed_ms").or(number(event, "at_ms")).unwrap();
+    events.sort_by(|a, b| over(a).total_cmp(&over(b)));
+    let routes: Vec<&str> = recording["strata"].as_array().map_or(vec![], |all| {
+        all.iter().map(|route| route.as_str().unwrap()).collect()
+    });
+    // By kind (errors, slow answers), by stratum (pooled first, the rest last), by δ.
+    let mut log = vec![vec![[0.0; 8]; routes.len() + 2]; 2];
+    let mut counted = std::collections::BTreeSet::new();
+    let limit = -number(recording, "alpha").unwrap().ln();
+    let threshold = number(recording, "latency_threshold_ms");
+    let evidence = |log: &Vec<Vec<[f64; 8]>>| {
+        let mean = |all: &[f64; 8]| all.iter().map(|log| log.exp()).sum::<f64>() / 8.0;
+        let kind = |strata: &Vec<[f64; 8]>| {
+            let (pooled, split) = (mean(&strata[0]), strata[1..].iter().map(mean).sum::<f64>());
+            if routes.is_empty() { pooled } else { f64::midpoint(pooled, split / (strata.len() - 1) as f64) }
+        };
+        let e = if threshold.is_some() { f64::midpoint(kind(&log[0]), kind(&log[1])) } else { kind(&log[0]) };
+        e.ln()
+    };
+    for event in &events {
+        let session = event["session"].as_str();
+        let share = session.map_or_else(|| share_of(event), |name| sessions[name]);
+        let slow = matches!((threshold, number(event, "latency_ms")), (Some(t), Some(ms)) if ms > t);
+        for (kind, bad) in [(0, event["ok"] == false), (1, slow)] {
+            let again = session.is_some_and(|name| bad && !counted.insert((kind, name.to_owned())));
+            if !bad || again || share <= 0.0 || share >= 1.0 {
+                continue;
+            }
+            let place = routes.iter().position(|route| event["route"] == **route).unwrap_or(routes.len());
+            for stratum in [0, 1 + place] {
+                for (log, delta) in log[kind][stratum].iter_mut().zip(DELTA) {
+                    let candidate = if event["revision"] == "candidate" { delta.ln() } else { 0.0 };
+                    *log += candidate - (1.0 - share + share * delta).ln();
+                }
+            }
+        }
+        if evidence(&log) >= limit {
+            return (Verdict::Failed, evidence(&log));
+        }
+    }
+    (Verdict::Inconclusive, evidence(&log))
+}
+
+#[test]
+fn any_recording_has_the_evidence_of_the_formula() {
+    let mut dice = 0x9E37_79B9_7F4A_7C15u64;
+    let mut throw = move |below: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        (dice >> 20) % below
+    };
+    let (mut failed, mut not) = (0, 0);
+    for run in 0..400u32 {
+        let share = |dice: u64| [0.0, 0.01, 0.05, 0.2, 0.5, 0.9, 1.0][dice as usize];
+        let events: Vec<Value> = (0..throw(60))
+            .map(|_| {
+                let at = throw(1_000);
+                let bad = throw(100) < 40;
+                let mut event = json!({
+                    "at_ms": at,
+                    "revision": if throw(4) == 0 { "candidate" } else { "stable" },
+                    "ok": !bad,
+                });
+                if throw(2) == 0 { event["completed_ms"] = json!(at + throw(3_000)); }
+                if throw(2) == 0 { event["latency_ms"] = json!(throw(400)); }
+                if throw(3) == 0 { event["candidate_weight"] = json!(share(throw(7))); }
+                if throw(2) == 0 { event["route"] = json!(["/a", "/b", "/other"][throw(3) as usize]); }
+                if throw(3) == 0 { event["session"] = json!(throw(8).to_string()); }
+                event
+            })
+            .collect();
+        let mut times: Vec<u64> = (0..throw(5)).map(|_| throw(1_000)).collect();
+        times.dedup();
+        let weights: Vec<Value> = times
+            .into_iter()
+            .map(|at| json!({"at_ms": at, "candidate": share(throw(7))}))
+            .collect();
+        let mut recording = json!({"alpha": 0.01, "events": events, "weights": weights});
+        if run % 2 == 0 { recording["latency_threshold_ms"] = json!(200); }
+        if run % 3 == 0 { recording["strata"] = json!(["/a", "/b"]); }
+        let (verdict, log_evidence) = by_the_formula(&recording);
+        let found = judged(recording.clone());
+        assert!((found.log_evidence - log_evidence).abs() < 1e-6, "{recording}");
+        assert_eq!(found.verdict == Verdict::Failed, verdict == Verdict::Failed, "{recording}");
+        if verdict == Verdict::Failed { failed += 1 } else { not += 1 }
+    }
+    assert!(failed > 40 && not > 40, "{failed} {not}");
+}
+
+#[test]
 fn the_sentence_says_what_was_left_out_and_what_cannot_be() {
     let failing = requests("candidate", 5, &[0, 1, 2, 3, 4]);
     let mut events = failing.clone();
@@ -209,6 +345,9 @@ fn what_is_no_share_is_refused_with_its_place() {
         "weights[0].candidate"
     );
     assert_eq!(bad(json!({"strata": ["/a", "/a"]})), "strata[1]");
+    let many: Vec<String> = (0..1_001).map(|n| format!("/{n}")).collect();
+    assert_eq!(bad(json!({"strata": many})), "strata");
+    assert_eq!(bad(json!({"method": "guess"})), "method");
     let event = json!({"at_ms": 5, "completed_ms": 4, "revision": "stable", "ok": true});
     assert_eq!(bad(json!({"events": [event]})), "events[0].completed_ms");
     serde_json::from_value::<Recording>(json!({"events": [], "wieghts": []})).unwrap_err();
@@ -228,6 +367,21 @@ fn series(change: Value) -> Series {
         series[key] = value.clone();
     }
     serde_json::from_value(series).unwrap()
+}
+
+#[test]
+fn points_that_are_missing_are_never_a_good_mark_where_there_must_be_some() {
+    let silent = json!({"experiment": [null, "NaN", null], "nanStrategy": "replace", "direction": "increase"});
+    assert_eq!(classified(silent.clone()), (Classification::Pass, false));
+    let mut needed = silent;
+    needed["mustHaveData"] = json!(true);
+    needed["critical"] = json!(true);
+    assert_eq!(classified(needed.clone()), (Classification::Nodata, true));
+    needed["experiment"] = json!([null, 0.0, null]);
+    assert_ne!(classified(needed).0, Classification::Nodata);
+    assert_eq!(classified(json!({"control": ["NaN"]})).0, Classification::Nodata);
+    serde_json::from_value::<Series>(json!({"method": "mannWhitney", "experiment": ["x"], "control": []}))
+        .unwrap_err();
 }
 
 fn classified(change: Value) -> (Classification, bool) {

@@ -293,6 +293,36 @@ fn a_recording_is_judged() {
         (&"Pass".into(), &false.into())
     );
 
+    // As Python writes a point that is missing.
+    write(r#"{"method":"mannWhitney","experiment":[NaN,NaN],"control":[1, 2]}"#);
+    let ran = cutover(folder.path(), &analyze);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["classification"], "Nodata", "{}", ran.stderr);
+
+    write(r#"{"method":"sequential","events":[],"weights":null,"strata":null}"#);
+    let ran = cutover(folder.path(), &analyze);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (&found["verdict"], &found["at_ms"]),
+        (&"Inconclusive".into(), &serde_json::Value::Null)
+    );
+
+    for (text, problem) in [
+        ("", "EOF"),
+        ("[]", "must be an object"),
+        (r#"{"method":"kayenta"}"#, "must be sequential or mannWhitney"),
+        (r#"{"method":3}"#, "line 1"),
+        (r#"{"events":[{"at_ms":NaN,"revision":"stable","ok":true}]}"#, "null"),
+        (r#"{"events":[],"weights":[{"at_ms":0,"candidate":5}]}"#, "`weights[0].candidate`"),
+        (r#"{"events":[],"alpha":1e999}"#, "out of range"),
+        (r#"{"method":"mannWhitney","experiment":[1e301],"control":[1]}"#, "`experiment`"),
+    ] {
+        write(text);
+        let ran = cutover(folder.path(), &analyze[..3]);
+        assert_eq!(ran.code, 2, "{text}");
+        assert!(ran.stderr.contains("analyze.input") && ran.stderr.contains(problem), "{text}: {}", ran.stderr);
+    }
+
     write(r#"{"events":[{"at_ms":1,"revision":"canary","ok":true}]}"#);
     let ran = cutover(folder.path(), &analyze[..3]);
     assert_eq!(ran.code, 2);

@@ -1,0 +1,86 @@
+//! What a running service says of itself.
+
+use cutover_analysis::{FigureBounds, Figures, judge_figures};
+use cutover_model::{ExitCode, Span, Verdict};
+use serde::Serialize;
+
+use super::{answer, unfit};
+use crate::cli::Analyze;
+use crate::failure::{Failure, Outcome};
+use crate::render::Printer;
+
+/// For one answer of a service.
+const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What is said of a running service.
+#[derive(Debug, Serialize)]
+struct Said {
+    verdict: Verdict,
+    reason: String,
+}
+
+/// 0 when it keeps its bounds, 1 when it does not, 4 when that cannot be told.
+pub(super) async fn run(printer: &Printer, url: &str, analyze: &Analyze) -> Outcome {
+    let bounds = FigureBounds {
+        max_error_rate: analyze.max_error_rate,
+        max_avg_ms: analyze.max_avg_ms,
+    };
+    if bounds == FigureBounds::default() {
+        return Err(unfit(
+            "without a bound nothing can fail: --max-error-rate, --max-avg-ms, or both",
+        ));
+    }
+    let negative = [bounds.max_error_rate, bounds.max_avg_ms].into_iter().flatten();
+    if negative.clone().any(|bound| bound.is_nan() || bound < 0.0) {
+        return Err(unfit("a bound must not be negative"));
+    }
+    let mut figures = ask(url).await?;
+    if analyze.window > Span::ZERO {
+        tokio::time::sleep(analyze.window.as_duration()).await;
+        figures = ask(url).await?.since(&figures);
+    }
+    let (verdict, reason) = judge_figures(&figures, &bounds);
+    let exit = match verdict {
+        Verdict::Successful => ExitCode::Done,
+        Verdict::Failed | Verdict::Error => ExitCode::Failed,
+        Verdict::Inconclusive => ExitCode::Waiting,
+    };
+    let line = format!("{verdict}: {reason}");
+    Ok(answer(printer, &Said { verdict, reason }, &line, exit))
+}
+
+async fn ask(url: &str) -> Result<Figures, Failure> {
+    let refused = |why: String| {
+        let shown = cutover_model::cover_passwords(url);
+        Failure::new(
+            "analyze.no-answer",
+            format!("{shown}: {why}"),
+            "curl -H 'Accept: application/json' URL",
+        )
+    };
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(ANSWER_WITHIN)
+        .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| refused(error.to_string()))?;
+    let asked = client.get(url).header("accept", "application/json").send().await;
+    let answer = asked
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(|error| refused(root(&error)))?;
+    let body = answer.bytes().await.map_err(|error| refused(root(&error)))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| refused(format!("the answer is not JSON with figures: {error}")))
+}
+
+/// The innermost cause: the others only say that a request failed, and name the URL with all that is in it.
+fn root(error: &reqwest::Error) -> String {
+    if let Some(status) = error.status() {
+        return format!("status {status}");
+    }
+    let mut error: &dyn std::error::Error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
