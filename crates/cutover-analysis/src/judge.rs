@@ -267,11 +267,14 @@ impl Evidences<'_> {
     }
 
     fn query(&self, success: Option<&str>, failure: Option<&str>) -> Finding {
-        let Some((Ok(result), rest)) = self.answers.get().split_first() else {
+        let Some((answer, rest)) = self.answers.get().split_first() else {
             return no_data(0, "the query was not asked");
         };
         self.answers.set(rest);
-        query::judge(result, success, failure)
+        match answer {
+            Ok(result) => query::judge(result, success, failure),
+            Err(why) => no_data(0, why),
+        }
     }
 
     fn missing(&self, requests: u64) -> Option<Finding> {

@@ -22,7 +22,7 @@ use std::cell::Cell;
 use cutover_model::{AnalysisTemplate, Metric, Provider, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
-use crate::judge::{Evidences, Finding, Outcome, early};
+use crate::judge::{Evidences, Finding, Outcome, early, successful};
 use crate::sample::Sample;
 use crate::{AnalysisState, Assessment, Mode, Reading, words};
 
@@ -124,6 +124,8 @@ impl Analysis<'_> {
             .is_none_or(|at| Span::between(at, self.now) >= retry);
         if counts {
             state.errors_in_row = state.errors_in_row.saturating_add(1);
+            // As in Argo: what was not seen in between is in no row.
+            state.successes_in_row = 0;
             state.error_at = Some(self.now);
         }
         let limit = self.template.consecutive_error_limit;
@@ -163,6 +165,7 @@ impl Analysis<'_> {
         }
         let age = Span::between(window_at, self.now);
         let unanswered = reading.answers.iter().find_map(|answer| answer.as_ref().err());
+        let unanswered = unanswered.filter(|_| !self.queries_are_dry());
         if let Some(why) = unanswered {
             return self.provider_error(state, why);
         }
@@ -182,9 +185,7 @@ impl Analysis<'_> {
                 promotes: self.mode == Mode::Inline,
                 answers: Cell::new(&reading.answers),
             };
-            let metrics = &self.template.metrics;
-            let findings = metrics.iter().map(|metric| evidence.judge(metric));
-            let finding = worst(findings.collect());
+            let finding = self.finding(&evidence);
             self.end_of_window(state, reading, finding, age)
         };
         Assessment { hard, ..assessment }
@@ -193,14 +194,45 @@ impl Analysis<'_> {
     /// Whether the analysis need not wait for the end of the measurement, and in which words.
     fn early(&self, state: &AnalysisState, samples: &[&Sample], hard: bool) -> Option<String> {
         let decides = hard || state.failures >= self.template.failure_limit;
-        self.template.metrics.iter().find_map(|metric| {
-            if !decides && !matches!(metric, Metric::Sequential { .. }) {
-                return None;
+        let metrics = self.template.metrics.iter();
+        metrics
+            .filter(|metric| !self.template.is_dry(metric))
+            .find_map(|metric| {
+                if !decides && !matches!(metric, Metric::Sequential { .. }) {
+                    return None;
+                }
+                samples
+                    .iter()
+                    .find_map(|sample| early(metric, sample, &state.evidence))
+            })
+    }
+
+    /// What a measurement says: the worst of what decides, and beside it what is only tried out.
+    fn finding(&self, evidence: &Evidences<'_>) -> Finding {
+        let (mut decide, mut dry) = (Vec::new(), Vec::new());
+        // In the template's order, for the answers to queries come in it.
+        for metric in &self.template.metrics {
+            let finding = evidence.judge(metric);
+            if self.template.is_dry(metric) {
+                dry.push(dry_run(&finding));
+            } else {
+                decide.push(finding);
             }
-            samples
-                .iter()
-                .find_map(|sample| early(metric, sample, &state.evidence))
-        })
+        }
+        if decide.is_empty() && !dry.is_empty() {
+            return successful(dry.join("; "));
+        }
+        let mut finding = worst(decide);
+        for words in dry {
+            finding.words.push_str("; ");
+            finding.words.push_str(&words);
+        }
+        finding
+    }
+
+    fn queries_are_dry(&self) -> bool {
+        let mut metrics = self.template.metrics.iter();
+        metrics.any(|metric| matches!(metric, Metric::Query { .. }) && self.template.is_dry(metric))
     }
 
     fn end_of_window(
@@ -224,6 +256,8 @@ impl Analysis<'_> {
         }
         state.measured = state.measured.saturating_add(1);
         let template = self.template;
+        let row = state.successes_in_row;
+        state.successes_in_row = 0;
         let said = match outcome {
             Outcome::Failed => {
                 state.failures = state.failures.saturating_add(1);
@@ -243,11 +277,15 @@ impl Analysis<'_> {
                 }
                 "inconclusive".to_owned()
             }
-            Outcome::Successful => "good".to_owned(),
+            Outcome::Successful => {
+                state.successes_in_row = row.saturating_add(1);
+                "good".to_owned()
+            }
         };
-        let told = state.measured.saturating_sub(state.inconclusives);
-        if self.mode == Mode::Inline && told >= template.count.max(1) {
-            return self.end(state, Verdict::Successful, finding.words, false);
+        if self.mode == Mode::Inline
+            && let Some((verdict, because)) = self.enough(state, &said, &finding.words)
+        {
+            return self.end(state, verdict, because, false);
         }
         state.open_window(reading, self.now, self.needs_times());
         let because = format!("{} {said}: {}", self.name(state.measured), finding.words);
@@ -255,6 +293,35 @@ impl Analysis<'_> {
             measured: true,
             ..self.go_on(state, because, None)
         }
+    }
+
+    /// Whether an inline analysis has its measurements, none of which failed it; the last one `said` so much.
+    fn enough(&self, state: &AnalysisState, said: &str, words: &str) -> Option<(Verdict, String)> {
+        let told = state.measured.saturating_sub(state.inconclusives);
+        let all_taken = told >= self.template.count.max(1);
+        let wanted = self.template.consecutive_success_limit;
+        if wanted > 0 {
+            if state.successes_in_row >= wanted {
+                return Some((
+                    Verdict::Successful,
+                    format!("{wanted} good in a row; the last one: {words}"),
+                ));
+            }
+            return all_taken.then(|| {
+                let because =
+                    format!("it cannot be told: {told} were taken, and never {wanted} good in a row; the last one {said}: {words}");
+                (Verdict::Inconclusive, because)
+            });
+        }
+        all_taken.then(|| {
+            let because = if state.failures == 0 {
+                words.to_owned()
+            } else {
+                let good = told.saturating_sub(state.failures);
+                format!("{good} of {told} good, the others tolerated; the last one {said}: {words}")
+            };
+            (Verdict::Successful, because)
+        })
     }
 
     fn end(&self, state: &AnalysisState, verdict: Verdict, because: String, hard: bool) -> Assessment {
@@ -323,6 +390,17 @@ impl Analysis<'_> {
             .iter()
             .any(|metric| matches!(metric, Metric::Latency { .. }))
     }
+}
+
+/// What a metric that decides nothing would have said.
+fn dry_run(finding: &Finding) -> String {
+    let word = match finding.outcome {
+        Outcome::Successful => "good",
+        Outcome::NoData { .. } => "no data",
+        Outcome::Inconclusive => "it cannot be told",
+        Outcome::Failed => "it would have failed",
+    };
+    format!("dry run, {word}: {}", finding.words)
 }
 
 /// The worst finding speaks; where several are as bad, all of their words. No metric at all tells nothing.

@@ -149,8 +149,15 @@ impl Recording {
                 problem: problem.to_owned(),
             })
         };
-        if self.method.as_deref().is_some_and(|method| method != "sequential") {
-            return refuse("method".to_owned(), "must be sequential, or mannWhitney with two series");
+        if self
+            .method
+            .as_deref()
+            .is_some_and(|method| method != "sequential")
+        {
+            return refuse(
+                "method".to_owned(),
+                "must be sequential, or mannWhitney with two series",
+            );
         }
         if !(self.alpha > 0.0 && self.alpha < 1.0) {
             return refuse("alpha".to_owned(), "must be between 0 and 1");

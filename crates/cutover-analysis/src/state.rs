@@ -25,6 +25,8 @@ pub struct AnalysisState {
     pub(crate) failures: u32,
     /// Inconclusive ones among them.
     pub(crate) inconclusives: u32,
+    /// Successful ones in a row, up to the last.
+    pub(crate) successes_in_row: u32,
     /// Provider errors in a row.
     pub(crate) errors_in_row: u32,
     /// When the last of these was counted.

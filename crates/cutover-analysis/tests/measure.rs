@@ -31,6 +31,8 @@ impl World {
                 count: 1,
                 failure_limit: 0,
                 inconclusive_limit: 0,
+                consecutive_success_limit: 0,
+                dry_run: Vec::new(),
                 consecutive_error_limit: 4,
                 min_requests: 30,
                 metrics,

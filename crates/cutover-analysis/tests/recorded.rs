@@ -143,7 +143,11 @@ fn by_the_formula(recording: &Value) -> (Verdict, f64) {
             best.1
         })
     };
-    events.sort_by(|a, b| number(a, "at_ms").unwrap().total_cmp(&number(b, "at_ms").unwrap()));
+    events.sort_by(|a, b| {
+        number(a, "at_ms")
+            .unwrap()
+            .total_cmp(&number(b, "at_ms").unwrap())
+    });
     let mut sessions = std::collections::BTreeMap::new();
     for event in &events {
         if let Some(session) = event["session"].as_str() {
@@ -164,9 +168,17 @@ fn by_the_formula(recording: &Value) -> (Verdict, f64) {
         let mean = |all: &[f64; 8]| all.iter().map(|log| log.exp()).sum::<f64>() / 8.0;
         let kind = |strata: &Vec<[f64; 8]>| {
             let (pooled, split) = (mean(&strata[0]), strata[1..].iter().map(mean).sum::<f64>());
-            if routes.is_empty() { pooled } else { f64::midpoint(pooled, split / (strata.len() - 1) as f64) }
+            if routes.is_empty() {
+                pooled
+            } else {
+                f64::midpoint(pooled, split / (strata.len() - 1) as f64)
+            }
         };
-        let e = if threshold.is_some() { f64::midpoint(kind(&log[0]), kind(&log[1])) } else { kind(&log[0]) };
+        let e = if threshold.is_some() {
+            f64::midpoint(kind(&log[0]), kind(&log[1]))
+        } else {
+            kind(&log[0])
+        };
         e.ln()
     };
     for event in &events {
@@ -178,10 +190,17 @@ fn by_the_formula(recording: &Value) -> (Verdict, f64) {
             if !bad || again || share <= 0.0 || share >= 1.0 {
                 continue;
             }
-            let place = routes.iter().position(|route| event["route"] == **route).unwrap_or(routes.len());
+            let place = routes
+                .iter()
+                .position(|route| event["route"] == **route)
+                .unwrap_or(routes.len());
             for stratum in [0, 1 + place] {
                 for (log, delta) in log[kind][stratum].iter_mut().zip(DELTA) {
-                    let candidate = if event["revision"] == "candidate" { delta.ln() } else { 0.0 };
+                    let candidate = if event["revision"] == "candidate" {
+                        delta.ln()
+                    } else {
+                        0.0
+                    };
                     *log += candidate - (1.0 - share + share * delta).ln();
                 }
             }
@@ -214,11 +233,21 @@ fn any_recording_has_the_evidence_of_the_formula() {
                     "revision": if throw(4) == 0 { "candidate" } else { "stable" },
                     "ok": !bad,
                 });
-                if throw(2) == 0 { event["completed_ms"] = json!(at + throw(3_000)); }
-                if throw(2) == 0 { event["latency_ms"] = json!(throw(400)); }
-                if throw(3) == 0 { event["candidate_weight"] = json!(share(throw(7))); }
-                if throw(2) == 0 { event["route"] = json!(["/a", "/b", "/other"][throw(3) as usize]); }
-                if throw(3) == 0 { event["session"] = json!(throw(8).to_string()); }
+                if throw(2) == 0 {
+                    event["completed_ms"] = json!(at + throw(3_000));
+                }
+                if throw(2) == 0 {
+                    event["latency_ms"] = json!(throw(400));
+                }
+                if throw(3) == 0 {
+                    event["candidate_weight"] = json!(share(throw(7)));
+                }
+                if throw(2) == 0 {
+                    event["route"] = json!(["/a", "/b", "/other"][throw(3) as usize]);
+                }
+                if throw(3) == 0 {
+                    event["session"] = json!(throw(8).to_string());
+                }
                 event
             })
             .collect();
@@ -229,13 +258,25 @@ fn any_recording_has_the_evidence_of_the_formula() {
             .map(|at| json!({"at_ms": at, "candidate": share(throw(7))}))
             .collect();
         let mut recording = json!({"alpha": 0.01, "events": events, "weights": weights});
-        if run % 2 == 0 { recording["latency_threshold_ms"] = json!(200); }
-        if run % 3 == 0 { recording["strata"] = json!(["/a", "/b"]); }
+        if run % 2 == 0 {
+            recording["latency_threshold_ms"] = json!(200);
+        }
+        if run % 3 == 0 {
+            recording["strata"] = json!(["/a", "/b"]);
+        }
         let (verdict, log_evidence) = by_the_formula(&recording);
         let found = judged(recording.clone());
         assert!((found.log_evidence - log_evidence).abs() < 1e-6, "{recording}");
-        assert_eq!(found.verdict == Verdict::Failed, verdict == Verdict::Failed, "{recording}");
-        if verdict == Verdict::Failed { failed += 1 } else { not += 1 }
+        assert_eq!(
+            found.verdict == Verdict::Failed,
+            verdict == Verdict::Failed,
+            "{recording}"
+        );
+        if verdict == Verdict::Failed {
+            failed += 1
+        } else {
+            not += 1
+        }
     }
     assert!(failed > 40 && not > 40, "{failed} {not}");
 }
@@ -371,7 +412,8 @@ fn series(change: Value) -> Series {
 
 #[test]
 fn points_that_are_missing_are_never_a_good_mark_where_there_must_be_some() {
-    let silent = json!({"experiment": [null, "NaN", null], "nanStrategy": "replace", "direction": "increase"});
+    let silent =
+        json!({"experiment": [null, "NaN", null], "nanStrategy": "replace", "direction": "increase"});
     assert_eq!(classified(silent.clone()), (Classification::Pass, false));
     let mut needed = silent;
     needed["mustHaveData"] = json!(true);

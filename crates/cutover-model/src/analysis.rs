@@ -28,12 +28,55 @@ pub struct AnalysisTemplate {
     /// Provider errors in a row that are tolerated; default 4.
     #[serde(default = "defaults::consecutive_error_limit")]
     pub consecutive_error_limit: u32,
+    /// So many good measurements in a row are asked of an inline analysis, of the `count` that it takes at most; default 0:
+    /// it is good when `count` were taken and no more failed than are tolerated.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub consecutive_success_limit: u32,
     /// Requests on the candidate below which thresholds and ratios are inconclusive; default 30 (with fewer, one
     /// error is over 3 %).
     #[serde(default = "defaults::min_requests")]
     pub min_requests: u64,
+    /// Metrics that are measured and told, but decide nothing; default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dry_run: Vec<DryRun>,
     /// What is measured; at least one.
     pub metrics: Vec<Metric>,
+}
+
+/// Which metrics only try themselves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DryRun {
+    /// All of them.
+    #[serde(rename = "*")]
+    All,
+    /// `errorRate`.
+    ErrorRate,
+    /// `latency`.
+    Latency,
+    /// `sequential`.
+    Sequential,
+    /// `query`.
+    Query,
+}
+
+impl AnalysisTemplate {
+    /// Whether a metric of it decides nothing.
+    #[must_use]
+    pub fn is_dry(&self, metric: &Metric) -> bool {
+        self.dry_run.iter().any(|dry| match dry {
+            DryRun::All => true,
+            DryRun::ErrorRate => matches!(metric, Metric::ErrorRate { .. }),
+            DryRun::Latency => matches!(metric, Metric::Latency { .. }),
+            DryRun::Sequential => matches!(metric, Metric::Sequential { .. }),
+            DryRun::Query => matches!(metric, Metric::Query { .. }),
+        })
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it in this form")]
+const fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// One thing that is measured, on the proxy's own counters or by somebody else, and the bound it must keep.

@@ -186,14 +186,15 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
         met: false,
     };
     launched(shape, extras.routing, |mover| first.of(mover.after));
-    let begins = shape.next_id();
-    guard(
-        shape,
-        how.analysis.as_ref(),
-        Some(cutover_spec::default_analysis()),
-        StepId(begins.0 - 1),
-    );
-    for step in &steps {
+    let name = how.analysis.as_ref().map(|analysis| analysis.template.as_str());
+    let start = how.analysis.as_ref().and_then(|analysis| analysis.starting_step);
+    let start = start.unwrap_or(0) as usize;
+    for (index, step) in steps.iter().enumerate() {
+        if index == start {
+            let begins = shape.next_id();
+            let fallback = Some(cutover_spec::default_analysis());
+            guard(shape, name, fallback, StepId(begins.0 - 1));
+        }
         match step {
             CanaryStep::SetCanaryScale(wanted) => {
                 at.scale = Some(wanted.replicas);
@@ -434,7 +435,8 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
     shape.hold(Stage::Launch, title, state, back);
     shape.smoke("remove the candidate");
     let begins = shape.next_id();
-    guard(shape, how.analysis.as_ref(), None, StepId(begins.0 - 1));
+    let name = how.analysis.as_ref().map(|analysis| analysis.template.as_str());
+    guard(shape, name, None, StepId(begins.0 - 1));
     // Service by service in dependency order; within one, batch by batch.
     let movers = shape.movers.clone();
     let mut done: Vec<Option<Split>> = vec![None; movers.len()];
@@ -545,13 +547,14 @@ fn recreate(shape: &mut Shape<'_>) {
     shape.hold_undone_by(Stage::Shift, title, all, down, back);
 }
 
-fn template(shape: &Shape<'_>, which: &InlineAnalysis) -> Option<AnalysisTemplate> {
-    shape.target.application.analysis.get(&which.template).cloned()
+fn template(shape: &Shape<'_>, name: &str) -> Option<AnalysisTemplate> {
+    shape.target.application.analysis.get(name).cloned()
 }
 
 /// An analysis that the next step waits for, for each routed service.
 fn inline(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, when: &str) {
-    let Some((which, template)) = which.and_then(|which| Some((which, template(shape, which)?))) else {
+    let Some((which, template)) = which.and_then(|which| Some((which, template(shape, &which.template)?)))
+    else {
         return;
     };
     for mover in shape.movers.clone().into_iter().filter(|mover| mover.routed) {
@@ -579,14 +582,9 @@ fn inline(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, when: &str) {
 }
 
 /// An analysis in the background, for each routed service, until the old revision is given up.
-fn guard(
-    shape: &mut Shape<'_>,
-    which: Option<&InlineAnalysis>,
-    fallback: Option<AnalysisTemplate>,
-    after: StepId,
-) {
+fn guard(shape: &mut Shape<'_>, which: Option<&str>, fallback: Option<AnalysisTemplate>, after: StepId) {
     let found = match which {
-        Some(which) => template(shape, which).map(|template| (which.template.clone(), template)),
+        Some(name) => template(shape, name).map(|template| (name.to_owned(), template)),
         None => fallback.map(|template| ("default".to_owned(), template)),
     };
     let Some((name, template)) = found else { return };

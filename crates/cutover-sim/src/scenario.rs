@@ -8,9 +8,9 @@ use cutover_model::{
     RevisionId, ServiceName, Smoke, Span, Version, Webhook, Window,
 };
 use cutover_spec::{
-    Application, Backup, BlueGreen, Canary, CanaryScale, CanaryStep, Contract, ContractAfter, Count,
-    Database, Gates, HeaderMatch, HeaderRoute, Health, InlineAnalysis, MirrorRoute, PauseStep, ProcessTarget,
-    ProxyRouter, Recreate, Release, Rolling, Router, Service, Strategy, Target,
+    Application, BackgroundAnalysis, Backup, BlueGreen, Canary, CanaryScale, CanaryStep, Contract,
+    ContractAfter, Count, Database, Gates, HeaderMatch, HeaderRoute, Health, InlineAnalysis, MirrorRoute,
+    PauseStep, ProcessTarget, ProxyRouter, Recreate, Release, Rolling, Router, Service, Strategy, Target,
 };
 
 use crate::random::Random;
@@ -334,6 +334,8 @@ fn errors() -> AnalysisTemplate {
         count: 2,
         failure_limit: 0,
         inconclusive_limit: 0,
+        consecutive_success_limit: 0,
+        dry_run: Vec::new(),
         consecutive_error_limit: 4,
         min_requests: 20,
         metrics: vec![Metric::ErrorRate {
@@ -454,7 +456,10 @@ pub(crate) fn canonical(kind: cutover_model::StrategyKind) -> Strategy {
                     duration: Some(Span::from_secs(12)),
                 }),
             ],
-            analysis: Some(inline()),
+            analysis: Some(BackgroundAnalysis {
+                template: ERRORS.to_owned(),
+                starting_step: None,
+            }),
             scale_down_delay: delay,
         }),
         Kind::Rolling => Strategy::Rolling(Rolling {

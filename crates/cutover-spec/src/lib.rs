@@ -41,7 +41,7 @@ pub use service::{
     ServiceOverlay, Target,
 };
 pub use strategy::{
-    BlueGreen, Canary, CanaryScale, CanaryStep, Count, CountText, HeaderMatch, HeaderRoute, InlineAnalysis,
-    MirrorRoute, PauseStep, Recreate, Rolling, Strategy,
+    BackgroundAnalysis, BlueGreen, Canary, CanaryScale, CanaryStep, Count, CountText, HeaderMatch,
+    HeaderRoute, InlineAnalysis, MirrorRoute, PauseStep, Recreate, Rolling, Strategy,
 };
 pub use template::init_template;

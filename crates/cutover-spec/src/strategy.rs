@@ -88,7 +88,7 @@ pub struct Canary {
     /// Analysed in the background from the first weight on; default: failed when the error rate is over 5 % or p99
     /// over 1.5 × stable's, every 30s.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub analysis: Option<InlineAnalysis>,
+    pub analysis: Option<BackgroundAnalysis>,
     /// How long the old revision is kept after 100 %, in observed healthy time; default 30s.
     pub scale_down_delay: Span,
 }
@@ -188,6 +188,17 @@ pub struct CanaryScale {
 pub struct InlineAnalysis {
     /// The template under `analysis:`.
     pub template: String,
+}
+
+/// An analysis in the background by its template's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackgroundAnalysis {
+    /// The template under `analysis:`.
+    pub template: String,
+    /// The step from which on it measures, counted from 0 as in Argo Rollouts; default the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_step: Option<u32>,
 }
 
 /// Instance by instance.

@@ -289,6 +289,14 @@ fn strategies() {
         ),
         (steps.into(), "    steps: []\n".into()),
         ("{template: errors}".into(), "{template: error}".into()),
+        (
+            steps.into(),
+            "    steps: [{setWeight: 20}, {setWeight: 50}]\n    analysis: {template: errors, startingStep: 2}\n".into(),
+        ),
+        (
+            steps.into(),
+            "    steps: [{setWeight: 20}, {setWeight: 50}]\n    analysis: {template: errors, startingStep: 1}\n".into(),
+        ),
         (canary.clone(), rolling("{maxSurge: 0, maxUnavailable: 0}")),
         (canary.clone(), rolling("{maxSurge: 0, maxUnavailable: 1}")),
         (
@@ -324,6 +332,16 @@ fn analyses() {
         ("    metrics:", "    interval: 50ms\n    metrics:"),
         ("    metrics:", "    count: 0\n    metrics:"),
         ("    metrics:", "    count: 3\n    failureLimit: 3\n    metrics:"),
+        (
+            "    metrics:",
+            "    count: 2\n    consecutiveSuccessLimit: 3\n    metrics:",
+        ),
+        ("    metrics:", "    dryRun: [latency]\n    metrics:"),
+        ("    metrics:", "    dryRun: [latencies]\n    metrics:"),
+        (
+            "    metrics:",
+            "    dryRun: [\"*\"]\n    count: 3\n    consecutiveSuccessLimit: 3\n    metrics:",
+        ),
     ]);
     insta::assert_snapshot!(all);
 }

@@ -312,15 +312,28 @@ fn a_recording_is_judged() {
         ("[]", "must be an object"),
         (r#"{"method":"kayenta"}"#, "must be sequential or mannWhitney"),
         (r#"{"method":3}"#, "line 1"),
-        (r#"{"events":[{"at_ms":NaN,"revision":"stable","ok":true}]}"#, "null"),
-        (r#"{"events":[],"weights":[{"at_ms":0,"candidate":5}]}"#, "`weights[0].candidate`"),
+        (
+            r#"{"events":[{"at_ms":NaN,"revision":"stable","ok":true}]}"#,
+            "null",
+        ),
+        (
+            r#"{"events":[],"weights":[{"at_ms":0,"candidate":5}]}"#,
+            "`weights[0].candidate`",
+        ),
         (r#"{"events":[],"alpha":1e999}"#, "out of range"),
-        (r#"{"method":"mannWhitney","experiment":[1e301],"control":[1]}"#, "`experiment`"),
+        (
+            r#"{"method":"mannWhitney","experiment":[1e301],"control":[1]}"#,
+            "`experiment`",
+        ),
     ] {
         write(text);
         let ran = cutover(folder.path(), &analyze[..3]);
         assert_eq!(ran.code, 2, "{text}");
-        assert!(ran.stderr.contains("analyze.input") && ran.stderr.contains(problem), "{text}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("analyze.input") && ran.stderr.contains(problem),
+            "{text}: {}",
+            ran.stderr
+        );
     }
 
     write(r#"{"events":[{"at_ms":1,"revision":"canary","ok":true}]}"#);

@@ -57,6 +57,27 @@ fn a_header_route_asks_before_anybody_meets_the_candidate() {
 }
 
 #[test]
+fn canary_that_is_watched_from_a_step_on() {
+    let shop = Shop::of(
+        "canary: {steps: [{setWeight: 10}, {pause: {duration: 1m}}, {setWeight: 50}], \
+         analysis: {template: errors, startingStep: 2}}",
+    )
+    .running("1.0.0");
+    let text = show(&shop.plan("1.1.0", Goal::Upgrade));
+    let before = text
+        .lines()
+        .position(|line| line.contains("50 % to"))
+        .map(|line| {
+            text.lines()
+                .take(line)
+                .filter(|line| line.contains("undo:"))
+                .count()
+        });
+    let guard = format!("guard background:errors:api after {}", before.unwrap());
+    assert!(text.contains(&guard), "{guard}\n{text}");
+}
+
+#[test]
 fn canary_whose_contract_follows() {
     let shop = Shop::canary().with("contract: {after: 10s}").running("1.0.0");
     insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));

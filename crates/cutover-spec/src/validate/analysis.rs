@@ -29,6 +29,7 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
             );
         }
         limits(&at, template, findings);
+        rows_and_dry_runs(&at, template, findings);
         for (index, metric) in template.metrics.iter().enumerate() {
             let path = format!("{at}.metrics[{index}].{}", metric.name());
             check_metric(&path, metric, findings);
@@ -48,6 +49,33 @@ fn limits(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
                 ),
             )
             .label(format!("at most {}", template.count - 1));
+    }
+}
+
+/// What the template says of itself and cannot be.
+fn rows_and_dry_runs(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
+    let (row, count) = (template.consecutive_success_limit, template.count);
+    if row > count {
+        findings
+            .error(
+                "spec.no-condition",
+                &format!("{at}.consecutiveSuccessLimit"),
+                format!("of {count} measurements never {row} in a row are good, so an inline analysis could never succeed"),
+            )
+            .label(format!("`count` must be at least {row}"));
+    }
+    for (index, dry) in template.dry_run.iter().enumerate() {
+        let alone = AnalysisTemplate {
+            dry_run: vec![*dry],
+            ..template.clone()
+        };
+        if !template.metrics.iter().any(|metric| alone.is_dry(metric)) {
+            findings.error(
+                "spec.unknown-reference",
+                &format!("{at}.dryRun[{index}]"),
+                "the template has no such metric",
+            );
+        }
     }
 }
 

@@ -5,9 +5,7 @@ use cutover_model::{Span, StepRouting};
 
 use super::matches;
 use crate::findings::Findings;
-use crate::{
-    Application, BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, MirrorRoute, Rolling, Strategy,
-};
+use crate::{Application, BlueGreen, Canary, CanaryStep, HeaderRoute, MirrorRoute, Rolling, Strategy};
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     match &application.strategy {
@@ -18,13 +16,13 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     }
 }
 
-fn template(application: &Application, path: &str, analysis: &InlineAnalysis, findings: &mut Findings<'_>) {
+fn template(application: &Application, path: &str, name: &str, findings: &mut Findings<'_>) {
     let names = application.analysis.keys().map(String::as_str);
     super::known(
         findings,
         &format!("{path}.template"),
         "analysis template",
-        &analysis.template,
+        name,
         names,
     );
 }
@@ -37,7 +35,7 @@ fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &
     ];
     for (key, analysis) in analyses {
         if let Some(analysis) = analysis {
-            template(application, &format!("{at}.{key}"), analysis, findings);
+            template(application, &format!("{at}.{key}"), &analysis.template, findings);
         }
     }
     if strategy.preview_replica_count == Some(0) {
@@ -53,7 +51,22 @@ fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &
 
 fn check_canary(application: &Application, canary: &Canary, findings: &mut Findings<'_>) {
     if let Some(analysis) = &canary.analysis {
-        template(application, "strategy.canary.analysis", analysis, findings);
+        template(
+            application,
+            "strategy.canary.analysis",
+            &analysis.template,
+            findings,
+        );
+        let steps = canary.effective_steps().len();
+        if let Some(start) = analysis.starting_step.filter(|start| *start as usize >= steps) {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    "strategy.canary.analysis.startingStep",
+                    format!("there is no step {start}, so nothing would ever be measured"),
+                )
+                .label(format!("from 0 to {}", steps - 1));
+        }
     }
     if canary.steps.is_empty() {
         return;
@@ -111,7 +124,12 @@ fn check_canary(application: &Application, canary: &Canary, findings: &mut Findi
                 }
             }
             CanaryStep::Analysis(analysis) => {
-                template(application, &format!("{path}.analysis"), analysis, findings);
+                template(
+                    application,
+                    &format!("{path}.analysis"),
+                    &analysis.template,
+                    findings,
+                );
             }
             CanaryStep::SetCanaryScale(wanted) => {
                 let path = format!("{path}.setCanaryScale.replicas");
@@ -224,7 +242,12 @@ fn no_instance(path: &str, weight: u8, findings: &mut Findings<'_>) {
 fn check_rolling(application: &Application, rolling: &Rolling, findings: &mut Findings<'_>) {
     let at = "strategy.rolling";
     if let Some(analysis) = &rolling.analysis {
-        template(application, &format!("{at}.analysis"), analysis, findings);
+        template(
+            application,
+            &format!("{at}.analysis"),
+            &analysis.template,
+            findings,
+        );
     }
     let path = format!("{at}.maxSurge");
     for (name, service) in &application.services {

@@ -136,7 +136,10 @@ mod tests {
     fn only_a_number_that_is_none_becomes_null() {
         for (text, expected) in [
             (r#"{"a":[1,NaN, NaN]}"#, r#"{"a":[1,null, null]}"#),
-            (r#"{"NaN":"NaN \"NaN\" ","N":NaN}"#, r#"{"NaN":"NaN \"NaN\" ","N":null}"#),
+            (
+                r#"{"NaN":"NaN \"NaN\" ","N":NaN}"#,
+                r#"{"NaN":"NaN \"NaN\" ","N":null}"#,
+            ),
             (r#"{"é":"\\","b":NaN}"#, r#"{"é":"\\","b":null}"#),
             (r#"{"open NaN"#, r#"{"open NaN"#),
             ("Nö", "Nö"),
