@@ -78,11 +78,11 @@ mod tests {
             dice ^= dice << 17;
             (dice >> 11) as f64 / (1u64 << 53) as f64
         };
-        let (runs, alpha, rate) = (400, 0.05, 0.03);
+        let (runs, alpha, rate) = (200, 0.05, 0.03);
         let mut wrong = 0;
         for _ in 0..runs {
             let mut failures = 0;
-            let left = (1..=1_000u64).any(|n| {
+            let left = (1..=500u64).any(|n| {
                 failures += u64::from(throw() < rate);
                 let (lower, upper) = rate_bounds(failures, n, alpha);
                 rate < lower || rate > upper

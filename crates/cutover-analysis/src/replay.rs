@@ -231,8 +231,11 @@ impl<'a> Replay<'a> {
     fn at_the_end(&self) -> (Verdict, String) {
         let counts = self.counts();
         if self.split.is_empty() && !self.recording.events.is_empty() {
-            let why = "nothing was drawn: by `weights` and `candidate_weight` the candidate's share was always 0 or 1";
-            return (Verdict::Inconclusive, why.to_owned());
+            let why = "by `weights` and `candidate_weight` the candidate's share was always 0 or 1";
+            return (
+                Verdict::Inconclusive,
+                format!("{counts}; nothing was drawn: {why}"),
+            );
         }
         if self.candidate.units == 0 || self.stable.units == 0 {
             let side = if self.candidate.units == 0 {

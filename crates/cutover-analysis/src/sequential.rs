@@ -37,12 +37,9 @@ impl Evidence {
         if share.is_nan() || share <= 0.0 {
             return self;
         }
+        let share = share.min(1.0);
         self.candidate = self.candidate.saturating_add(candidate);
         self.stable = self.stable.saturating_add(stable);
-        // Nor where the split leaves stable nothing: there is one side only.
-        if share >= 1.0 {
-            return self;
-        }
         let (x, all) = (candidate as f64, candidate as f64 + stable as f64);
         for (wealth, delta) in self.log_wealth.iter_mut().zip(GRID) {
             *wealth += x * delta.ln() - all * (share * (delta - 1.0)).ln_1p();
