@@ -310,7 +310,7 @@ fn a_recording_is_judged() {
     for (text, problem) in [
         ("", "EOF"),
         ("[]", "must be an object"),
-        (r#"{"method":"kayenta"}"#, "must be sequential or mannWhitney"),
+        (r#"{"method":"kayenta"}"#, "sequential or mannWhitney"),
         (r#"{"method":3}"#, "line 1"),
         (
             r#"{"events":[{"at_ms":NaN,"revision":"stable","ok":true}]}"#,
