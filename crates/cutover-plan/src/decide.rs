@@ -55,7 +55,7 @@ pub enum Decision {
         /// Its name in the journal.
         name: String,
         /// What.
-        template: AnalysisTemplate,
+        template: Box<AnalysisTemplate>,
         /// The candidate.
         candidate: RevisionId,
         /// What it is compared with.
@@ -302,7 +302,7 @@ impl At<'_> {
             if due && note.is_none_or(|note| matches!(note.verdict, None | Some(Verdict::Error))) {
                 return Some(Decision::Measure {
                     name: guard.name.clone(),
-                    template: guard.template.clone(),
+                    template: Box::new(guard.template.clone()),
                     candidate: guard.candidate.clone(),
                     stable: guard.stable.clone(),
                     inline: false,

@@ -139,7 +139,7 @@ impl At<'_> {
             },
             Some(Verdict::Error) if note.is_some_and(|note| self.is_due(note)) => Decision::Measure {
                 name: name.to_owned(),
-                template: template.clone(),
+                template: Box::new(template.clone()),
                 candidate: candidate.clone(),
                 stable: stable.cloned(),
                 inline: true,
@@ -168,7 +168,7 @@ impl At<'_> {
                 if note.is_none_or(|note| self.is_due(note)) {
                     return Decision::Measure {
                         name: name.to_owned(),
-                        template: template.clone(),
+                        template: Box::new(template.clone()),
                         candidate: candidate.clone(),
                         stable: stable.cloned(),
                         inline: true,
