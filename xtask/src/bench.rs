@@ -88,7 +88,7 @@ fn migrate(repository: &Repository, options: &MigrateOptions) -> Result<()> {
 }
 
 /// Builds programs as they are shipped, and answers where they are.
-fn build(repository: &Repository, packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn build(repository: &Repository, packages: &[&str]) -> Result<PathBuf> {
     // So that a machine that does other things as well is not taken over by the link-time optimisation.
     let mut command = Command::new("nice");
     let mut cargo = cargo::cargo(repository, ["build", "--quiet", "--profile", "dist"]);

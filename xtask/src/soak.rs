@@ -43,15 +43,15 @@ pub(crate) fn run(repository: &Repository, soak: &Soak) -> Result<()> {
 }
 
 fn proxy(repository: &Repository, what: &str, passed: &Passed) -> Result<()> {
-    let built = bench::build(repository)?;
+    let folder = bench::build(repository, &["cutover", "proxy-bench"])?;
     // Ten thousand connections need as many descriptors as this user may have.
     let mut command = Command::new("sh");
     command
         .args(["-c", "ulimit -Sn \"$(ulimit -Hn)\"; exec \"$@\"", "sh"])
-        .arg(built.bench)
+        .arg(folder.join("proxy-bench"))
         .arg("soak")
         .arg("--cutover")
-        .arg(built.cutover)
+        .arg(folder.join("cutover"))
         .arg(what)
         .args(&passed.options)
         .current_dir(repository.root());

@@ -151,10 +151,16 @@ fn by_the_formula(recording: &Value) -> (Verdict, f64) {
     let mut sessions = std::collections::BTreeMap::new();
     for event in &events {
         if let Some(session) = event["session"].as_str() {
-            sessions.entry(session.to_owned()).or_insert(share_of(event));
+            sessions
+                .entry(session.to_owned())
+                .or_insert_with(|| share_of(event));
         }
     }
-    let over = |event: &Value| number(event, "completed_ms").or(number(event, "at_ms")).unwrap();
+    let over = |event: &Value| {
+        number(event, "completed_ms")
+            .or_else(|| number(event, "at_ms"))
+            .unwrap()
+    };
     events.sort_by(|a, b| over(a).total_cmp(&over(b)));
     let routes: Vec<&str> = recording["strata"].as_array().map_or(vec![], |all| {
         all.iter().map(|route| route.as_str().unwrap()).collect()

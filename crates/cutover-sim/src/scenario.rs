@@ -351,6 +351,13 @@ fn inline() -> InlineAnalysis {
     }
 }
 
+fn background() -> BackgroundAnalysis {
+    BackgroundAnalysis {
+        template: ERRORS.to_owned(),
+        starting_step: None,
+    }
+}
+
 fn strategy(random: &mut Random, fewest: u32) -> Strategy {
     let delay = Span::from_secs(random.between(0, 12));
     match random.index(10) {
@@ -364,7 +371,7 @@ fn strategy(random: &mut Random, fewest: u32) -> Strategy {
         }),
         3..=6 => Strategy::Canary(Canary {
             steps: canary_steps(random),
-            analysis: random.chance(700).then(inline),
+            analysis: random.chance(700).then(background),
             scale_down_delay: delay,
         }),
         7 | 8 => {

@@ -116,10 +116,10 @@ fn lowered(words: &[&str]) -> Option<String> {
 pub fn concurrent_index(statement: &str) -> Option<String> {
     let head = words(Dialect::Postgres, statement, 16);
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let rest = match head.as_slice() {
-        ["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", rest @ ..]
-        | ["CREATE", "INDEX", "CONCURRENTLY", rest @ ..] => rest,
-        _ => return None,
+    let (["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", rest @ ..]
+    | ["CREATE", "INDEX", "CONCURRENTLY", rest @ ..]) = head.as_slice()
+    else {
+        return None;
     };
     let rest = rest.strip_prefix(&["IF", "NOT", "EXISTS"]).unwrap_or(rest);
     let (name, rest) = rest.split_first().filter(|(name, _)| **name != "ON")?;

@@ -10,6 +10,8 @@
 //! is about locks, compatibility or data, and is understood. In brackets: a server's version; `within` one transaction,
 //! `alone` without.
 
+#![cfg(test)]
+
 use std::fmt::Write as _;
 
 use cutover_model::Severity;

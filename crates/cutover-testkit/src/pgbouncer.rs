@@ -102,6 +102,10 @@ impl PgBouncer {
             if !matches!(pooler.keeper.try_wait(), Ok(None)) {
                 break;
             }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "between two looks at a condition that has a deadline"
+            )]
             std::thread::sleep(Duration::from_millis(25));
         }
         Ok(Err(log_end(&folder)))

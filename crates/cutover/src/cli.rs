@@ -1,4 +1,6 @@
 //! The command line: words, options and their help. Nothing is decided here.
+//!
+//! Long because it is one table: who looks for a word finds it here.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

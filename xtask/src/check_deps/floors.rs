@@ -94,6 +94,7 @@ pub(crate) const PLACES: &[Place] = &[
     tool("proxy-bench", Floor::Edge, &[]),
     // Plays releases against the real judgement.
     tool("analysis-bench", Floor::Core, &[]),
+    tool("migrate-bench", Floor::Edge, &[]),
     // A reader of the example must not need to know Cutover, nor an application any of its crates.
     tool("shop", Floor::Pure, &[]),
     tool(

@@ -163,7 +163,10 @@ fn blob_width(ty: &TypeName) -> Option<u64> {
 /// Whether a value that fits the one may not fit the other, where that can be told.
 pub(super) fn is_narrower(dialect: Dialect, from: &TypeName, to: &TypeName) -> bool {
     // Without one, PostgreSQL keeps microseconds and MySQL whole seconds.
-    let fraction = |ty: &TypeName| ty.arg(0).unwrap_or(if dialect.is_mysql() { 0 } else { 6 });
+    let fraction = |ty: &TypeName| {
+        ty.arg(0)
+            .unwrap_or_else(|| if dialect.is_mysql() { 0 } else { 6 })
+    };
     if let (Some(before), Some(after)) = (integer_width(&from.name), integer_width(&to.name)) {
         return after < before || (from.unsigned != to.unsigned && after <= before);
     }

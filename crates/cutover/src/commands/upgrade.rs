@@ -50,7 +50,7 @@ async fn adopt(ctx: &Context, version: &Version) -> Result<(), Failure> {
         return Err(Failure::new(
             "usage.not-confirmed",
             "taking a database over shuts its former state out, and nobody said yes",
-            &format!("cutover upgrade {version} --adopt --yes"),
+            format!("cutover upgrade {version} --adopt --yes"),
         ));
     }
     migrate::leased(ctx, &chosen.databases, async |fence| {
