@@ -94,7 +94,8 @@ pub(crate) const PLACES: &[Place] = &[
     tool("proxy-bench", Floor::Edge, &[]),
     // Plays releases against the real judgement.
     tool("analysis-bench", Floor::Core, &[]),
-    tool("migrate-bench", Floor::Edge, &[]),
+    // Starts the servers that it measures on.
+    tool("migrate-bench", Floor::Edge, &["cutover-testkit"]),
     // A reader of the example must not need to know Cutover, nor an application any of its crates.
     tool("shop", Floor::Pure, &[]),
     tool(
