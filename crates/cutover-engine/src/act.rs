@@ -87,8 +87,11 @@ impl Engine {
                 problem: None,
             },
         ];
+        let mut warnings = Vec::new();
         for name in databases_of(&self.plan) {
             let found = self.world.databases.check(&name).await;
+            let warns = found.iter().filter(|one| one.severity == Severity::Warning);
+            warnings.extend(warns.map(ToString::to_string));
             let problem = found.into_iter().find(|one| one.severity == Severity::Error);
             checks.push(Check {
                 name: format!("database {name}: reachable, its history as planned"),
@@ -109,7 +112,8 @@ impl Engine {
         checks.extend(self.world.checks.run(&self.plan).await);
         let problems: Vec<&Diagnostic> = checks.iter().filter_map(|check| check.problem.as_ref()).collect();
         match problems.split_first() {
-            None => Ok(format!("{} checks", checks.len())),
+            None if warnings.is_empty() => Ok(format!("{} checks", checks.len())),
+            None => Ok(format!("{} checks; {}", checks.len(), warnings.join("; "))),
             Some((first, rest)) => {
                 let all = std::iter::once(*first).chain(rest.iter().copied());
                 let text = all.map(ToString::to_string).collect::<Vec<_>>().join("; ");

@@ -15,7 +15,7 @@ use crate::adapter::{self, Observed, Ran};
 use crate::job::Job;
 use crate::note::{Note, Pen};
 use crate::stop::Stop;
-use crate::{Direction, LockPolicy, MigrationFile, check};
+use crate::{Direction, LockPolicy, MigrationFile, check, sessions};
 
 /// The databases of an application, and how they are migrated.
 #[derive(Clone)]
@@ -236,7 +236,23 @@ impl Databases for MigrateDatabases {
 
     async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic> {
         match (self.look(database).await, self.find(database)) {
-            (Ok(observed), Ok(known)) => check::findings(&known.files, &observed.history),
+            (Ok(observed), Ok(known)) => {
+                let mut found = check::findings(&known.files, &observed.history);
+                let pending: Vec<_> = known
+                    .files
+                    .iter()
+                    .filter(|file| {
+                        file.migration.phase != MigrationPhase::Contract
+                            && !observed.state.has(&file.migration.id)
+                    })
+                    .cloned()
+                    .collect();
+                if !pending.is_empty() {
+                    let longest = self.policy.long_transaction;
+                    found.extend(sessions::look(&what(database), &known.url, longest, &pending).await);
+                }
+                found
+            }
             (Err(error), _) | (_, Err(error)) => vec![*error.diagnostic],
         }
     }

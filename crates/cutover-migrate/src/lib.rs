@@ -35,6 +35,7 @@ mod rights;
 mod scratch;
 mod script;
 mod session;
+mod sessions;
 mod sqlite;
 mod status;
 mod stepwise;

@@ -8,7 +8,7 @@ mod shape;
 use std::time::Duration;
 
 use cutover_db::{DbError, MySession, MysqlUrl, describe_mysql};
-use cutover_model::{DatabaseState, Fence};
+use cutover_model::{DatabaseState, Fence, Span};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Error, Params, Row, Value};
 
@@ -119,16 +119,20 @@ impl MysqlSession {
         let Failure::Locked { said, .. } = failed else {
             return failed;
         };
-        let blockers = self.open_transactions().await;
+        let blockers = self.open_transactions(Span::ZERO).await;
         Failure::Locked { said, blockers }
     }
 
-    /// Sessions with a transaction that is open: who waits for a table's lock waits for one of them.
-    async fn open_transactions(&mut self) -> Vec<Blocker> {
-        let sql = "SELECT CAST(p.id AS CHAR), p.user, DATE_FORMAT(t.trx_started, '%H:%i'), p.command, p.info
+    /// Sessions with a transaction that is open for so long: who waits for a table's lock waits for one of them.
+    pub(crate) async fn open_transactions(&mut self, longer_than: Span) -> Vec<Blocker> {
+        let seconds = longer_than.as_millis() / 1000;
+        let sql = format!(
+            "SELECT CAST(p.id AS CHAR), p.user, DATE_FORMAT(t.trx_started, '%H:%i'), p.command, p.info
             FROM information_schema.innodb_trx t JOIN information_schema.processlist p
                 ON p.id = t.trx_mysql_thread_id
-            WHERE p.id <> CONNECTION_ID() ORDER BY t.trx_started LIMIT 5";
+            WHERE p.id <> CONNECTION_ID() AND t.trx_started <= NOW() - INTERVAL {seconds} SECOND
+            ORDER BY t.trx_started LIMIT 5"
+        );
         let rows: Vec<Row> = self.session.query(sql).await.unwrap_or_default();
         rows.into_iter()
             .map(|row| {

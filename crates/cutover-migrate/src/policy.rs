@@ -23,6 +23,8 @@ pub struct LockPolicy {
     pub last_pause: Span,
     /// How long another migrator on the same database is waited for.
     pub wait_for_migrator: Span,
+    /// How long a transaction of somebody else may be open before it is named in advance.
+    pub long_transaction: Span,
 }
 
 impl Default for LockPolicy {
@@ -34,6 +36,7 @@ impl Default for LockPolicy {
             first_pause: Span::from_millis(200),
             last_pause: Span::from_secs(13),
             wait_for_migrator: Span::from_secs(30),
+            long_transaction: Span::from_secs(60),
         }
     }
 }

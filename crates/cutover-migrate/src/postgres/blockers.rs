@@ -1,10 +1,12 @@
 //! Who is in the way of a session that waits for a lock.
 
 use cutover_db::{PgSession, PostgresUrl};
+use cutover_model::Span;
 use cutover_sql::{Dialect, outline};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::PostgresSession;
 use crate::failure::Blocker;
 
 /// How much of a query is shown.
@@ -50,6 +52,36 @@ impl Watcher {
             .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
             .collect();
         let rows = session.query_typed(&sql, &params).await;
+        rows.unwrap_or_default().iter().map(blocker).collect()
+    }
+}
+
+impl PostgresSession {
+    /// Transactions of others that are open for longer than this, the oldest first.
+    pub(crate) async fn open_transactions(&mut self, longer_than: Span) -> Vec<Blocker> {
+        let condition = "a.xact_start < now() - $1::text::bigint * interval '1 ms'";
+        self.others(condition, &longer_than.as_millis().to_string()).await
+    }
+
+    /// A session whose last query reads all columns of a table by `*`.
+    pub(crate) async fn reader_of_all_columns(&mut self, table: &str) -> Option<Blocker> {
+        // Within a pattern, other names would need quoting.
+        if !table
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            return None;
+        }
+        let condition = r"a.query ~* '(\mselect\s+|,\s*)(\w+\.)?\*' AND a.query ~* ('\m' || $1 || '\M')";
+        self.others(condition, table).await.into_iter().next()
+    }
+
+    async fn others(&mut self, condition: &str, param: &str) -> Vec<Blocker> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+                AND a.application_name NOT LIKE 'cutover%' AND {condition} ORDER BY a.xact_start, a.pid LIMIT 5"
+        );
+        let rows = self.session.query_typed(&sql, &[(&param, Type::TEXT)]).await;
         rows.unwrap_or_default().iter().map(blocker).collect()
     }
 }

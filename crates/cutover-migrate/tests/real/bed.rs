@@ -76,6 +76,7 @@ pub(crate) fn impatient() -> LockPolicy {
         first_pause: Span::from_millis(10),
         last_pause: Span::from_millis(20),
         wait_for_migrator: Span::from_millis(300),
+        ..LockPolicy::default()
     }
 }
 
@@ -114,6 +115,15 @@ impl Bed {
     /// With the default policy.
     pub(crate) fn patient(&self, files: &[(&str, &str)]) -> MigrateDatabases {
         self.databases_with(files, LockPolicy::default())
+    }
+
+    /// Names every transaction that is open, however short.
+    pub(crate) fn suspicious(&self, files: &[(&str, &str)]) -> MigrateDatabases {
+        let policy = LockPolicy {
+            long_transaction: Span::ZERO,
+            ..LockPolicy::default()
+        };
+        self.databases_with(files, policy)
     }
 
     fn databases_with(&self, files: &[(&str, &str)], policy: LockPolicy) -> MigrateDatabases {

@@ -124,3 +124,21 @@ async fn a_file_of_rows_alone_is_one_transaction() {
         .unwrap();
     assert!(!bed.has_table("t").await);
 }
+
+#[tokio::test]
+async fn long_transactions_are_named_before_anything_runs() {
+    let Some(bed) = mariadb().await else { return };
+    bed.up(&MORE, 0, 1).await.unwrap();
+    let mut reader = connect_mariadb(&bed.url).await.unwrap();
+    reader
+        .query_drop("START TRANSACTION; SELECT * FROM t WHERE a = 's3cret'")
+        .await
+        .unwrap();
+    // Asked once: the server tells the same again to who asks often.
+    let found = bed.suspicious(&MORE).check(&main_db()).await;
+    let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(codes, ["migrate.long-transaction"]);
+    assert!(found[0].message.contains("tester"), "{found:?}");
+    assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
+    assert!(bed.databases(&MORE).check(&main_db()).await.is_empty());
+}

@@ -475,3 +475,57 @@ async fn a_pooler_that_shares_sessions_is_refused_before_the_lock_and_one_that_d
     }
     assert!(direct.has_table("t").await);
 }
+
+const COLUMN: [(&str, &str); 2] = [
+    (
+        "002_b.up.sql",
+        "-- cutover: phase=expand\nALTER TABLE t ADD COLUMN b text",
+    ),
+    ("002_b.down.sql", "ALTER TABLE t DROP COLUMN b"),
+];
+
+#[tokio::test]
+async fn long_transactions_are_named_before_anything_runs() {
+    let Some(bed) = postgres().await else { return };
+    bed.up(&TABLE, 0, 1).await.unwrap();
+    let reports = bed.client().await;
+    reports
+        .batch_execute("SET application_name = 'reports'; BEGIN; SELECT count(*) FROM t WHERE a = 's3cret'")
+        .await
+        .unwrap();
+    let all = [TABLE, COLUMN].concat();
+    let found = bed.suspicious(&all).check(&main_db()).await;
+    let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(codes, ["migrate.long-transaction"]);
+    assert!(found[0].message.contains("application \"reports\""), "{found:?}");
+    assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
+    // Not yet long for anybody else, and in nobody's way where nothing is pending.
+    assert!(bed.databases(&all).check(&main_db()).await.is_empty());
+    assert!(bed.suspicious(&TABLE).check(&main_db()).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_prepared_statement_that_a_new_column_breaks_is_named_before() {
+    let Some(bed) = postgres().await else { return };
+    bed.up(&TABLE, 0, 1).await.unwrap();
+    let client = bed.client().await;
+    let named = client.prepare("SELECT id, a FROM t WHERE id = $1").await.unwrap();
+    let all_columns = client.prepare("SELECT * FROM t WHERE id = $1").await.unwrap();
+    client.query_one(&named, &[&1]).await.unwrap();
+    let all = [TABLE, COLUMN].concat();
+    assert!(bed.databases(&all).check(&main_db()).await.is_empty());
+    client.query_one(&all_columns, &[&1]).await.unwrap();
+    let found = bed.databases(&all).check(&main_db()).await;
+    let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(codes, ["migrate.cached-plan"]);
+    assert!(found[0].message.contains("SELECT * FROM t"), "{found:?}");
+
+    bed.up(&all, 1, 1).await.unwrap();
+    client.query_one(&named, &[&1]).await.unwrap();
+    let broken = client.query_one(&all_columns, &[&1]).await.unwrap_err();
+    let said = broken.as_db_error().unwrap().message();
+    assert_eq!(said, "cached plan must not change result type");
+    // On this connection, until it is prepared anew.
+    let again = client.prepare("SELECT * FROM t WHERE id = $1").await.unwrap();
+    client.query_one(&again, &[&1]).await.unwrap();
+}
