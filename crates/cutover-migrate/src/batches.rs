@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cutover_model::{MigrationId, Span};
 use cutover_ports::{MigrationReport, PortError};
-use cutover_sql::{Dialect, quoted};
+use cutover_sql::{Dialect, quoted, ticked};
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
@@ -71,10 +71,13 @@ async fn begin<S: Session>(session: &mut S, job: &Job) -> Result<Option<Progress
         return Ok(None);
     };
     let id = &job.file.migration.id;
-    let table = "CREATE TABLE IF NOT EXISTS {t}cutover_backfills (
-        number bigint NOT NULL, name varchar(255) NOT NULL, after_key text NOT NULL, changed_rows bigint NOT NULL,
-        PRIMARY KEY (number, name))";
-    history::run(session, table, &[]).await?;
+    if !job.dialect.is_mysql() {
+        // There it would commit, and is made with the others.
+        let table = "CREATE TABLE IF NOT EXISTS {t}cutover_backfills (
+            number bigint NOT NULL, name varchar(255) NOT NULL, after_key text NOT NULL, changed_rows bigint NOT NULL,
+            PRIMARY KEY (number, name))";
+        history::run(session, table, &[]).await?;
+    }
     // Begun before, and neither taken back nor reopened since: only then what is before the key is done.
     let resumes = row.is_some_and(|row| !row.complete && row.reopened_at.is_none());
     let progress = if resumes {
@@ -154,7 +157,11 @@ async fn one<S: Session>(
     size: u32,
     attempt: u32,
 ) -> Result<Option<Progress>, Failure> {
-    let key = quoted(&batched.batches.key);
+    let (key, table) = if job.dialect.is_mysql() {
+        (ticked(&batched.batches.key), batched.batches.table.ticked())
+    } else {
+        (quoted(&batched.batches.key), batched.batches.table.sql())
+    };
     let literal = match job.dialect {
         Dialect::Postgres => "quote_literal(CAST(k AS text))",
         Dialect::Sqlite | Dialect::Mysql | Dialect::MariaDb => "quote(k)",
@@ -166,9 +173,8 @@ async fn one<S: Session>(
     session.begin(job.policy.timeout(attempt)).await?;
     job.claim(session).await?;
     let last = format!(
-        "SELECT {literal} FROM (SELECT {key} AS k FROM {} WHERE {from} ORDER BY {key} LIMIT {size}) AS b
-         ORDER BY k DESC LIMIT 1",
-        batched.batches.table.sql()
+        "SELECT {literal} FROM (SELECT {key} AS k FROM {table} WHERE {from} ORDER BY {key} LIMIT {size}) AS b
+         ORDER BY k DESC LIMIT 1"
     );
     let found = session.rows_as_written(&last).await?;
     let Some(last) = found

@@ -20,7 +20,7 @@ use crate::failure::{Applied, Failure};
 use crate::history::{self, Step, StepKey};
 use crate::job::{Gate, Job, elapsed};
 use crate::session::{IndexState, Session};
-use crate::{Direction, Script};
+use crate::{Direction, Script, triggers};
 
 pub(crate) async fn run<S: Session>(
     session: &mut S,
@@ -171,6 +171,9 @@ async fn one<S: Session>(
     } else {
         Applied::Statements(done)
     };
+    if let Err(failure) = triggers::before(session, job, &statement.text).await {
+        return Err(StepError(job.error(script, failure, Some(at), nothing)));
+    }
     loop {
         let sum = checksum(job.dialect, statement);
         let key = StepKey {

@@ -4,7 +4,7 @@
 //! own statements and go before the down file's; those of an `end-sync` go before the contract's own.
 
 use cutover_model::{Diagnostic, MigrationPhase};
-use cutover_sql::{Batches, Dialect, EndSync, Header, Placed, Statement, Sync, locate};
+use cutover_sql::{Batches, Dialect, EndSync, Header, Placed, Statement, Sync, locate, writes_rows};
 
 use crate::Script;
 
@@ -63,25 +63,6 @@ pub(crate) fn weave(
         errors,
     };
     let mut woven = Woven::default();
-    if dialect.is_mysql() {
-        let (label, said) = (
-            "PostgreSQL and SQLite",
-            "neither sync nor backfill in batches is there for this database",
-        );
-        header
-            .syncs
-            .iter()
-            .for_each(|placed| weaver.refuse(placed, said, label));
-        header
-            .ended
-            .iter()
-            .for_each(|placed| weaver.refuse(placed, said, label));
-        header
-            .batches
-            .iter()
-            .for_each(|placed| weaver.refuse(placed, said, label));
-        return woven;
-    }
     for placed in &header.syncs {
         if header.phase != Some(MigrationPhase::Expand) || !header.transaction {
             let label = "columns and triggers come in one transaction, in a file with phase=expand";
@@ -89,8 +70,7 @@ pub(crate) fn weave(
             continue;
         }
         let at = placed.range.start;
-        up.statements
-            .extend(generated(&text, at, placed.value.begin(dialect)));
+        begin(dialect, up, generated(&text, at, placed.value.begin(dialect)));
         if let Some(down) = down.as_deref_mut() {
             prepend(down, placed.value.end(dialect));
         }
@@ -118,7 +98,7 @@ pub(crate) fn weave(
         if let Some(down) = down.as_deref_mut() {
             let end = down.text.len();
             let text = down.text.clone();
-            down.statements.extend(generated(&text, end, sync.begin(dialect)));
+            begin(dialect, down, generated(&text, end, sync.begin(dialect)));
         }
         woven.ended.push(ended.clone());
     }
@@ -126,6 +106,15 @@ pub(crate) fn weave(
         backfill(dialect, header, known, placed, up, &mut weaver, &mut woven);
     }
     woven
+}
+
+/// The triggers come last; where nothing keeps writers away meanwhile, they come before the first rows that the file itself
+/// writes, so that no write falls between the two.
+fn begin(dialect: Dialect, script: &mut Script, triggers: Vec<Statement>) {
+    let all = &mut script.statements;
+    let rows = all.iter().position(|one| writes_rows(dialect, &one.text));
+    let at = rows.filter(|_| dialect.is_mysql()).unwrap_or(all.len());
+    all.splice(at..at, triggers);
 }
 
 fn find<'a>(known: &'a [Sync], ended: &EndSync) -> Option<&'a Sync> {

@@ -18,6 +18,7 @@ mod read;
 pub mod schema;
 mod split;
 mod sync;
+mod sync_mysql;
 
 pub use declare::{Batches, EndSync};
 pub use dialect::Dialect;
@@ -32,3 +33,4 @@ pub use read::read;
 pub use schema::Schema;
 pub use split::{SplitError, SplitProblem, Statement, split};
 pub use sync::{Sync, TableName, quoted};
+pub use sync_mysql::ticked;

@@ -6,8 +6,8 @@
 //! direction wakes the other one.
 //!
 //! PostgreSQL: one `BEFORE` function that changes the row that is being written. SQLite, whose triggers cannot do that:
-//! `AFTER` triggers that update the row once more, on the condition that it does not agree. Of MySQL and MariaDB nothing
-//! is written: who reads the files refuses a sync there.
+//! `AFTER` triggers that update the row once more, on the condition that it does not agree. MySQL's and MariaDB's are in
+//! `sync_mysql`.
 
 use std::fmt::Write as _;
 
@@ -92,7 +92,7 @@ pub struct Sync {
 }
 
 /// A name that is the same each time and short enough: a long one ends in a checksum.
-fn name(prefix: &str, table: &str, columns: &[String]) -> String {
+pub(crate) fn name(prefix: &str, table: &str, columns: &[String]) -> String {
     let whole = format!("{prefix}{table}_{}", columns.join("_"));
     if whole.len() <= LONGEST {
         return whole;
@@ -144,6 +144,9 @@ impl Sync {
     /// A condition on a row of the table: the sides do not agree.
     #[must_use]
     pub fn disagreement(&self, dialect: Dialect) -> String {
+        if dialect.is_mysql() {
+            return self.mysql_disagreement();
+        }
         format!(
             "{} AND {}",
             Self::unlike(dialect, &self.new, &self.up),
@@ -154,9 +157,13 @@ impl Sync {
     /// The query that counts the rows whose sides do not agree.
     #[must_use]
     pub fn verify(&self, dialect: Dialect) -> String {
+        let table = if dialect.is_mysql() {
+            self.table.ticked()
+        } else {
+            self.table.sql()
+        };
         format!(
-            "SELECT count(*) FROM {} WHERE {}",
-            self.table.sql(),
+            "SELECT count(*) FROM {table} WHERE {}",
             self.disagreement(dialect)
         )
     }
@@ -165,6 +172,9 @@ impl Sync {
     /// is all NULL is filled even where `down` would make its old side of that.
     #[must_use]
     pub fn fill(&self, dialect: Dialect) -> String {
+        if dialect.is_mysql() {
+            return self.mysql_fill();
+        }
         format!(
             "UPDATE {} SET {} WHERE {} AND ({} OR {}) AND {{batch}}",
             self.table.sql(),
@@ -179,6 +189,9 @@ impl Sync {
     /// expressions do not fit the columns, so that this is found now and not by an application's insert.
     #[must_use]
     pub fn begin(&self, dialect: Dialect) -> Vec<String> {
+        if dialect.is_mysql() {
+            return self.mysql_begin();
+        }
         let mut out = vec![self.check(dialect)];
         match dialect {
             Dialect::Sqlite => out.extend(self.sqlite()),
@@ -192,7 +205,8 @@ impl Sync {
     pub fn end(&self, dialect: Dialect) -> Vec<String> {
         let table = self.table.sql();
         match dialect {
-            Dialect::Postgres | Dialect::Mysql | Dialect::MariaDb => {
+            Dialect::Mysql | Dialect::MariaDb => self.mysql_end(),
+            Dialect::Postgres => {
                 let mut out: Vec<String> = ["insert", "update"]
                     .iter()
                     .map(|event| format!("DROP TRIGGER {} ON {table}", quoted(&self.trigger(event))))
@@ -214,7 +228,10 @@ impl Sync {
 
     /// A trigger that is there as long as the sync is.
     #[must_use]
-    pub fn marker(&self) -> String {
+    pub fn marker(&self, dialect: Dialect) -> String {
+        if dialect.is_mysql() {
+            return self.mysql_marker();
+        }
         self.trigger("insert")
     }
 

@@ -7,7 +7,7 @@ const QUERY_LENGTH: usize = 120;
 
 /// As [`history`](crate::history) makes them elsewhere. A key's text needs a length here; `before_shape` is what the
 /// database looked like before a statement that commits by itself.
-pub(super) const TABLES: [&str; 4] = [
+pub(super) const TABLES: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS {t}cutover_meta (
         id integer NOT NULL PRIMARY KEY, format integer NOT NULL, store varchar(190) NOT NULL,
         generation bigint NOT NULL, retired_below varchar(190)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
@@ -27,6 +27,9 @@ pub(super) const TABLES: [&str; 4] = [
         act varchar(20) NOT NULL, done_at varchar(40) NOT NULL, done_by text NOT NULL, took_ms bigint NOT NULL,
         `release` varchar(190), upgrade varchar(190), detail text)
         ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS {t}cutover_backfills (
+        number bigint NOT NULL, name varchar(190) NOT NULL, after_key text NOT NULL, changed_rows bigint NOT NULL,
+        PRIMARY KEY (number, name)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 ];
 
 /// A statement of the history in this server's words: parameters by their order (each stands once, in order), its

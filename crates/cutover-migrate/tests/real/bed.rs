@@ -202,6 +202,10 @@ impl Bed {
             let connection = Connection::open(path).unwrap();
             return connection.query_row(sql, [], |row| row.get(0)).unwrap();
         }
+        if self.url.starts_with("mariadb:") {
+            let mut connection = connect_mariadb(&self.url).await.unwrap();
+            return connection.query_first(sql).await.unwrap().unwrap();
+        }
         self.client().await.query_one(sql, &[]).await.unwrap().get(0)
     }
 
@@ -209,6 +213,8 @@ impl Bed {
     pub(crate) async fn leftovers(&self) -> i64 {
         let sql = if self.url.starts_with("sqlite:") {
             "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
+        } else if self.url.starts_with("mariadb:") {
+            "SELECT count(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
         } else {
             "SELECT (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal)
                 + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'cutover_%')"

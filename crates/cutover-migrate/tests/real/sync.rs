@@ -16,15 +16,24 @@ const BASE: [(&str, &str); 2] = [
 fn names(kind: Kind) -> Vec<(&'static str, String)> {
     let (trim, position) = match kind {
         Kind::Postgres => ("btrim", "strpos"),
-        Kind::Sqlite => ("trim", "instr"),
-        Kind::MariaDb => unreachable!("triggers are not made for it here"),
+        Kind::Sqlite | Kind::MariaDb => ("trim", "instr"),
+    };
+    let (whole, padded) = match kind {
+        Kind::Postgres | Kind::Sqlite => (
+            "coalesce(first, '') || ' ' || coalesce(last, '')",
+            "full_name || ' '",
+        ),
+        Kind::MariaDb => (
+            "concat(coalesce(first, ''), ' ', coalesce(last, ''))",
+            "concat(full_name, ' ')",
+        ),
     };
     let up = format!(
         "-- cutover: phase=expand
 /* cutover: sync table=users old=first,last new=full_name
-   up=\"nullif({trim}(coalesce(first, '') || ' ' || coalesce(last, '')), '')\"
-   down=\"nullif(substr(full_name, 1, {position}(full_name || ' ', ' ') - 1), ''),
-         nullif(substr(full_name, {position}(full_name || ' ', ' ') + 1), '')\" */
+   up=\"nullif({trim}({whole}), '')\"
+   down=\"nullif(substr(full_name, 1, {position}({padded}, ' ') - 1), ''),
+         nullif(substr(full_name, {position}({padded}, ' ') + 1), '')\" */
 ALTER TABLE users ADD COLUMN full_name text;"
     );
     let mut out: Vec<(&str, String)> = BASE
@@ -80,13 +89,33 @@ async fn down_to(bed: &Bed, files: &[(&str, &str)], reach: Reach) {
 /// The row's three values joined, NULL as `-`.
 async fn row(bed: &Bed, id: i64) -> String {
     let one = |column: &str| format!("coalesce({column}, '-')");
-    let sql = format!(
-        "SELECT {} || '|' || {} || '|' || {} FROM users WHERE id = {id}",
-        one("first"),
-        one("last"),
-        one("full_name")
+    let all = joined(
+        bed,
+        &[&one("first"), "'|'", &one("last"), "'|'", &one("full_name")],
     );
-    bed.text(&sql).await
+    bed.text(&format!("SELECT {all} FROM users WHERE id = {id}"))
+        .await
+}
+
+/// Texts one after the other, in the words of the database.
+fn joined(bed: &Bed, parts: &[&str]) -> String {
+    if bed.url.starts_with("mariadb:") {
+        format!("concat({})", parts.join(", "))
+    } else {
+        parts.join(" || ")
+    }
+}
+
+/// An insert that becomes an update, in the words of the database.
+fn upsert(bed: &Bed, sql: &str) -> String {
+    if !bed.url.starts_with("mariadb:") {
+        return sql.to_owned();
+    }
+    let mut out = sql.replace("ON CONFLICT (id) DO UPDATE SET", "ON DUPLICATE KEY UPDATE");
+    for column in ["first", "last", "full_name"] {
+        out = out.replace(&format!("excluded.{column}"), &format!("VALUES({column})"));
+    }
+    out
 }
 
 async fn every_write_is_carried_over(kind: Kind) {
@@ -121,6 +150,9 @@ async fn every_write_is_carried_over(kind: Kind) {
         ("UPDATE users SET full_name = NULL WHERE id = 20", "-|-|-"),
         ("UPDATE users SET first = 'A' WHERE id = 20", "A|-|A"),
         ("UPDATE users SET first = NULL WHERE id = 20", "-|-|-"),
+        ("UPDATE users SET full_name = 'B C' WHERE id = 20", "B|C|B C"),
+        // A change of case is a change.
+        ("UPDATE users SET first = 'b' WHERE id = 20", "b|C|b C"),
         ("UPDATE users SET full_name = 'B C' WHERE id = 20", "B|C|B C"),
         // Nothing of the pair: nothing happens.
         ("UPDATE users SET age = '3' WHERE id = 20", "B|C|B C"),
@@ -166,7 +198,7 @@ async fn every_write_is_carried_over(kind: Kind) {
             "w|x|w x",
         ),
     ] {
-        bed.run(write).await;
+        bed.run(&upsert(&bed, write)).await;
         assert_eq!(row(&bed, 20).await, expected, "{kind:?}: {write}");
     }
     bed.run("UPDATE users SET first = 'all'").await;
@@ -180,9 +212,9 @@ async fn every_write_is_carried_over(kind: Kind) {
     bed.run("UPDATE users SET full_name = 'New Name' WHERE id = 1")
         .await;
     down_to(&bed, &files, Reach::To(1)).await;
+    let name = joined(&bed, &["first", "' '", "last"]);
     assert_eq!(
-        bed.text("SELECT first || ' ' || last FROM users WHERE id = 1")
-            .await,
+        bed.text(&format!("SELECT {name} FROM users WHERE id = 1")).await,
         "New Name"
     );
     bed.run("UPDATE users SET last = 'Later' WHERE id = 1").await;
@@ -209,6 +241,51 @@ async fn every_write_is_carried_over_on_postgres() {
     every_write_is_carried_over(Kind::Postgres).await;
 }
 
+#[tokio::test]
+async fn every_write_is_carried_over_on_mariadb() {
+    every_write_is_carried_over(Kind::MariaDb).await;
+}
+
+/// Numbers, times and texts of another collation, each with what makes one of the other.
+#[tokio::test]
+async fn values_of_every_kind_are_compared_as_what_they_are_on_mariadb() {
+    let Some(bed) = bed(Kind::MariaDb).await else {
+        return;
+    };
+    let files = [
+        (
+            "001_p.up.sql",
+            "-- cutover: phase=expand
+CREATE TABLE p (id integer PRIMARY KEY, cents bigint, day date, word varchar(20) COLLATE utf8mb4_unicode_ci);
+INSERT INTO p VALUES (1, 150, '2026-11-28', 'a'), (2, NULL, NULL, NULL), (3, 100, '2026-01-01', 'É');",
+        ),
+        ("001_p.down.sql", "DROP TABLE p"),
+        (
+            "002_p.up.sql",
+            "-- cutover: phase=expand
+-- cutover: sync table=p old=cents,day,word new=price,at,term up=\"cents / 100, day, word\" down=\"price * 100, date(at), term\"
+ALTER TABLE p ADD COLUMN price decimal(10,2), ADD COLUMN at datetime(6),
+    ADD COLUMN term varchar(20) COLLATE utf8mb4_general_ci",
+        ),
+        ("002_p.down.sql", "ALTER TABLE p DROP COLUMN price, DROP COLUMN at, DROP COLUMN term"),
+        (
+            "003_p.up.sql",
+            "-- cutover: phase=backfill\n-- cutover: backfill table=p key=id new=price,at,term\n",
+        ),
+        ("003_p.down.sql", ""),
+    ];
+    up_to(&bed, &files, Reach::All, false).await;
+    let agree = "SELECT count(*) FROM p WHERE NOT (price <=> cents / 100 AND at <=> day AND CAST(term AS binary) <=> CAST(word AS binary))";
+    assert_eq!(bed.number(agree).await, 0);
+    bed.run("UPDATE p SET price = 2.5, term = 'A' WHERE id = 1").await;
+    bed.run("UPDATE p SET cents = 175 WHERE id = 3").await;
+    bed.run("INSERT INTO p (id, price, at, term) VALUES (4, 1, '2026-02-02', 'ß')")
+        .await;
+    assert_eq!(bed.number(agree).await, 0);
+    let cents = "SELECT CAST(sum(cents) AS signed) FROM p WHERE word IN ('A', 'É', 'ß')";
+    assert_eq!(bed.number(cents).await, 250 + 175 + 100);
+}
+
 async fn refused(kind: Kind, more: &[(&str, &str)], code: &str, says: &str) {
     let Some(bed) = bed(kind).await else { return };
     let files = [&BASE, more].concat();
@@ -228,7 +305,7 @@ async fn refused(kind: Kind, more: &[(&str, &str)], code: &str, says: &str) {
 
 #[tokio::test]
 async fn an_expression_that_does_not_fit_is_found_before_anybody_writes() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
         // `age` exists, but it is of neither side.
         for expression in ["nobody", "age"] {
             let up = format!(
@@ -246,7 +323,7 @@ async fn an_expression_that_does_not_fit_is_found_before_anybody_writes() {
 
 #[tokio::test]
 async fn a_new_column_with_a_default_is_refused() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
         let files = [
             (
                 "002_x.up.sql",
@@ -261,7 +338,7 @@ async fn a_new_column_with_a_default_is_refused() {
 
 #[tokio::test]
 async fn a_contract_that_forgets_the_triggers_changes_nothing() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
         let Some(bed) = bed(kind).await else { return };
         let mut files = names(kind);
         files[6].1 = files[6]

@@ -6,30 +6,39 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cutover_migrate::Reach;
-use cutover_sql::Dialect;
+use cutover_testkit::connect_mariadb;
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable as _;
 use rusqlite::Connection;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
 
-const ROUNDS: usize = 3;
+/// Three, or what `CUTOVER_SYNC_ROUNDS` says.
+fn rounds() -> usize {
+    let asked = std::env::var("CUTOVER_SYNC_ROUNDS").ok();
+    asked.and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
+}
+
 const CLIENTS: i64 = 2;
 const ROWS: i64 = 400;
 
 fn files(kind: Kind) -> Vec<(&'static str, String)> {
     let key = match kind {
-        Kind::Postgres => "id integer PRIMARY KEY",
+        Kind::Postgres | Kind::MariaDb => "id integer PRIMARY KEY",
         Kind::Sqlite => "id INTEGER PRIMARY KEY",
-        Kind::MariaDb => unreachable!("triggers are not made for it here"),
     };
     let split = match kind {
         Kind::Postgres => "split_part(full_name, ' ', 1), split_part(full_name, ' ', 2)",
         Kind::Sqlite => {
             "substr(full_name, 1, instr(full_name, ' ') - 1), substr(full_name, instr(full_name, ' ') + 1)"
         }
-        Kind::MariaDb => unreachable!("triggers are not made for it here"),
+        Kind::MariaDb => "substring_index(full_name, ' ', 1), substring_index(full_name, ' ', -1)",
     };
+    let (first, last) = split.split_once("), ").unwrap();
+    let back = format!("UPDATE users SET first = {first}), last = {last}");
+    let whole = whole(kind);
     let text = |text: &str| text.to_owned();
     vec![
         (
@@ -41,14 +50,19 @@ fn files(kind: Kind) -> Vec<(&'static str, String)> {
             "002_full.up.sql",
             format!(
                 "-- cutover: phase=expand
-                 -- cutover: sync table=users old=first,last new=full_name up=\"first || ' ' || last\" down=\"{split}\"
+                 -- cutover: sync table=users old=first,last new=full_name up=\"{whole}\" down=\"{split}\"
                  ALTER TABLE users ADD COLUMN full_name text"
             ),
         ),
-        ("002_full.down.sql", text("ALTER TABLE users DROP COLUMN full_name")),
+        (
+            "002_full.down.sql",
+            text("ALTER TABLE users DROP COLUMN full_name"),
+        ),
         (
             "003_fill.up.sql",
-            text("-- cutover: phase=backfill\n-- cutover: backfill table=users key=id batch=100 new=full_name\n"),
+            text(
+                "-- cutover: phase=backfill\n-- cutover: backfill table=users key=id batch=100 new=full_name\n",
+            ),
         ),
         ("003_fill.down.sql", String::new()),
         (
@@ -62,20 +76,41 @@ fn files(kind: Kind) -> Vec<(&'static str, String)> {
             "004_drop.down.sql",
             format!(
                 "ALTER TABLE users ADD COLUMN first text; ALTER TABLE users ADD COLUMN last text;
-                 UPDATE users SET (first, last) = ({split})"
+                 {back}"
             ),
         ),
     ]
+}
+
+/// The new side as the old one tells it.
+const fn whole(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres | Kind::Sqlite => "first || ' ' || last",
+        Kind::MariaDb => "concat(first, ' ', last)",
+    }
+}
+
+fn kind_of(url: &str) -> Kind {
+    match url.split(':').next() {
+        Some("sqlite") => Kind::Sqlite,
+        Some("mariadb") => Kind::MariaDb,
+        _ => Kind::Postgres,
+    }
 }
 
 /// A connection of an application; each statement waits for locks as an application would.
 enum Line {
     Sqlite(Connection),
     Postgres(Client),
+    MariaDb(Box<tokio::sync::Mutex<Conn>>),
 }
 
 impl Line {
     async fn open(url: &str) -> Self {
+        if url.starts_with("mariadb:") {
+            let connection = connect_mariadb(url).await.unwrap();
+            return Self::MariaDb(Box::new(tokio::sync::Mutex::new(connection)));
+        }
         match url.strip_prefix("sqlite:") {
             Some(path) => {
                 let connection = Connection::open(path).unwrap();
@@ -97,6 +132,11 @@ impl Line {
                 .batch_execute(sql)
                 .await
                 .map_err(|error| format!("{error:?}")),
+            Self::MariaDb(connection) => {
+                let mut connection = connection.lock().await;
+                let ran = connection.query_drop(sql).await;
+                ran.map_err(|error| error.to_string())
+            }
         }
     }
 
@@ -104,6 +144,10 @@ impl Line {
         match self {
             Self::Sqlite(connection) => connection.query_row(sql, [], |row| row.get(0)).unwrap(),
             Self::Postgres(client) => client.query_one(sql, &[]).await.unwrap().get(0),
+            Self::MariaDb(connection) => {
+                let mut connection = connection.lock().await;
+                connection.query_first(sql).await.unwrap().unwrap()
+            }
         }
     }
 }
@@ -149,20 +193,28 @@ fn value(side: Side, round: usize, turn: u64) -> (String, String) {
 
 async fn write(url: &str, side: Side, round: usize, client: i64, stop: &AtomicBool, written: &AtomicU64) {
     let line = Line::open(url).await;
+    let kind = kind_of(url);
     let mut turn = 0;
     while !stop.load(Ordering::Relaxed) || turn < 40 {
         let row = own_row(side, client, turn);
         let (first, last) = value(side, round, turn);
-        let sql = match side {
-            Side::Old => format!(
-                "INSERT INTO users (id, first, last) VALUES ({row}, '{first}', '{last}')
-                 ON CONFLICT (id) DO UPDATE SET first = excluded.first, last = excluded.last"
-            ),
-            Side::New => format!(
-                "INSERT INTO users (id, full_name) VALUES ({row}, '{first} {last}')
-                 ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name"
-            ),
+        let (given, columns) = match side {
+            Side::Old => (format!("'{first}', '{last}'"), &["first", "last"][..]),
+            Side::New => (format!("'{first} {last}'"), &["full_name"][..]),
         };
+        let (on, from) = match kind {
+            Kind::MariaDb => ("ON DUPLICATE KEY UPDATE", "VALUES(@)"),
+            Kind::Postgres | Kind::Sqlite => ("ON CONFLICT (id) DO UPDATE SET", "excluded.@"),
+        };
+        let set: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{column} = {}", from.replace('@', column)))
+            .collect();
+        let sql = format!(
+            "INSERT INTO users (id, {}) VALUES ({row}, {given}) {on} {}",
+            columns.join(", "),
+            set.join(", ")
+        );
         line.run(&sql).await.unwrap();
         // What is acknowledged is there at once, on this side.
         let seen = match side {
@@ -181,15 +233,15 @@ async fn write(url: &str, side: Side, round: usize, client: i64, stop: &AtomicBo
     for turn in turn - 20..turn {
         let (first, last) = value(side, round, turn);
         let row = own_row(side, client, turn);
-        let whole = format!("'{first} {last}'");
+        let told = format!("'{first} {last}'");
         let seen = match side {
-            Side::Old => format!("first || ' ' || last = {whole}"),
-            Side::New => format!("full_name = {whole}"),
+            Side::Old => format!("{} = {told}", whole(kind)),
+            Side::New => format!("full_name = {told}"),
         };
         let found = line
             .number(&format!("SELECT count(*) FROM users WHERE id = {row} AND {seen}"))
             .await;
-        assert_eq!(found, 1, "row {row} lost {whole}");
+        assert_eq!(found, 1, "row {row} lost {told}");
     }
 }
 
@@ -232,18 +284,15 @@ async fn down(bed: &Bed, files: &[(&str, &str)], reach: Reach) {
 /// Looks at all rows again and again while writers go on: how many looks, each of which found both sides true.
 async fn watch(bed: &Bed, looks: usize) {
     let line = Line::open(&bed.url).await;
-    let dialect = if bed.url.starts_with("sqlite:") {
-        Dialect::Sqlite
-    } else {
-        Dialect::Postgres
-    };
-    let differs = if dialect == Dialect::Sqlite {
-        "IS NOT"
-    } else {
-        "IS DISTINCT FROM"
+    let kind = kind_of(&bed.url);
+    let whole = whole(kind);
+    let differ = match kind {
+        Kind::Sqlite => format!("full_name IS NOT ({whole})"),
+        Kind::Postgres => format!("full_name IS DISTINCT FROM ({whole})"),
+        Kind::MariaDb => format!("NOT (full_name <=> {whole})"),
     };
     for _ in 0..looks {
-        let sql = format!("SELECT count(*) FROM users WHERE full_name {differs} (first || ' ' || last)");
+        let sql = format!("SELECT count(*) FROM users WHERE {differ}");
         assert_eq!(line.number(&sql).await, 0, "both sides are true to each other");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -266,7 +315,7 @@ async fn under_load(kind: Kind) {
     ))
     .await;
     let mut total = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         // The old version writes through a start and an abort.
         let old = writers(&bed.url, Side::Old, 2 * round);
         old.go_on(20).await;
@@ -298,10 +347,13 @@ async fn under_load(kind: Kind) {
         total += new.end().await;
         down(&bed, &files, Reach::To(1)).await;
     }
-    let kept =
-        format!("SELECT count(*) FROM users WHERE id <= {ROWS} AND first = 'f' || id AND last = 'l' || id");
+    let like = match kind {
+        Kind::MariaDb => "first = concat('f', id) AND last = concat('l', id)",
+        Kind::Postgres | Kind::Sqlite => "first = 'f' || id AND last = 'l' || id",
+    };
+    let kept = format!("SELECT count(*) FROM users WHERE id <= {ROWS} AND {like}");
     assert_eq!(bed.number(&kept).await, ROWS);
-    assert!(total >= ROUNDS as u64 * 4 * 2 * 40, "{total} writes");
+    assert!(total >= rounds() as u64 * 4 * 2 * 40, "{total} writes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -312,4 +364,9 @@ async fn both_versions_write_through_every_change_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_versions_write_through_every_change_on_postgres() {
     under_load(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_versions_write_through_every_change_on_mariadb() {
+    under_load(Kind::MariaDb).await;
 }
