@@ -116,11 +116,11 @@ fn lowered(words: &[&str]) -> Option<String> {
 pub fn concurrent_index(statement: &str) -> Option<String> {
     let head = words(Dialect::Postgres, statement, 16);
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let (["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", rest @ ..]
-    | ["CREATE", "INDEX", "CONCURRENTLY", rest @ ..]) = head.as_slice()
-    else {
-        return None;
-    };
+    let head = head.strip_prefix(&["CREATE"])?;
+    let rest = head
+        .strip_prefix(&["UNIQUE"])
+        .unwrap_or(head)
+        .strip_prefix(&["INDEX", "CONCURRENTLY"])?;
     let rest = rest.strip_prefix(&["IF", "NOT", "EXISTS"]).unwrap_or(rest);
     let (name, rest) = rest.split_first().filter(|(name, _)| **name != "ON")?;
     let table = rest.strip_prefix(&["ON"]).unwrap_or(rest);
