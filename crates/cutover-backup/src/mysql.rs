@@ -167,6 +167,7 @@ async fn run(
             // Only the first place is looked at: no file of options leads elsewhere than the URL says.
             .arg("--no-defaults")
             .args(arguments)
+            .args(url.tls_options(tool.starts_with("mariadb")))
             .env_clear()
             .envs(
                 PASSED_ON

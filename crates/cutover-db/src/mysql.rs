@@ -3,9 +3,9 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use mysql_async::{Conn, Error, OptsBuilder};
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder};
 
-use crate::{DbError, MysqlUrl};
+use crate::{DbError, MysqlUrl, SslMode};
 
 /// How long a server may take to answer a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +28,23 @@ impl MySession {
             // The address in the URL is meant, not a socket that the server names.
             .prefer_socket(false)
             .connect_attribute("program_name", name);
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(options)).await;
+        let tls = url.tls.mysql().map_err(|cause| DbError::Tls {
+            what: url.to_string(),
+            cause,
+        })?;
+        // The driver takes the process's own, which is whatever was chosen first.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let optional = url.tls.mode == SslMode::Prefer;
+        let connecting = async {
+            let Some(tls) = tls else {
+                return Conn::new(options).await;
+            };
+            match Conn::new(options.clone().ssl_opts(tls)).await {
+                Err(error) if optional && offers_none(&error) => Conn::new(options).await,
+                answer => answer,
+            }
+        };
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(connecting)).await;
         match connecting {
             Ok(Ok(connection)) => Ok(Self { connection }),
             Ok(Err(error)) => Err(classify(url, &error)),
@@ -53,6 +69,19 @@ impl DerefMut for MySession {
     }
 }
 
+/// Whether the server speaks in plain only.
+const fn offers_none(error: &Error) -> bool {
+    matches!(error, Error::Driver(DriverError::NoClientSslFlagFromServer))
+}
+
+fn is_tls(error: &Error) -> bool {
+    match error {
+        Error::Io(IoError::Tls(_)) => true,
+        Error::Io(IoError::Io(error)) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        other => offers_none(other),
+    }
+}
+
 fn classify(url: &MysqlUrl, error: &Error) -> DbError {
     let what = url.to_string();
     let cause = describe_mysql(error);
@@ -68,6 +97,7 @@ fn classify(url: &MysqlUrl, error: &Error) -> DbError {
                 url.database()
             ),
         },
+        error if is_tls(error) => DbError::Tls { what, cause },
         // Access denied: for the user, for the database, for this host.
         Error::Server(server) if matches!(server.code, 1044 | 1045 | 1130 | 1698) => {
             DbError::Refused { what, cause }

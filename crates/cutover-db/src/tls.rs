@@ -1,9 +1,11 @@
-//! Encrypted connections to PostgreSQL, by libpq's words: `sslmode` and `sslrootcert`.
+//! Encrypted connections: to PostgreSQL by libpq's words, `sslmode` and `sslrootcert`; to MySQL and MariaDB by their
+//! clients', `ssl-mode` and `ssl-ca`, which mean the same.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mysql_async::SslOpts;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -46,6 +48,29 @@ impl SslMode {
             "verify-full" => Self::VerifyFull,
             _ => return None,
         })
+    }
+
+    /// By the word that MySQL's clients have for it, in whatever case, or by libpq's. `verify_ca` is none of them: the driver
+    /// checks the name together with where the certificate comes from.
+    pub(crate) fn named_by_mysql(word: &str) -> Option<Self> {
+        Some(match word.to_lowercase().as_str() {
+            "disabled" | "disable" => Self::Disable,
+            "preferred" | "prefer" => Self::Prefer,
+            "required" | "require" => Self::Require,
+            "verify_identity" | "verify-full" => Self::VerifyFull,
+            _ => return None,
+        })
+    }
+
+    /// MySQL's word.
+    pub(crate) const fn mysql_word(self) -> &'static str {
+        match self {
+            Self::Disable => "DISABLED",
+            Self::Prefer => "PREFERRED",
+            Self::Require => "REQUIRED",
+            Self::VerifyCa => "VERIFY_CA",
+            Self::VerifyFull => "VERIFY_IDENTITY",
+        }
     }
 
     /// Its word in a URL, and in `PGSSLMODE`.
@@ -100,13 +125,62 @@ impl Tls {
         variables
     }
 
+    /// The same for the programs of MariaDB or MySQL, as options.
+    pub(crate) fn options(&self, mariadb: bool) -> Vec<String> {
+        let mode = self.checked();
+        let mut out = Vec::new();
+        if mariadb {
+            match mode {
+                SslMode::Disable => out.push("--skip-ssl".to_owned()),
+                SslMode::Prefer => {}
+                SslMode::Require => {
+                    out.extend(["--ssl", "--disable-ssl-verify-server-cert"].map(str::to_owned));
+                }
+                SslMode::VerifyCa | SslMode::VerifyFull => {
+                    out.extend(["--ssl", "--ssl-verify-server-cert"].map(str::to_owned));
+                }
+            }
+        } else {
+            out.push(format!("--ssl-mode={}", mode.mysql_word()));
+        }
+        if matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull) {
+            let roots = self.roots.as_deref().unwrap_or(Path::new(SYSTEM_BUNDLE));
+            out.push(format!("--ssl-ca={}", roots.display()));
+        }
+        out
+    }
+
+    /// What MySQL's driver makes a handshake with; none: in plain.
+    pub(crate) fn mysql(&self) -> Result<Option<SslOpts>, String> {
+        let unchecked = || {
+            SslOpts::default()
+                .with_danger_accept_invalid_certs(true)
+                .with_danger_skip_domain_validation(true)
+        };
+        let mode = self.checked();
+        Ok(match mode {
+            SslMode::Disable => None,
+            SslMode::Prefer | SslMode::Require => Some(unchecked()),
+            SslMode::VerifyCa | SslMode::VerifyFull => {
+                let roots = certificates(self.roots.as_deref())?;
+                let roots = roots.into_iter().map(|one| one.to_vec().into());
+                let options = SslOpts::default()
+                    .with_disable_built_in_roots(true)
+                    .with_root_certs(roots.collect());
+                Some(options)
+            }
+        })
+    }
+
     /// What a handshake is made with, or why there is nothing to make it with.
     pub(crate) fn client(&self) -> Result<ClientConfig, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match self.checked() {
             SslMode::Disable | SslMode::Prefer | SslMode::Require => Arc::new(Anybody(Arc::clone(&provider))),
             mode => {
-                let roots = Arc::new(trusted(self.roots.as_deref())?);
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(certificates(self.roots.as_deref())?);
+                let roots = Arc::new(roots);
                 let strict = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                     .build()
                     .map_err(|error| error.to_string())?;
@@ -127,29 +201,30 @@ impl Tls {
     }
 }
 
-fn trusted(file: Option<&Path>) -> Result<RootCertStore, String> {
+/// The certificates that are trusted: those of a file, all of which must be readable, or those of the system that are.
+fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut store = RootCertStore::empty();
     if let Some(file) = file {
         let shown = file.display();
-        let certificates =
-            CertificateDer::pem_file_iter(file).map_err(|error| format!("{shown}: {error}"))?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| format!("{shown}: {error}"))?;
+        let found = CertificateDer::pem_file_iter(file).map_err(|error| format!("{shown}: {error}"))?;
+        let found: Result<Vec<_>, _> = found.collect();
+        let found = found.map_err(|error| format!("{shown}: {error}"))?;
+        for certificate in &found {
             store
-                .add(certificate)
+                .add(certificate.clone())
                 .map_err(|error| format!("{shown}: {error}"))?;
         }
-        if store.is_empty() {
+        if found.is_empty() {
             return Err(format!("{shown} holds no certificate"));
         }
-        return Ok(store);
+        return Ok(found);
     }
-    let found = rustls_native_certs::load_native_certs();
-    store.add_parsable_certificates(found.certs);
-    if store.is_empty() {
+    let mut found = rustls_native_certs::load_native_certs().certs;
+    found.retain(|certificate| store.add(certificate.clone()).is_ok());
+    if found.is_empty() {
         return Err("this machine trusts no certificates; `sslrootcert=FILE` names one".to_owned());
     }
-    Ok(store)
+    Ok(found)
 }
 
 /// Encrypts with whoever answers: what `prefer` and `require` mean.

@@ -41,6 +41,7 @@ pub struct PostgresUrl {
 #[derive(Clone, PartialEq, Eq)]
 pub struct MysqlUrl {
     pub(crate) options: mysql_async::Opts,
+    pub(crate) tls: Tls,
     dialect: Dialect,
 }
 
@@ -189,6 +190,18 @@ impl MysqlUrl {
     #[must_use]
     pub fn database(&self) -> &str {
         self.options.db_name().unwrap_or_default()
+    }
+
+    /// How far its connections are encrypted.
+    #[must_use]
+    pub const fn ssl_mode(&self) -> SslMode {
+        self.tls.mode
+    }
+
+    /// What a program of MariaDB, or else of MySQL, is told to encrypt as this URL says.
+    #[must_use]
+    pub fn tls_options(&self, mariadb: bool) -> Vec<String> {
+        self.tls.options(mariadb)
     }
 
     /// The password, for the environment of a child process only.
@@ -345,20 +358,36 @@ fn decoded(text: &str) -> Option<String> {
 
 fn mysql(text: &str, dialect: Dialect) -> Result<DatabaseUrl, DbError> {
     let (head, parameters) = text.split_once('?').unwrap_or((text, ""));
+    let mut tls = Tls {
+        mode: SslMode::Disable,
+        roots: None,
+    };
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         match key {
-            "ssl-mode" | "sslmode" | "require_ssl" => match value.to_lowercase().as_str() {
-                "disabled" | "disable" | "preferred" | "prefer" | "false" => {}
-                _ => {
-                    return Err(invalid(
+            "ssl-mode" | "sslmode" => {
+                tls.mode = SslMode::named_by_mysql(value).ok_or_else(|| {
+                    let words = "disabled, preferred, required, verify_identity";
+                    invalid(text, format!("`ssl-mode` is one of {words}"))
+                })?;
+            }
+            "ssl-ca" | "sslrootcert" => {
+                let file = decoded(value).ok_or_else(|| {
+                    invalid(
                         text,
-                        "ssl-mode asks for TLS, which is not spoken with MySQL and MariaDB yet".to_owned(),
-                    ));
-                }
-            },
-            _ => return Err(invalid(text, "its only parameter is ssl-mode".to_owned())),
+                        "what follows a % in `ssl-ca` is two hexadecimal digits".to_owned(),
+                    )
+                })?;
+                tls.roots = Some(PathBuf::from(file));
+            }
+            _ => return Err(invalid(text, "its parameters are ssl-mode and ssl-ca".to_owned())),
         }
+    }
+    if tls.roots.is_some() && tls.mode != SslMode::VerifyFull {
+        return Err(invalid(
+            text,
+            "`ssl-ca` goes with `ssl-mode=verify_identity`: else nothing is checked by it".to_owned(),
+        ));
     }
     let rest = head.split_once(':').map_or("", |(_, rest)| rest);
     // The parser's own message is left out: it may quote the part that holds the password.
@@ -369,7 +398,11 @@ fn mysql(text: &str, dialect: Dialect) -> Result<DatabaseUrl, DbError> {
                 .to_owned(),
         )
     })?;
-    let url = MysqlUrl { options, dialect };
+    let url = MysqlUrl {
+        options,
+        tls,
+        dialect,
+    };
     if url.database().is_empty() {
         return Err(invalid(text, "it names no database".to_owned()));
     }
@@ -481,8 +514,41 @@ mod tests {
             };
             assert_eq!(server.password(), Some("s3cret@x"));
         }
-        let error = "mysql://a:s3cret@h/d?ssl-mode=REQUIRED".parse::<DatabaseUrl>();
-        assert!(error.unwrap_err().to_string().contains("asks for TLS"));
+    }
+
+    #[test]
+    fn encryption_with_mysql_is_read_and_never_ignored() {
+        let url = |text: &str| match text.parse().unwrap() {
+            DatabaseUrl::Mysql(url) => url,
+            DatabaseUrl::Sqlite(_) | DatabaseUrl::Postgres(_) => panic!("{text}"),
+        };
+        assert_eq!(url("mysql://h/d").ssl_mode(), SslMode::Disable);
+        assert_eq!(url("mysql://h/d?ssl-mode=PREFERRED").ssl_mode(), SslMode::Prefer);
+        let full = url("mariadb://h/d?ssl-mode=VERIFY_IDENTITY&ssl-ca=/etc/my%20ca.pem");
+        assert_eq!(full.ssl_mode(), SslMode::VerifyFull);
+        assert_eq!(
+            full.tls_options(true),
+            ["--ssl", "--ssl-verify-server-cert", "--ssl-ca=/etc/my ca.pem"]
+        );
+        assert_eq!(
+            full.tls_options(false),
+            ["--ssl-mode=VERIFY_IDENTITY", "--ssl-ca=/etc/my ca.pem"]
+        );
+        for bad in [
+            "ssl-mode=yes",
+            "ssl-mode=",
+            "ssl-ca=%2",
+            "ssl-ca=/x",
+            "ssl-mode=required&ssl-ca=/x",
+            "ssl-mode=verify_ca",
+            "ssl-cert=x",
+        ] {
+            let error = format!("mysql://a:s3cret@h/d?{bad}")
+                .parse::<DatabaseUrl>()
+                .unwrap_err();
+            assert_eq!(error.diagnostic().code, "db.invalid-url", "{bad}");
+            assert!(!error.to_string().contains("s3cret"));
+        }
     }
 
     #[test]

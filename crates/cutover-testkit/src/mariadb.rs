@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +26,7 @@ const PASSWORD: &str = "s3cret-of-the-test";
 pub struct MariaDbServer {
     keeper: Child,
     port: u16,
+    folder: PathBuf,
 }
 
 static SHARED: OnceLock<Option<MariaDbServer>> = OnceLock::new();
@@ -33,14 +34,17 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// Waits for the end of its input; then nothing of the server is left.
 const KEEPER: &str = r#"
-mariadbd --no-defaults --datadir="$1/data" --socket="$1/socket" --pid-file="$1/pid" --bind-address=127.0.0.1 \
-  --port="$2" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=16M --max-connections=100 \
-  --tmpdir="$1" --skip-log-bin --skip-name-resolve --init-file="$1/init.sql" </dev/null &
+folder=$1
+port=$2
+shift 2
+mariadbd --no-defaults --datadir="$folder/data" --socket="$folder/socket" --pid-file="$folder/pid" \
+  --bind-address=127.0.0.1 --port="$port" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=16M --max-connections=100 \
+  --tmpdir="$folder" --skip-log-bin --skip-name-resolve --init-file="$folder/init.sql" "$@" </dev/null &
 server=$!
 read -r _
 kill -KILL $server 2>/dev/null
 wait $server
-rm -rf "$1"
+rm -rf "$folder"
 "#;
 
 impl MariaDbServer {
@@ -62,6 +66,18 @@ impl MariaDbServer {
     /// # Errors
     /// When a program fails or the server never answers.
     pub fn start() -> Result<Self, TestkitError> {
+        Self::start_with(None)
+    }
+
+    /// Starts a server that offers encryption with a certificate and its key, both PEM.
+    ///
+    /// # Errors
+    /// When a program fails or the server never answers.
+    pub fn start_encrypted(certificate: &str, key: &str) -> Result<Self, TestkitError> {
+        Self::start_with(Some((certificate, key)))
+    }
+
+    fn start_with(certificate: Option<(&str, &str)>) -> Result<Self, TestkitError> {
         let owner = owner();
         let folder = tempfile::Builder::new()
             .prefix("cutover-mariadb-")
@@ -75,9 +91,18 @@ impl MariaDbServer {
                  GRANT ALL ON *.* TO 'tester'@'127.0.0.1' WITH GRANT OPTION;\n"
             ),
         )?;
+        let mut more = Vec::new();
+        if let Some((certificate, key)) = certificate {
+            for (option, text) in [("ssl-cert", certificate), ("ssl-key", key)] {
+                let path = folder.path().join(option);
+                std::fs::write(&path, text)?;
+                more.push(format!("--{option}={}", path.display()));
+            }
+        }
         if let Some((user, group)) = owner {
-            for path in [folder.path(), &init] {
-                chown(path, Some(user), Some(group)).map_err(std::io::Error::from)?;
+            chown(folder.path(), Some(user), Some(group)).map_err(std::io::Error::from)?;
+            for entry in std::fs::read_dir(folder.path())? {
+                chown(&entry?.path(), Some(user), Some(group)).map_err(std::io::Error::from)?;
             }
         }
         let mut install = command(Path::new("mariadb-install-db"), owner);
@@ -92,7 +117,7 @@ impl MariaDbServer {
         let folder = folder.keep();
         let mut last = String::new();
         for _ in 0..5 {
-            let mut server = Self::keep(&folder, owner)?;
+            let mut server = Self::keep(&folder, owner, &more)?;
             match server.wait_until_ready() {
                 Ok(()) => return Ok(server),
                 Err(why) => last = format!("{why}: {}", log_end(&folder)),
@@ -102,7 +127,7 @@ impl MariaDbServer {
         Err(TestkitError::Silent(last))
     }
 
-    fn keep(folder: &Path, owner: Option<(Uid, Gid)>) -> Result<Self, TestkitError> {
+    fn keep(folder: &Path, owner: Option<(Uid, Gid)>, more: &[String]) -> Result<Self, TestkitError> {
         let port = free_port();
         let log = std::fs::File::create(folder.join("log"))?;
         let shell = Path::new("/bin/sh");
@@ -110,6 +135,7 @@ impl MariaDbServer {
             .args(["-c", KEEPER, "keeper"])
             .arg(folder)
             .arg(port.to_string())
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -120,7 +146,11 @@ impl MariaDbServer {
                 program: shell.to_owned(),
                 source,
             })?;
-        Ok(Self { keeper, port })
+        Ok(Self {
+            keeper,
+            port,
+            folder: folder.to_owned(),
+        })
     }
 
     /// In a thread with a runtime of its own, because the caller may be within one.
@@ -150,6 +180,17 @@ impl MariaDbServer {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Has an encrypted server offer another certificate, with the key that it has.
+    ///
+    /// # Errors
+    /// When its file cannot be written or the server does not read it.
+    pub async fn renew(&self, certificate: &str) -> Result<(), String> {
+        std::fs::write(self.folder.join("ssl-cert"), certificate).map_err(|error| error.to_string())?;
+        let mut connection = connect(&self.plain_url("mysql")).await?;
+        let flushed = connection.query_drop("FLUSH SSL").await;
+        flushed.map_err(|error| error.to_string())
     }
 
     /// The password of its user.
