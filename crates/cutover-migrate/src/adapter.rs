@@ -113,32 +113,52 @@ pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, P
 /// What of several files was run, and what stopped it.
 pub(crate) type Ran = (Vec<MigrationReport>, Option<PortError>);
 
-/// The log of a database that has one.
-pub(crate) async fn log(what: &str, url: &DatabaseUrl) -> Result<Vec<LogEntry>, PortError> {
+/// Something that is read in one session, whatever the database.
+pub(crate) trait Reading: Send + 'static {
+    /// What comes of it.
+    type Read: Send + 'static;
+
+    /// Reads it.
+    async fn read<S: Session>(self, session: &mut S) -> Result<Self::Read, Failure>;
+}
+
+/// Opens a session for it.
+pub(crate) async fn read<R: Reading>(what: &str, url: &DatabaseUrl, reading: R) -> Result<R::Read, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = PostgresSession::open(url, None)
                 .await
                 .map_err(|error| db_error(what, &error))?;
-            let entries = history::entries(&mut session).await;
-            entries.map_err(|failure| plain(what, failure))
+            let found = reading.read(&mut session).await;
+            found.map_err(|failure| plain(what, failure))
         }
         DatabaseUrl::Mysql(url) => {
             let mut session = MysqlSession::open(url, None)
                 .await
                 .map_err(|error| db_error(what, &error))?;
-            let entries = history::entries(&mut session).await;
-            entries.map_err(|failure| plain(what, failure))
+            let found = reading.read(&mut session).await;
+            found.map_err(|failure| plain(what, failure))
         }
         DatabaseUrl::Sqlite(url) => {
             let (path, name, handle) = (url.path.clone(), what.to_owned(), Handle::current());
             blocking(what, move || {
                 let mut session = SqliteSession::open(&path).map_err(|error| db_error(&name, &error))?;
-                let entries = handle.block_on(history::entries(&mut session));
-                entries.map_err(|failure| plain(&name, failure))
+                let found = handle.block_on(reading.read(&mut session));
+                found.map_err(|failure| plain(&name, failure))
             })
             .await
         }
+    }
+}
+
+/// The log of a database that has one.
+pub(crate) struct Log;
+
+impl Reading for Log {
+    type Read = Vec<LogEntry>;
+
+    async fn read<S: Session>(self, session: &mut S) -> Result<Self::Read, Failure> {
+        history::entries(session).await
     }
 }
 

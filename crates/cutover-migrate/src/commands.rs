@@ -9,8 +9,8 @@ use cutover_ports::{MigrateOptions, MigrationReport, PortError};
 use crate::databases::{Run, what};
 use crate::note::Note;
 use crate::{
-    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, StatusLine, adapter, check,
-    script, status,
+    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, StatusLine, Tool, adapter, check,
+    foreign, script, status,
 };
 
 /// How far to go.
@@ -71,7 +71,7 @@ impl MigrateDatabases {
         if !self.look(database).await?.has_log {
             return Ok(Vec::new());
         }
-        adapter::log(&what(database), &self.find(database)?.url).await
+        adapter::read(&what(database), &self.find(database)?.url, adapter::Log).await
     }
 
     /// What is pending, in order, after files and history were compared.
@@ -300,6 +300,45 @@ impl MigrateDatabases {
         let detail = "recorded as applied, not run".to_owned();
         self.note(fence, database, Note::Fill(Act::Baseline, rows, detail))
             .await?;
+        Ok(count)
+    }
+
+    /// Records as applied, without running them, the files that another tool's history says are: read from that tool's
+    /// tables, which stay as they are. With a number, all files up to it, whatever versions that history names. Only into
+    /// an empty history. Answers how many.
+    ///
+    /// # Errors
+    /// When there is a history already, when there is none of that tool or something failed in it, or when it names what
+    /// has no file.
+    pub async fn import(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        tool: Tool,
+        number: Option<u64>,
+        options: &MigrateOptions,
+    ) -> Result<usize, PortError> {
+        let known = self.find(database)?;
+        if let Some(number) = number {
+            self.known_number(database, number)?;
+        }
+        let theirs = foreign::History {
+            tool,
+            dialect: known.url.dialect(),
+            what: what(database),
+        };
+        let theirs = adapter::read(&what(database), &known.url, theirs).await?;
+        let files: Vec<_> = match number {
+            Some(number) => {
+                let up_to = known.files.iter().filter(|file| file.migration.id.number <= number);
+                up_to.cloned().collect()
+            }
+            None => foreign::applied(tool, &theirs, &known.files).map_err(PortError::refused)?,
+        };
+        let rows: Arc<[HistoryRow]> = files.iter().map(|file| self.row(file, options)).collect();
+        let count = rows.len();
+        let note = Note::Fill(Act::Import, rows, format!("by {tool}, before"));
+        self.note(fence, database, note).await?;
         Ok(count)
     }
 

@@ -1,6 +1,8 @@
 //! How a database stands after it was migrated: what is pending, what is half-built, and whether it is well.
 
-use cutover_model::{DatabaseName, Diagnostic, MigrationPhase};
+use std::collections::BTreeSet;
+
+use cutover_model::{DatabaseName, Diagnostic, MigrationId, MigrationPhase};
 use cutover_ports::PortError;
 use cutover_sql::Dialect;
 
@@ -26,11 +28,17 @@ impl MigrateDatabases {
         let observed = self.look(database).await?;
         let known = self.find(database)?;
         let mut out = Vec::new();
+        let applied: BTreeSet<&MigrationId> = observed
+            .history
+            .iter()
+            .filter(|row| row.complete)
+            .map(|row| &row.id)
+            .collect();
         for file in &known.files {
             let migration = &file.migration;
             if expects_all
                 && migration.phase != MigrationPhase::Contract
-                && !observed.state.has(&migration.id)
+                && !applied.contains(&migration.id)
             {
                 out.push(
                     Diagnostic::warning(

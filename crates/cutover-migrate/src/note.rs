@@ -118,9 +118,8 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
                 .into());
             }
             for row in rows.iter() {
-                history::put(session, row).await?;
                 let entry = entry(row, *act, row.applied_at, &row.applied_by, Some(detail.clone()));
-                history::log(session, &entry).await?;
+                history::put_and_log(session, row, &entry).await?;
             }
             Ok(())
         }

@@ -5,9 +5,11 @@ mod lock;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cutover_db::{DbError, PgSession, PostgresUrl, describe};
 use cutover_model::{DatabaseState, Fence};
-use cutover_sql::{Dialect, subject_table};
+use cutover_sql::{Dialect, copied, subject_table};
+use futures::SinkExt as _;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
@@ -226,6 +228,16 @@ fn failure(error: &tokio_postgres::Error, sql: &str) -> Failure {
     }
 }
 
+/// Sends the data that a file brings for a `COPY … FROM STDIN`.
+async fn copy(session: &PgSession, command: &str, data: &str) -> Result<u64, Failure> {
+    let failed = |error: tokio_postgres::Error| failure(&error, command);
+    let sink = session.copy_in(command).await.map_err(failed)?;
+    tokio::pin!(sink);
+    let data = Bytes::copy_from_slice(data.as_bytes());
+    sink.send(data).await.map_err(failed)?;
+    sink.finish().await.map_err(failed)
+}
+
 /// The server counts characters from 1.
 fn position(error: &ServerError, sql: &str) -> Option<usize> {
     match error.position()? {
@@ -262,6 +274,9 @@ impl Session for PostgresSession {
     }
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        if let Some((command, data)) = copied(Dialect::Postgres, statement) {
+            return copy(&self.session, command, data).await;
+        }
         let messages = self.simple(statement).await?;
         let counted = messages.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::CommandComplete(rows) => Some(*rows),

@@ -26,6 +26,21 @@ fn first(dialect: Dialect, statement: &str) -> String {
     words(dialect, statement, 1).pop().unwrap_or_default()
 }
 
+/// The command and the data of a `COPY … FROM STDIN;` that has its data with it; none for any other statement.
+#[must_use]
+pub fn copied(dialect: Dialect, statement: &str) -> Option<(&str, &str)> {
+    if dialect != Dialect::Postgres || first(dialect, statement) != "COPY" {
+        return None;
+    }
+    let all = tokens(dialect, statement).ok()?;
+    let data = all.iter().find(|token| {
+        token.kind == Kind::Literal && token.text(statement).starts_with(';')
+    })?;
+    let command = statement.get(..data.start)?.trim_end();
+    let (_, lines) = data.text(statement).split_once('\n')?;
+    Some((command, lines.strip_suffix("\\.").unwrap_or(lines)))
+}
+
 /// Whether it begins or ends a transaction itself, which the runner of a migration does.
 #[must_use]
 pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {

@@ -52,6 +52,7 @@ pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, Split
         at: 0,
         delimiter: None,
         fresh: true,
+        copy: Copy::default(),
     };
     let mut out = Vec::new();
     while lexer.at < lexer.bytes.len() {
@@ -64,11 +65,26 @@ pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, Split
             Kind::Space | Kind::LineComment | Kind::BlockComment => {}
             _ => lexer.fresh = false,
         }
-        out.push(Token {
+        let token = Token {
             kind,
             start,
             end: lexer.at,
-        });
+        };
+        out.push(token);
+        if dialect == Dialect::Postgres {
+            let had_data = lexer.copy.data;
+            lexer.copy.feed(kind, token.text(source));
+            if had_data {
+                // Its semicolon stands before the data, and its end is here.
+                out.push(Token {
+                    kind: Kind::Semicolon,
+                    start: lexer.at,
+                    end: lexer.at,
+                });
+                lexer.fresh = true;
+                lexer.copy = Copy::default();
+            }
+        }
     }
     Ok(out)
 }
@@ -81,6 +97,41 @@ struct Lexer<'a> {
     delimiter: Option<Vec<u8>>,
     /// Whether a statement would begin here.
     fresh: bool,
+    copy: Copy,
+}
+
+/// PostgreSQL: how far a `COPY … FROM STDIN` is read, whose data follow its semicolon up to a line `\.`, as `pg_dump`
+/// writes them.
+#[derive(Default)]
+struct Copy {
+    words: usize,
+    depth: usize,
+    is_copy: bool,
+    from: bool,
+    stdin: bool,
+    /// The token that was just read is the semicolon with the data.
+    data: bool,
+}
+
+impl Copy {
+    fn feed(&mut self, kind: Kind, text: &str) {
+        match kind {
+            Kind::Space | Kind::LineComment | Kind::BlockComment => return,
+            Kind::Semicolon => {
+                *self = Self::default();
+                return;
+            }
+            Kind::Open => self.depth += 1,
+            Kind::Close => self.depth = self.depth.saturating_sub(1),
+            Kind::Word if self.words == 0 => self.is_copy = text.eq_ignore_ascii_case("copy"),
+            Kind::Word if self.depth == 0 && !self.stdin => {
+                self.stdin = self.is_copy && self.from && text.eq_ignore_ascii_case("stdin");
+                self.from = text.eq_ignore_ascii_case("from");
+            }
+            _ => {}
+        }
+        self.words += 1;
+    }
 }
 
 const fn is_word(byte: u8) -> bool {
@@ -139,6 +190,7 @@ impl Lexer<'_> {
         }
         let byte = self.peek(0);
         match byte {
+            b';' if self.copy.stdin => self.copy_data(),
             b';' if self.delimiter.is_some() => self.single(Kind::Other),
             _ if byte.is_ascii_whitespace() || byte == 0x0b => {
                 self.skip_while(|b| b.is_ascii_whitespace() || b == 0x0b);
@@ -174,6 +226,22 @@ impl Lexer<'_> {
             }
             _ => self.single(Kind::Other),
         }
+    }
+
+    /// From the semicolon to the line `\.`.
+    fn copy_data(&mut self) -> Result<Kind, SplitProblem> {
+        let begun = self.at;
+        for line in self.bytes[begun..].split_inclusive(|byte| *byte == b'\n') {
+            self.at += line.len();
+            if line.trim_ascii() == b"\\." {
+                // The line's end is space again.
+                let ended = line.len() - line.trim_ascii_end().len();
+                self.at -= ended;
+                self.copy.data = true;
+                return Ok(Kind::Literal);
+            }
+        }
+        Err(SplitProblem::UnclosedCopy)
     }
 
     /// MySQL wants a blank or the end behind them.

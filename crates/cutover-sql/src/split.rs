@@ -29,6 +29,9 @@ pub enum SplitProblem {
     /// `$tag$…`
     #[error("a string that begins here is never closed by another {0}")]
     UnclosedDollar(String),
+    /// `COPY … FROM STDIN;` whose data have no end.
+    #[error("the data that follow this COPY are never ended by a line with \\. alone")]
+    UnclosedCopy,
     /// A trigger or a function whose body has no end.
     #[error("the body of this statement is never closed by END;")]
     UnclosedBody,
@@ -61,6 +64,7 @@ impl SplitError {
 /// Semicolons within quotes, comments, dollar quotes and (PostgreSQL) parentheses do not separate; neither do those
 /// within the body of a SQLite trigger, of a PostgreSQL function with `BEGIN ATOMIC … END`, or of a routine of MySQL.
 /// There, `DELIMITER` lines say what separates in place of the semicolon; they are for this, and not sent to the server.
+/// The data that follow PostgreSQL's `COPY … FROM STDIN;` up to a line `\.` are part of that statement.
 ///
 /// # Errors
 /// When a quote, a comment or a body is never closed.
@@ -317,6 +321,23 @@ mod tests {
     }
 
     #[test]
+    fn postgres_copy_takes_its_data_along() {
+        let source = "COPY public.t (a, \"from\") FROM stdin;\n1\tit's; x\n-- 2\t$$\n\\.\n\nCOPY t FROM STDIN WITH (FORMAT csv);\r\n\\.\r\n\
+            COPY (SELECT * FROM stdin) TO '/x'; SELECT 1";
+        let found = texts(Dialect::Postgres, source);
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[0].ends_with("$$\n\\."), "{}", found[0]);
+        let (command, data) = crate::copied(Dialect::Postgres, &found[0]).unwrap();
+        assert_eq!(command, "COPY public.t (a, \"from\") FROM stdin");
+        assert_eq!(data, "1\tit's; x\n-- 2\t$$\n");
+        let (_, data) = crate::copied(Dialect::Postgres, &found[1]).unwrap();
+        assert_eq!(data, "");
+        assert_eq!(crate::copied(Dialect::Postgres, &found[2]), None);
+        assert_eq!(found[3], "SELECT 1");
+        assert!(texts(Dialect::Sqlite, "COPY t FROM stdin; SELECT 1").len() == 2);
+    }
+
+    #[test]
     fn what_is_never_closed_is_named_with_its_place() {
         let cases = [
             (
@@ -330,6 +351,11 @@ mod tests {
                 Dialect::Postgres,
                 "\n$a$ x $$",
                 SplitProblem::UnclosedDollar("$a$".to_owned()),
+            ),
+            (
+                Dialect::Postgres,
+                "\nCOPY t FROM stdin;\n1\n",
+                SplitProblem::UnclosedCopy,
             ),
             (
                 Dialect::Sqlite,
@@ -362,6 +388,11 @@ mod tests {
             Just(")".to_owned()),
             Just("E'\\".to_owned()),
             Just("[".to_owned()),
+            Just("COPY t FROM stdin;\n".to_owned()),
+            Just("\n\\.\n".to_owned()),
+            Just("\nDELIMITER //\n".to_owned()),
+            Just("//".to_owned()),
+            Just("\nDELIMITER ;\n".to_owned()),
             ".{0,6}",
         ];
         proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
@@ -382,19 +413,35 @@ mod tests {
         fn statements_and_gaps_join_back(source in sql_like(), dialect in any_dialect()) {
             let Ok(found) = split(dialect, &source) else { return Ok(()) };
             let mut at = 0;
+            let all = tokens(dialect, &source).unwrap();
             let end = Statement { text: String::new(), line: 0, byte_offset: source.len() };
             for statement in found.iter().chain([&end]) {
-                let gap = &source[at..statement.byte_offset];
-                for token in tokens(dialect, gap).unwrap() {
-                    prop_assert!(!token.is_significant() || token.kind == Kind::Semicolon, "{gap:?}");
+                let gap = at..statement.byte_offset;
+                for token in all.iter().filter(|token| gap.contains(&token.start) && token.end > token.start) {
+                    prop_assert!(token.end <= gap.end, "{token:?}");
+                    prop_assert!(!token.is_significant() || token.kind == Kind::Semicolon, "{token:?}");
                 }
                 at = statement.byte_offset + statement.text.len();
                 prop_assert_eq!(&source[statement.byte_offset..at], statement.text.as_str());
             }
         }
 
+        /// What is split out of a text is the same one statement when it is read alone. Not of MySQL, where a delimiter of
+        /// the writer's own may have ended it.
         #[test]
-        fn the_lexer_loses_nothing(source in ".{0,80}", dialect in any_dialect()) {
+        fn a_statement_is_one_statement(source in sql_like()) {
+            let source = source.replace('\u{feff}', "");
+            for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+                for statement in split(dialect, &source).unwrap_or_default() {
+                    let again = split(dialect, &statement.text).unwrap();
+                    prop_assert_eq!(again.len(), 1, "{:?}", &statement.text);
+                    prop_assert_eq!(&again[0].text, &statement.text);
+                }
+            }
+        }
+
+        #[test]
+        fn the_lexer_loses_nothing(source in sql_like(), dialect in any_dialect()) {
             if let Ok(all) = tokens(dialect, &source) {
                 let joined: String = all.iter().map(|token| token.text(&source)).collect();
                 prop_assert_eq!(joined, source);

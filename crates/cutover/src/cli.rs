@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use cutover_migrate::{ColumnName, Rename, Repair, Retype, Split};
+use cutover_migrate::{ColumnName, Rename, Repair, Retype, Split, Tool};
 use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
 
 use cutover_sql::lint::ServerVersion;
@@ -344,7 +344,7 @@ pub(crate) enum Migrate {
     Sql(MigrateSql),
     /// Show all that was ever applied, taken back or corrected
     History(MigrateWhich),
-    /// Record files as applied without running them, in a database that was made by other means
+    /// Record files as applied without running them, in a database that was made by other means or by another tool
     Baseline(MigrateBaseline),
     /// Correct what is recorded of one migration
     Repair(MigrateRepair),
@@ -533,8 +533,11 @@ pub(crate) struct MigrateBaseline {
     #[command(flatten)]
     pub(crate) which: MigrateWhich,
     /// The last number that the database has already
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) to: u64,
+    #[arg(long, value_name = "NUMBER", required_unless_present = "from")]
+    pub(crate) to: Option<u64>,
+    /// What this tool's own history says is applied: flyway, alembic, golang-migrate, dbmate, sqlx, liquibase, rails
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) from: Option<Tool>,
 }
 
 #[derive(Debug, Args)]

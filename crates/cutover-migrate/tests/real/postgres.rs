@@ -18,6 +18,34 @@ async fn postgres() -> Option<Bed> {
 }
 
 #[tokio::test]
+async fn copied_data_arrive_and_are_taken_back_with_what_fails() {
+    let Some(bed) = postgres().await else { return };
+    let copy = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_data.up.sql",
+            "-- cutover: phase=expand\nCOPY t (id, a) FROM stdin;\n7\tit's; x\n8\t\\N\n\\.\nUPDATE t SET a = a || '!' WHERE id = 7;",
+        ),
+        ("002_data.down.sql", "DELETE FROM t WHERE id IN (7, 8)"),
+        (
+            "003_bad.up.sql",
+            "-- cutover: phase=expand\nCOPY t (id, a) FROM stdin;\n9\tx\nnine\ty\n\\.\n",
+        ),
+        ("003_bad.down.sql", "DELETE FROM t WHERE id = 9"),
+    ];
+    for at in 0..2 {
+        bed.up(&copy, at, 1).await.unwrap();
+    }
+    assert_eq!(bed.text("SELECT a FROM t WHERE id = 7").await, "it's; x!");
+    assert_eq!(bed.number("SELECT count(*) FROM t WHERE a IS NULL").await, 1);
+    let error = bed.up(&copy, 2, 1).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-failed");
+    assert!(error.diagnostic.message.contains("nine") || format!("{error:?}").contains("integer"), "{error:?}");
+    assert_eq!(bed.number("SELECT count(*) FROM t WHERE id = 9").await, 0);
+}
+
+#[tokio::test]
 async fn a_lock_that_is_never_had_names_who_holds_it() {
     let Some(bed) = postgres().await else { return };
     let alter = [

@@ -100,18 +100,26 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
     let name = only_database(&chosen)?;
     let options = options(&chosen.version);
     let count = leased(ctx, &chosen.databases, async |fence| {
-        chosen
-            .databases
-            .baseline(fence, name, baseline.to, &options)
-            .await
+        let databases = &chosen.databases;
+        match (baseline.from, baseline.to) {
+            (Some(tool), to) => databases.import(fence, name, tool, to, &options).await,
+            (None, to) => {
+                let to = to.unwrap_or_default();
+                databases.baseline(fence, name, to, &options).await
+            }
+        }
     })
     .await?;
     if ctx.printer.is_json() {
         ctx.printer
             .json_pretty(&json!({ "database": name, "recorded": count }));
     } else {
+        let theirs = match baseline.from {
+            Some(tool) => format!("; what {tool} recorded stays as it is"),
+            None => String::new(),
+        };
         ctx.printer.data(&format!(
-            "  ✓ {name}  {count} recorded as applied, none was run\n"
+            "  ✓ {name}  {count} recorded as applied, none was run{theirs}\n"
         ));
     }
     Ok(ExitCode::Done)
