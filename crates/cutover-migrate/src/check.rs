@@ -12,7 +12,8 @@ use crate::{HistoryRow, MigrationFile};
 #[must_use]
 pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<Diagnostic> {
     let mut out = Vec::new();
-    let highest = history.iter().map(|row| &row.id).max();
+    let numbered = history.iter().map(|row| &row.id).filter(|id| !id.is_repeatable());
+    let highest = numbered.max();
     let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
     for file in files {
         let id = &file.migration.id;
@@ -48,8 +49,15 @@ pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> 
         }
     }
     let known: BTreeSet<&MigrationId> = files.iter().map(|file| &file.migration.id).collect();
+    let repeatable: BTreeSet<&str> = known
+        .iter()
+        .filter(|id| id.is_repeatable())
+        .map(|id| id.base())
+        .collect();
     for row in history {
-        if !known.contains(&row.id) {
+        // The former text of one that will run again is no stranger.
+        let former = row.id.is_repeatable() && repeatable.contains(row.id.base());
+        if !known.contains(&row.id) && !former {
             let release = row.release.as_ref();
             let by = release.map_or_else(String::new, |version| format!(" by release {version}"));
             out.push(
@@ -91,10 +99,19 @@ pub(crate) fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
 
 fn out_of_order(file: &MigrationFile, files: &[Arc<MigrationFile>], highest: u64) -> Diagnostic {
     let id = &file.migration.id;
-    let last = files.iter().map(|file| file.migration.id.number).max();
+    let numbered = files.iter().map(|file| &file.migration.id).filter(|id| !id.is_repeatable());
+    let last = numbered.map(|id| id.number).max();
     let number = last.unwrap_or(0).max(highest) + 1;
     let width = usize::from(id.width);
     let new = format!("{number:0width$}_{}", id.name);
+    let rename = if file.up.name.starts_with('V') {
+        let down = file.down.as_ref().map_or(String::new(), |down| {
+            format!(" && mv {} U{number}__{}.sql", down.name, id.name)
+        });
+        format!("mv {} V{number}__{}.sql{down}", file.up.name, id.name)
+    } else {
+        format!("mv {id}.up.sql {new}.up.sql && mv {id}.down.sql {new}.down.sql")
+    };
     Diagnostic::error(
         "migrate.out-of-order",
         format!("{id} is pending below number {highest:0width$}, which is applied"),
@@ -104,7 +121,5 @@ fn out_of_order(file: &MigrationFile, files: &[Arc<MigrationFile>], highest: u64
         "why",
         "other databases may have them in the other order: it came from a branch that was merged later",
     )
-    .help(format!(
-        "mv {id}.up.sql {new}.up.sql && mv {id}.down.sql {new}.down.sql"
-    ))
+    .help(rename)
 }

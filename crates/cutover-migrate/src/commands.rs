@@ -174,7 +174,8 @@ impl MigrateDatabases {
             self.known_number(database, number)?;
         }
         let files = &self.find(database)?.files;
-        let applied = observed.history.iter().rev();
+        // What is repeatable has no way down, and is in nobody's way.
+        let applied = observed.history.iter().rev().filter(|row| !row.id.is_repeatable());
         let rows: Vec<_> = match reach {
             Reach::All => applied.collect(),
             Reach::To(number) => applied.filter(|row| row.id.number > number).collect(),

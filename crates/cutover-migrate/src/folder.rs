@@ -106,7 +106,8 @@ pub fn new_files(
     let name = plain_name(name)?;
     let refuse = |path: &Path, error: &std::io::Error| unwritable(path, error);
     fs::create_dir_all(folder).map_err(|error| refuse(folder, &error))?;
-    let id = next_id(&read_folder(folder)?, name);
+    let present = read_folder(folder)?;
+    let id = next_id(&present, name);
     let retires = match (phase, retires) {
         (MigrationPhase::Contract, Some(version)) => format!(" retires={version}"),
         (MigrationPhase::Contract, None) => " retires=VERSION".to_owned(),
@@ -120,10 +121,8 @@ pub fn new_files(
     let about = id.name.replace('_', " ");
     let up = format!("-- {about}\n-- cutover: phase={phase}{retires}\n{verify}\n");
     let down = format!("-- Takes back: {about}\n\n");
-    let paths = (
-        folder.join(format!("{id}.up.sql")),
-        folder.join(format!("{id}.down.sql")),
-    );
+    let [up_name, down_name] = pair_names(&present, &id);
+    let paths = (folder.join(up_name), folder.join(down_name));
     for (path, text) in [(&paths.0, up), (&paths.1, down)] {
         fs::File::create_new(path)
             .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
@@ -147,9 +146,11 @@ pub fn draft_files(folder: &Path, name: &str, drafts: &[Draft]) -> Result<Vec<Pa
         } else {
             format!("{name}_{}", draft.suffix)
         };
-        let id = next_id(&read_folder(folder)?, whole);
-        for (way, text) in [("up", draft.up_text()), ("down", draft.down_text())] {
-            let path = folder.join(format!("{id}.{way}.sql"));
+        let present = read_folder(folder)?;
+        let id = next_id(&present, whole);
+        let names = pair_names(&present, &id);
+        for (file_name, text) in names.iter().zip([draft.up_text(), draft.down_text()]) {
+            let path = folder.join(file_name);
             fs::File::create_new(&path)
                 .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
                 .map_err(|error| refuse(&path, &error))?;
@@ -181,10 +182,22 @@ fn plain_name(name: &str) -> Result<String, Diagnostic> {
     Ok(name)
 }
 
+/// Up and down, called as the others in the folder are.
+fn pair_names(present: &[StoredFile], id: &MigrationId) -> [String; 2] {
+    if present.iter().any(|file| file.name.starts_with('V')) {
+        let (number, name) = (id.number, &id.name);
+        let width = usize::from(id.width);
+        [format!("V{number:0width$}__{name}.sql"), format!("U{number:0width$}__{name}.sql")]
+    } else {
+        [format!("{id}.up.sql"), format!("{id}.down.sql")]
+    }
+}
+
 fn next_id(files: &[StoredFile], name: String) -> MigrationId {
     let numbers = files
         .iter()
         .filter_map(|file| file.name.split_once('_').map(|(digits, _)| digits))
+        .map(|digits| digits.strip_prefix(['V', 'U']).unwrap_or(digits))
         .filter_map(|digits| Some((digits.parse::<u64>().ok()?, digits.len())));
     let (number, width) = numbers.max().unwrap_or((0, 3));
     MigrationId {
@@ -215,6 +228,11 @@ mod tests {
         let found = crate::from_files(&"main".parse().unwrap(), &files, Dialect::Sqlite).unwrap();
         assert_eq!(found[1].migration.retires, Some(version));
         assert!(new_files(&dir, "../x", MigrationPhase::Expand, None).is_err());
+        let flyway = folder.path().join("flyway");
+        fs::create_dir(&flyway).unwrap();
+        fs::write(flyway.join("V7__x.sql"), "").unwrap();
+        let (up, down) = new_files(&flyway, "next", MigrationPhase::Expand, None).unwrap();
+        assert!(up.ends_with("V8__next.sql") && down.ends_with("U8__next.sql"));
     }
 
     #[test]

@@ -276,6 +276,9 @@ impl Job {
             }
             Direction::Up => {
                 verify::after(session, &self.file).await?;
+                if migration.id.is_repeatable() {
+                    history::remove_former(session, &migration.id).await?;
+                }
                 history::put_and_log(session, &self.row(took, true), &entry).await
             }
         }

@@ -65,20 +65,42 @@ struct Pair<'a> {
     down: Option<&'a StoredFile>,
 }
 
-/// `004_full_name.up.sql` → its identity and whether it is the up file.
+impl Pair<'_> {
+    fn name(&self) -> &str {
+        self.up.or(self.down).map_or("", |file| &file.name)
+    }
+
+    fn is_flyway(&self) -> bool {
+        self.name().starts_with(['V', 'U'])
+    }
+}
+
+/// `004_full_name.up.sql`, or Flyway's `V4__full_name.sql`, `U4__full_name.sql` and `R__views.sql` → its identity and
+/// whether it is the up file.
 fn file_name(name: &str) -> Option<(MigrationId, bool)> {
     let stem = name.strip_suffix(".sql")?;
-    let (stem, is_up) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
-        (Some(stem), _) => (stem, true),
-        (None, Some(stem)) => (stem, false),
-        (None, None) => return None,
+    let (digits, rest, is_up) = if let Some(rest) = stem.strip_prefix("R__") {
+        return is_name(rest).then(|| {
+            let id = MigrationId {
+                number: MigrationId::REPEATABLE,
+                name: rest.to_owned(),
+                width: 0,
+            };
+            (id, true)
+        });
+    } else if let Some(version) = stem.strip_prefix(['V', 'U']) {
+        let (digits, rest) = version.split_once("__")?;
+        (digits, rest, stem.starts_with('V'))
+    } else {
+        let (stem, is_up) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
+            (Some(stem), _) => (stem, true),
+            (None, Some(stem)) => (stem, false),
+            (None, None) => return None,
+        };
+        let (digits, rest) = stem.split_once('_')?;
+        (digits, rest, is_up)
     };
-    let (digits, rest) = stem.split_once('_')?;
-    let is_name = !rest.is_empty()
-        && rest
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || !is_name {
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || !is_name(rest) {
         return None;
     }
     let id = MigrationId {
@@ -86,18 +108,40 @@ fn file_name(name: &str) -> Option<(MigrationId, bool)> {
         name: rest.to_owned(),
         width: u8::try_from(digits.len()).ok()?,
     };
-    // Numbers are kept as 64-bit integers by both databases.
-    i64::try_from(id.number).ok()?;
-    Some((id, is_up))
+    // Numbers are kept as 64-bit integers by both databases, and the largest is taken.
+    (id.number < MigrationId::REPEATABLE).then_some((id, is_up))
+}
+
+fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !text.is_empty() && text.chars().all(is_part)
 }
 
 fn bad_name(name: &str) -> Diagnostic {
-    Diagnostic::error(
+    let found = Diagnostic::error(
         "migrate.bad-name",
-        format!("`{name}` is not the name of a migration file such as 004_full_name.up.sql"),
+        format!("`{name}` is not the name of a migration file such as 004_full_name.up.sql or V4__full_name.sql"),
     )
-    .at(locate(name, "", 0, 0))
-    .help("cutover migrate new NAME")
+    .at(locate(name, "", 0, 0));
+    let version = name.strip_prefix(['V', 'U']).and_then(|rest| rest.split_once("__"));
+    let parts = version.filter(|(version, _)| version.contains(['.', '_']));
+    let found = match parts {
+        Some((version, _)) => found.note(
+            "version",
+            format!("{version} has several parts; a number here is a whole one, and may be a moment"),
+        ),
+        None => found,
+    };
+    found.help("cutover migrate new NAME")
+}
+
+/// What a file with another number would be called.
+fn renumbered(pair: &Pair<'_>, number: &str, id: &MigrationId) -> String {
+    if pair.is_flyway() {
+        format!("V{number}__{}.sql", id.name)
+    } else {
+        format!("{number}_{}.up.sql", id.name)
+    }
 }
 
 /// A number of a date or a moment (`20261127`, `20261127093000`): such numbers have gaps.
@@ -106,22 +150,30 @@ const fn is_timestamp(id: &MigrationId) -> bool {
 }
 
 fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagnostic>) {
-    let next_number = pairs.keys().last().map_or(1, |id| id.number + 1);
-    for (before, after) in pairs.keys().zip(pairs.keys().skip(1)) {
+    let numbered: Vec<_> = pairs.iter().filter(|(id, _)| !id.is_repeatable()).collect();
+    let next_number = numbered.last().map_or(1, |(id, _)| id.number + 1);
+    for ((before, earlier), (after, later)) in numbered.iter().zip(numbered.iter().skip(1)) {
         let width = usize::from(after.width);
         let shown = |number: u64| format!("{number:0width$}");
-        let file = || locate(&format!("{after}.up.sql"), "", 0, 0);
+        let file = || locate(later.name(), "", 0, 0);
         if before.number == after.number {
-            let fix = format!("{}_{}.up.sql", shown(next_number), after.name);
             errors.push(
                 Diagnostic::error(
                     "migrate.duplicate-number",
                     format!("{before} and {after} have the same number"),
                 )
                 .at(file())
-                .help(format!("mv {after}.up.sql {fix}")),
+                .help(format!(
+                    "mv {} {}",
+                    later.name(),
+                    renumbered(later, &shown(next_number), after)
+                )),
             );
-        } else if before.number + 1 != after.number && !is_timestamp(before) && !is_timestamp(after) {
+            continue;
+        }
+        // Flyway's users are used to gaps: its numbers are versions.
+        let may_have_gaps = [before, after].iter().any(|id| is_timestamp(id)) || earlier.is_flyway() || later.is_flyway();
+        if before.number + 1 != after.number && !may_have_gaps {
             let missing = before.number + 1;
             errors.push(
                 Diagnostic::error(
@@ -134,9 +186,9 @@ fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagn
                 .at(file())
                 .note("why", "a file that was forgotten looks the same as a gap")
                 .help(format!(
-                    "mv {after}.up.sql {}_{}.up.sql",
-                    shown(missing),
-                    after.name
+                    "mv {} {}",
+                    later.name(),
+                    renumbered(later, &shown(missing), after)
                 )),
             );
         }
@@ -145,7 +197,7 @@ fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagn
 
 fn read(
     database: &DatabaseName,
-    id: MigrationId,
+    mut id: MigrationId,
     up: &StoredFile,
     down: Option<&StoredFile>,
     dialect: Dialect,
@@ -174,7 +226,8 @@ fn read(
                 .help("cutover migrate validate"),
         );
     }
-    let Some(phase) = header.phase else {
+    let phase = header.phase.or(id.is_repeatable().then_some(MigrationPhase::Expand));
+    let Some(phase) = phase else {
         return Err(errors);
     };
     if !errors.is_empty() {
@@ -182,6 +235,10 @@ fn read(
     }
     let text = normalised(dialect, &up.text).unwrap_or_else(|_| up.text.clone());
     let text = text + &weave::checksum_text(&header);
+    let checksum = Digest::of(text.as_bytes());
+    if id.is_repeatable() {
+        id.name = format!("{}.{}", id.name, checksum.short());
+    }
     Ok(MigrationFile {
         migration: Migration {
             id,
@@ -189,7 +246,7 @@ fn read(
             phase,
             retires: header.retires,
             transaction: header.transaction,
-            checksum: Digest::of(text.as_bytes()),
+            checksum,
             verify: header.verify.or(woven.verify),
             irreversible: header.irreversible,
             summary: header.summary,
@@ -222,6 +279,10 @@ fn check_header(
             .label("read both files, mend what is wrong, and write reviewed=yes")
             .help("cutover migrate validate"),
         );
+    }
+    if id.is_repeatable() {
+        check_repeatable(up, header, top(), errors);
+        return;
     }
     let is_contract = header.phase == Some(MigrationPhase::Contract);
     if header.phase.is_none() {
@@ -274,7 +335,8 @@ fn check_header(
             )
             .at(locate(&up.name, &up.text, 0, 1))
             .label(format!(
-                "write {id}.down.sql, or say why not: -- cutover: irreversible reason=…"
+                "write {}, or say why not: -- cutover: irreversible reason=…",
+                down_name(up, id)
             ))
             .help("cutover migrate validate"),
         ),
@@ -284,9 +346,36 @@ fn check_header(
                 format!("{id} is irreversible and yet has a down file"),
             )
             .at(locate(&up.name, &up.text, 0, 1))
-            .help(format!("rm {id}.down.sql")),
+            .help(format!("rm {}", down_name(up, id))),
         ),
         _ => {}
+    }
+}
+
+fn down_name(up: &StoredFile, id: &MigrationId) -> String {
+    match up.name.strip_prefix('V') {
+        Some(rest) => format!("U{rest}"),
+        None => format!("{id}.down.sql"),
+    }
+}
+
+/// It makes views, functions and the like anew, so it is an expand without a way down.
+fn check_repeatable(up: &StoredFile, header: &Header, top: Location, errors: &mut Vec<Diagnostic>) {
+    let other_phase = header.phase.is_some_and(|phase| phase != MigrationPhase::Expand);
+    let declares = !header.syncs.is_empty() || !header.ended.is_empty() || header.batches.is_some();
+    if other_phase || declares {
+        errors.push(
+            Diagnostic::error(
+                "migrate.repeatable",
+                format!(
+                    "{} runs whenever it changes, so it can only be an expand without declarations",
+                    up.name
+                ),
+            )
+            .at(top)
+            .label("put this into a file with a number")
+            .help("cutover migrate new NAME"),
+        );
     }
 }
 
@@ -491,6 +580,34 @@ mod tests {
         for (files, codes) in cases {
             assert_eq!(load(files).unwrap_err(), *codes, "{files:?}");
         }
+    }
+
+    #[test]
+    fn flyways_names_are_read() {
+        let found = load(&[
+            ("V2__add_users.sql", UP),
+            ("U2__add_users.sql", "DROP TABLE t"),
+            ("V10__more.sql", UP),
+            ("U10__more.sql", "SELECT 1"),
+            ("R__views.sql", "CREATE VIEW v AS SELECT 1"),
+        ])
+        .unwrap();
+        let ids: Vec<String> = found.iter().map(|file| file.migration.id.to_string()).collect();
+        assert_eq!(&ids[..2], ["2_add_users", "10_more"]);
+        let views = &found[2].migration;
+        assert!(ids[2].starts_with("R__views.") && views.id.base() == "views", "{}", ids[2]);
+        assert_eq!(views.phase, MigrationPhase::Expand);
+        let changed = load(&[("R__views.sql", "CREATE VIEW v AS SELECT 2")]).unwrap();
+        assert_ne!(changed[0].migration.id, views.id);
+        let same = load(&[("R__views.sql", "-- a comment\nCREATE VIEW v AS SELECT 1;")]).unwrap();
+        assert_eq!(same[0].migration.id, views.id);
+
+        assert_eq!(load(&[("V2.1__x.sql", UP)]).unwrap_err(), ["migrate.bad-name"]);
+        assert_eq!(load(&[("V2__x.sql", UP)]).unwrap_err(), ["migrate.down-missing"]);
+        let both = [("V2__x.sql", UP), ("U2__x.sql", ""), ("002_y.up.sql", UP), ("002_y.down.sql", "")];
+        assert_eq!(load(&both).unwrap_err(), ["migrate.duplicate-number"]);
+        let contract = "-- cutover: phase=contract retires=1.0.0\nDROP VIEW v";
+        assert_eq!(load(&[("R__views.sql", contract)]).unwrap_err(), ["migrate.repeatable"]);
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub struct StatusLine {
 
 /// All lines, by number.
 pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<StatusLine> {
-    let highest = history.iter().map(|row| row.id.number).max();
+    let numbered = history.iter().map(|row| &row.id).filter(|id| !id.is_repeatable());
+    let highest = numbered.map(|id| id.number).max();
     let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
     let known: BTreeSet<&MigrationId> = files.iter().map(|file| &file.migration.id).collect();
     let mut out: Vec<StatusLine> = files
@@ -93,6 +94,8 @@ pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec
     let unknown = history
         .iter()
         .filter(|row| !known.contains(&row.id))
+        // The former text of a repeatable one, whose present text has a line of its own.
+        .filter(|row| !row.id.is_repeatable() || known.iter().all(|id| id.base() != row.id.base()))
         .map(|row| line(&row.id, row.phase, MigrationStatus::Unknown, Some(row), None));
     out.extend(unknown);
     out.sort_by(|a, b| a.id.cmp(&b.id));

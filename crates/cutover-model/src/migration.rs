@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{DatabaseName, Digest, MigrationPhase, Span, StoreId, Timestamp, Version};
 
 /// A migration within its database: number and name, `004_full_name`. Ordered by number, then name.
+///
+/// One that is repeatable runs after all that have a number, and again whenever its text changes. Its name ends with a dot
+/// and the beginning of its checksum (`R__views.1a2b3c4d`), so that each text is a migration of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationId {
@@ -18,8 +21,31 @@ pub struct MigrationId {
     pub width: u8,
 }
 
+impl MigrationId {
+    /// The number of those that are repeatable: above all others, and the largest that databases keep.
+    pub const REPEATABLE: u64 = i64::MAX as u64;
+
+    /// Whether it runs again when its text changes.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.number == Self::REPEATABLE
+    }
+
+    /// The name without the text's checksum; of one that has a number, the name.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        match self.name.rsplit_once('.') {
+            Some((base, _)) if self.is_repeatable() => base,
+            _ => &self.name,
+        }
+    }
+}
+
 impl fmt::Display for MigrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_repeatable() {
+            return f.pad(&format!("R__{}", self.name));
+        }
         f.pad(&format!(
             "{:0width$}_{}",
             self.number,

@@ -111,16 +111,13 @@ fn one_database(
     let highest = seen
         .applied
         .iter()
-        .filter(|done| done.complete && done.phase != MigrationPhase::Contract)
+        .filter(|done| done.complete && done.phase != MigrationPhase::Contract && !done.id.is_repeatable())
         .map(|done| done.id.number)
         .max();
+    let applied: BTreeMap<_, _> = seen.applied.iter().map(|done| (&done.id, done)).collect();
     for migration in migrations {
         let id = migration.id.to_string();
-        if let Some(done) = seen
-            .applied
-            .iter()
-            .find(|done| done.id == migration.id && done.complete)
-        {
+        if let Some(done) = applied.get(&migration.id).filter(|done| done.complete) {
             if done.checksum != migration.checksum {
                 work.problems.push(
                     Diagnostic::error(
@@ -170,7 +167,7 @@ fn one_database(
             notes.push(Note::new(mark, id, "contract", join(&when, &why)));
             continue;
         }
-        let again = seen.applied.iter().any(|done| done.id == migration.id);
+        let again = applied.contains_key(&migration.id);
         if again && migration.phase == MigrationPhase::Backfill {
             reopened.push(migration.clone());
             notes.push(Note::new(

@@ -481,6 +481,9 @@ pub(crate) struct MigrateWhich {
     /// Only this database
     #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<DatabaseName>,
+    /// Only the databases that this service uses, or those of `all`
+    #[arg(long, value_name = "NAME|all", conflicts_with = "database")]
+    pub(crate) service: Option<ServiceChoice>,
 }
 
 #[derive(Debug, Args)]

@@ -114,6 +114,51 @@ fn a_changed_file_is_found_and_its_record_repaired() {
 }
 
 #[test]
+fn a_service_has_its_own_databases() {
+    let stage = Stage::new();
+    let config = stage.file("cutover.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text
+        .replace(
+            "services:\n",
+            "  mail: {url: \"sqlite:./mail.db\", migrations: \"./mail\"}\nservices:\n  mailer:\n    target: {process: {command: \
+             [\"/bin/true\"]}}\n    databases: [mail]\n",
+        );
+    std::fs::write(&config, text).unwrap();
+    stage.write("mail/001_m.up.sql", "-- cutover: phase=expand\nCREATE TABLE m (x integer);");
+    stage.write("mail/001_m.down.sql", "DROP TABLE m;");
+    let (out, _) = stage.migrate("up --service mailer", 0);
+    assert!(out.contains("mail  001_m") && !out.contains("001_a"), "{out}");
+    let (_, err) = stage.migrate("up --service nobody", 2);
+    assert!(err.contains("error[usage.unknown-service]"), "{err}");
+    let (_, err) = stage.migrate("status --service api", 2);
+    assert!(err.contains("error[usage.unknown-database]"), "{err}");
+    let (out, _) = stage.migrate("up --service all", 0);
+    assert!(out.contains("main  001_a"), "{out}");
+}
+
+#[test]
+fn a_baseline_takes_over_what_another_tool_recorded() {
+    let stage = Stage::new();
+    let (_, err) = stage.migrate("baseline --from rails", 1);
+    assert!(err.contains("error[migrate.import-missing]"), "{err}");
+    let database = rusqlite::Connection::open(stage.file("shop.db")).unwrap();
+    let theirs = "CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES ('1'), ('2');
+        CREATE TABLE a (x integer); CREATE TABLE b (x integer)";
+    database.execute_batch(theirs).unwrap();
+    let (out, _) = stage.migrate("baseline --from rails", 0);
+    assert!(out.contains("2 recorded as applied, none was run; what rails recorded stays"), "{out}");
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("004_d") && !out.contains("002_b"), "{out}");
+    let (out, _) = stage.migrate("history", 0);
+    assert!(out.contains("import") && out.contains("(by rails, before)"), "{out}");
+    let rows: i64 = database
+        .query_row("SELECT count(*) FROM schema_migrations", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 2);
+}
+
+#[test]
 fn a_baseline_runs_nothing() {
     let stage = Stage::new();
     let (out, _) = stage.migrate("baseline --to 2", 0);

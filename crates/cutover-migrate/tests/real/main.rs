@@ -6,6 +6,7 @@ mod autogenerate;
 mod bed;
 mod contract;
 mod cut;
+mod flyway;
 mod foreign;
 mod killed;
 mod mariadb;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use cutover_migrate::{MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
-use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, Severity, Version};
+use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, ServiceName, Severity, Version};
 use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _};
-use cutover_spec::Release;
+use cutover_spec::{Application, Release};
 use serde_json::json;
 
-use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich};
+use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich, ServiceChoice};
 use crate::context::Context;
 use crate::drive::Signals;
 use crate::execute::{Place, execute, must_be_free};
@@ -90,11 +90,45 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             .into());
         }
     };
+    let names = match (&which.service, &which.release, &current) {
+        (None | Some(ServiceChoice::All), ..) => names,
+        (Some(ServiceChoice::One(service)), None, Some(current)) => {
+            of_service(&current.application, service, names)?
+        }
+        (Some(ServiceChoice::One(service)), ..) => of_service(ctx.application()?, service, names)?,
+    };
     Ok(Chosen {
         version,
         databases,
         names,
     })
+}
+
+/// Those databases that a service says it uses.
+fn of_service(
+    application: &Application,
+    name: &ServiceName,
+    mut names: Vec<DatabaseName>,
+) -> Result<Vec<DatabaseName>, Failure> {
+    let Some(service) = application.services.get(name) else {
+        let known: Vec<&str> = application.services.keys().map(ServiceName::as_str).collect();
+        return Err(Diagnostic::error(
+            "usage.unknown-service",
+            format!("there is no service named `{name}`"),
+        )
+        .note("known", known.join(", "))
+        .help("cutover check")
+        .into());
+    };
+    names.retain(|database| service.databases.contains(database));
+    if names.is_empty() {
+        return Err(Failure::new(
+            "usage.unknown-database",
+            format!("service {name} says of no database with migrations that it uses it"),
+            format!("cutover schema services.{name}.databases"),
+        ));
+    }
+    Ok(names)
 }
 
 async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
