@@ -13,6 +13,7 @@ use crate::job::{self, Job};
 use crate::lock::LockError;
 use crate::mysql::MysqlSession;
 use crate::note::{self, Note, Pen};
+use crate::placeholders::Filling;
 use crate::postgres::PostgresSession;
 use crate::session::Session;
 use crate::sqlite::{ObserveError, SqliteSession};
@@ -123,7 +124,11 @@ pub(crate) trait Reading: Send + 'static {
 }
 
 /// Opens a session for it.
-pub(crate) async fn read<R: Reading>(what: &str, url: &DatabaseUrl, reading: R) -> Result<R::Read, PortError> {
+pub(crate) async fn read<R: Reading>(
+    what: &str,
+    url: &DatabaseUrl,
+    reading: R,
+) -> Result<R::Read, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = PostgresSession::open(url, None)
@@ -223,7 +228,11 @@ async fn one<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, 
         };
         note::write(session, &pen, &Note::RetireBelow(version.clone())).await?;
     }
-    job::run(session, job).await
+    let mut filling = Filling {
+        session,
+        values: &job.values,
+    };
+    job::run(&mut filling, job).await
 }
 
 async fn locked(

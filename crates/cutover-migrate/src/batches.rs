@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cutover_model::{MigrationId, Span};
 use cutover_ports::{MigrationReport, PortError};
-use cutover_sql::{Dialect, quoted, ticked};
+use cutover_sql::{Dialect, literally, quoted, ticked};
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
@@ -168,7 +168,8 @@ async fn one<S: Session>(
     };
     let from = progress.after.as_ref().map_or_else(
         || format!("{key} IS NOT NULL"),
-        |after| format!("{key} > {after}"),
+        // A key is data: nothing is put into it.
+        |after| format!("{key} > {}", literally(after)),
     );
     session.begin(job.policy.timeout(attempt)).await?;
     job.claim(session).await?;
@@ -185,7 +186,7 @@ async fn one<S: Session>(
         session.commit().await?;
         return Ok(None);
     };
-    let range = format!("({from} AND {key} <= {last})");
+    let range = format!("({from} AND {key} <= {})", literally(&last));
     let rows = session.execute(&batched.statement.replace(RANGE, &range)).await?;
     let next = Progress {
         after: Some(last),

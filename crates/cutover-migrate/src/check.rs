@@ -99,7 +99,10 @@ pub(crate) fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
 
 fn out_of_order(file: &MigrationFile, files: &[Arc<MigrationFile>], highest: u64) -> Diagnostic {
     let id = &file.migration.id;
-    let numbered = files.iter().map(|file| &file.migration.id).filter(|id| !id.is_repeatable());
+    let numbered = files
+        .iter()
+        .map(|file| &file.migration.id)
+        .filter(|id| !id.is_repeatable());
     let last = numbered.map(|id| id.number).max();
     let number = last.unwrap_or(0).max(highest) + 1;
     let width = usize::from(id.width);

@@ -175,7 +175,11 @@ impl MigrateDatabases {
         }
         let files = &self.find(database)?.files;
         // What is repeatable has no way down, and is in nobody's way.
-        let applied = observed.history.iter().rev().filter(|row| !row.id.is_repeatable());
+        let applied = observed
+            .history
+            .iter()
+            .rev()
+            .filter(|row| !row.id.is_repeatable());
         let rows: Vec<_> = match reach {
             Reach::All => applied.collect(),
             Reach::To(number) => applied.filter(|row| row.id.number > number).collect(),
@@ -331,7 +335,10 @@ impl MigrateDatabases {
         let theirs = adapter::read(&what(database), &known.url, theirs).await?;
         let files: Vec<_> = match number {
             Some(number) => {
-                let up_to = known.files.iter().filter(|file| file.migration.id.number <= number);
+                let up_to = known
+                    .files
+                    .iter()
+                    .filter(|file| file.migration.id.number <= number);
                 up_to.cloned().collect()
             }
             None => foreign::applied(tool, &theirs, &known.files).map_err(PortError::refused)?,

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::adapter::{self, Observed, Ran};
 use crate::job::Job;
 use crate::note::{Note, Pen};
+use crate::placeholders::Values;
 use crate::stop::Stop;
 use crate::{Direction, LockPolicy, MigrationFile, check, sessions};
 
@@ -30,6 +31,7 @@ pub struct MigrateDatabases {
 pub(crate) struct Known {
     pub(crate) url: DatabaseUrl,
     pub(crate) files: Vec<Arc<MigrationFile>>,
+    pub(crate) values: Values,
 }
 
 impl fmt::Debug for MigrateDatabases {
@@ -59,6 +61,7 @@ impl MigrateDatabases {
         let known = self.known.entry(name).or_insert_with(|| Known {
             url: url.clone(),
             files: Vec::new(),
+            values: Values::default(),
         });
         known.url = url;
         let key = |file: &MigrationFile| (file.migration.id.clone(), file.migration.checksum.clone());
@@ -76,6 +79,16 @@ impl MigrateDatabases {
     /// Whoever waits for the work is told how far it came.
     pub fn stop(&self) {
         self.stopper.send_replace(true);
+    }
+
+    /// Gives a database that was added the values of the `${name}` in its files. They are put in when a statement or a
+    /// query runs, and are in no checksum, history or message.
+    #[must_use]
+    pub fn with_placeholders(mut self, name: &DatabaseName, values: BTreeMap<String, String>) -> Self {
+        if let Some(known) = self.known.get_mut(name) {
+            known.values = Values::new(values);
+        }
+        self
     }
 
     /// Takes a database over from the store that it belongs to: what `--adopt` asks for.
@@ -148,6 +161,7 @@ impl MigrateDatabases {
                 clock: Arc::clone(&self.clock),
                 stop: Stop::by(&self.stopper),
                 file: Arc::clone(file),
+                values: known.values.clone(),
                 backfills: Arc::clone(&backfills),
                 syncs: Arc::clone(&syncs),
                 options: run.options.clone(),

@@ -3,22 +3,27 @@
 use cutover_model::DatabaseName;
 use cutover_ports::PortError;
 use cutover_sql::catalog::{Catalog, Change, changes};
-use cutover_sql::split;
+use cutover_sql::{Statement, split};
 
-use crate::databases::what;
+use crate::databases::{Known, what};
+use crate::failure::plain;
 use crate::scratch::{self, Part};
 use crate::{MigrateDatabases, MigrationFile};
 
 /// A file's statements as they are on an empty database: a backfill in batches has nothing to do there.
-fn part(file: &MigrationFile) -> Part {
+fn part(known: &Known, file: &MigrationFile) -> Result<Part, PortError> {
+    let filled = |one: &Statement| {
+        let text = known.values.fill(&one.text);
+        text.map_err(|failure| plain(&file.up.name, failure))
+    };
     let statements = match &file.batched {
         Some(_) => Vec::new(),
-        None => file.up.statements.iter().map(|one| one.text.clone()).collect(),
+        None => file.up.statements.iter().map(filled).collect::<Result<_, _>>()?,
     };
-    Part {
+    Ok(Part {
         name: file.up.name.clone(),
         statements,
-    }
+    })
 }
 
 impl MigrateDatabases {
@@ -36,7 +41,7 @@ impl MigrateDatabases {
             let same = known.files.iter().find(|file| row.is_of(&file.migration));
             same.or_else(|| known.files.iter().find(|file| file.migration.id == row.id))
         });
-        let parts = files.map(|file| part(file)).collect();
+        let parts = files.map(|file| part(known, file)).collect::<Result<_, _>>()?;
         let expected = scratch::produced(&what, &known.url, parts).await?;
         let found = scratch::live(&what, &known.url).await?;
         Ok(changes(&expected, &found))
@@ -64,7 +69,8 @@ impl MigrateDatabases {
     /// When they cannot be run on a scratch database.
     pub async fn produced(&self, database: &DatabaseName) -> Result<Catalog, PortError> {
         let known = self.find(database)?;
-        let parts = known.files.iter().map(|file| part(file)).collect();
+        let parts = known.files.iter().map(|file| part(known, file));
+        let parts = parts.collect::<Result<_, _>>()?;
         scratch::produced(&what(database), &known.url, parts).await
     }
 

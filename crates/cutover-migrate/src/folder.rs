@@ -187,7 +187,10 @@ fn pair_names(present: &[StoredFile], id: &MigrationId) -> [String; 2] {
     if present.iter().any(|file| file.name.starts_with('V')) {
         let (number, name) = (id.number, &id.name);
         let width = usize::from(id.width);
-        [format!("V{number:0width$}__{name}.sql"), format!("U{number:0width$}__{name}.sql")]
+        [
+            format!("V{number:0width$}__{name}.sql"),
+            format!("U{number:0width$}__{name}.sql"),
+        ]
     } else {
         [format!("{id}.up.sql"), format!("{id}.down.sql")]
     }

@@ -113,7 +113,11 @@ pub(crate) fn applied(
     theirs: &Theirs,
     files: &[Arc<MigrationFile>],
 ) -> Result<Vec<Arc<MigrationFile>>, Diagnostic> {
-    let up_to = |number: u64| files.iter().filter(move |file| file.migration.id.number <= number);
+    let up_to = |number: u64| {
+        files
+            .iter()
+            .filter(move |file| file.migration.id.number <= number)
+    };
     match theirs {
         Theirs::Set(rows) => set(tool, rows, files),
         Theirs::UpTo(number) => {
@@ -158,7 +162,9 @@ fn set(
         // A version of several parts is none of our numbers: then the name must say which file it is.
         let by_name = || match &row.name {
             Some(name) if number.is_none() => {
-                let mut named = files.iter().filter(|file| same_name(&file.migration.id.name, name));
+                let mut named = files
+                    .iter()
+                    .filter(|file| same_name(&file.migration.id.name, name));
                 named.next().filter(|_| named.next().is_none())
             }
             _ => None,
@@ -186,7 +192,9 @@ fn set(
     if !missing.is_empty() {
         return Err(unmatched(tool, &missing));
     }
-    let applied = files.iter().filter(|file| numbers.contains(&file.migration.id.number));
+    let applied = files
+        .iter()
+        .filter(|file| numbers.contains(&file.migration.id.number));
     Ok(applied.cloned().collect())
 }
 
@@ -234,7 +242,10 @@ fn changesets(
     if left.is_empty() {
         return Ok(applied);
     }
-    let left: Vec<String> = left.iter().map(|row| format!("{}:{}", row.author, row.id)).collect();
+    let left: Vec<String> = left
+        .iter()
+        .map(|row| format!("{}:{}", row.author, row.id))
+        .collect();
     Err(unmatched(Tool::Liquibase, &left).note(
         "a file is its changeset's",
         "when it has `--changeset author:id` in it, or its number or name is the changeset's id or file",
@@ -244,7 +255,12 @@ fn changesets(
 /// The `--changeset author:id` lines of a file in Liquibase's own SQL.
 fn declared(text: &str) -> Vec<(&str, &str)> {
     text.lines()
-        .filter_map(|line| line.trim().strip_prefix("--")?.trim_start().strip_prefix("changeset "))
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("--")?
+                .trim_start()
+                .strip_prefix("changeset ")
+        })
         .filter_map(|rest| rest.split_whitespace().next()?.split_once(':'))
         .collect()
 }
@@ -287,7 +303,9 @@ fn number(version: &str) -> Option<u64> {
 /// `Add users` and `add_users`.
 fn same_name(ours: &str, theirs: &str) -> bool {
     let plain = |text: &str| {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
         words.map(str::to_lowercase).collect::<Vec<_>>()
     };
     plain(ours) == plain(theirs)
@@ -301,9 +319,15 @@ fn unmatched(tool: Tool, versions: &[String]) -> Diagnostic {
     };
     Diagnostic::error(
         "migrate.import-unmatched",
-        format!("{tool} applied {}{more}, and there is no file of it here", shown.join(", ")),
+        format!(
+            "{tool} applied {}{more}, and there is no file of it here",
+            shown.join(", ")
+        ),
     )
-    .note("next", "add its file, or say yourself up to which number the files are applied")
+    .note(
+        "next",
+        "add its file, or say yourself up to which number the files are applied",
+    )
     .help(format!("cutover migrate baseline --from {tool} --to NUMBER"))
 }
 
@@ -352,13 +376,22 @@ mod tests {
     fn versions_are_numbers_or_names() {
         let files = files(&[("001_a", ""), ("002_add_users", ""), ("003_c", "")]);
         let of = |theirs: &Theirs| numbers(Tool::Flyway, theirs, &files);
-        assert_eq!(of(&rows(&[("1", None, false), ("3.0", None, false)])), Ok(vec![1, 3]));
+        assert_eq!(
+            of(&rows(&[("1", None, false), ("3.0", None, false)])),
+            Ok(vec![1, 3])
+        );
         assert_eq!(of(&rows(&[("1.1", Some("Add users"), false)])), Ok(vec![2]));
-        assert_eq!(of(&rows(&[("2", Some("<< Flyway Baseline >>"), true)])), Ok(vec![1, 2]));
+        assert_eq!(
+            of(&rows(&[("2", Some("<< Flyway Baseline >>"), true)])),
+            Ok(vec![1, 2])
+        );
         let unknown = Err("migrate.import-unmatched".to_owned());
         assert_eq!(of(&rows(&[("7", Some("add users"), false)])), unknown);
         assert_eq!(of(&rows(&[("1.2", Some("gone"), false)])), unknown);
-        assert_eq!(numbers(Tool::GolangMigrate, &Theirs::UpTo(2), &files), Ok(vec![1, 2]));
+        assert_eq!(
+            numbers(Tool::GolangMigrate, &Theirs::UpTo(2), &files),
+            Ok(vec![1, 2])
+        );
         assert_eq!(numbers(Tool::GolangMigrate, &Theirs::UpTo(9), &files), unknown);
     }
 
@@ -376,13 +409,19 @@ mod tests {
         assert_eq!(of(&["ae10"]), Ok(vec![1]));
         assert_eq!(of(&["1975ea83b712"]), Ok(vec![1, 2]));
         assert_eq!(of(&["ffff"]), Err("migrate.import-unmatched".to_owned()));
-        assert_eq!(of(&["ae10", "1975ea83b712"]), Err("migrate.import-failed".to_owned()));
+        assert_eq!(
+            of(&["ae10", "1975ea83b712"]),
+            Err("migrate.import-failed".to_owned())
+        );
     }
 
     #[test]
     fn changesets_are_declared_in_a_file_or_named_like_it() {
         let files = files(&[
-            ("001_a", "--changeset ann:one\n--changeset ann:two dbms:postgresql"),
+            (
+                "001_a",
+                "--changeset ann:one\n--changeset ann:two dbms:postgresql",
+            ),
             ("002_add_mail", ""),
             ("003_c", ""),
         ]);
@@ -398,6 +437,9 @@ mod tests {
         assert_eq!(of(&[one, two, ("bob", "add-mail", "y.xml")]), Ok(vec![1, 2]));
         assert_eq!(of(&[one, two, ("bob", "raw", "db/003_c.up.sql")]), Ok(vec![1, 3]));
         assert_eq!(of(&[one]), Err("migrate.import-failed".to_owned()));
-        assert_eq!(of(&[one, two, ("bob", "x", "z.xml")]), Err("migrate.import-unmatched".to_owned()));
+        assert_eq!(
+            of(&[one, two, ("bob", "x", "z.xml")]),
+            Err("migrate.import-unmatched".to_owned())
+        );
     }
 }

@@ -36,9 +36,7 @@ impl MigrateDatabases {
             .collect();
         for file in &known.files {
             let migration = &file.migration;
-            if expects_all
-                && migration.phase != MigrationPhase::Contract
-                && !applied.contains(&migration.id)
+            if expects_all && migration.phase != MigrationPhase::Contract && !applied.contains(&migration.id)
             {
                 out.push(
                     Diagnostic::warning(

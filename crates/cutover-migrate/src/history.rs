@@ -341,7 +341,12 @@ pub(crate) async fn remove<S: Session>(session: &mut S, id: &MigrationId) -> Res
 
 /// Removes the rows of other texts of one that is repeatable: only the text that ran last counts.
 pub(crate) async fn remove_former<S: Session>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
-    let rows = run(session, &format!("{ROW} WHERE number = CAST(?1 AS bigint)"), &[int(id.number)]).await?;
+    let rows = run(
+        session,
+        &format!("{ROW} WHERE number = CAST(?1 AS bigint)"),
+        &[int(id.number)],
+    )
+    .await?;
     for row in &rows {
         let row = read_row(row)?;
         if row.id != *id && row.id.base() == id.base() {

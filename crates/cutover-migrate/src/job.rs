@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
 use crate::history::{Act, LogEntry};
+use crate::placeholders::Values;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::{
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: Stop,
     pub(crate) file: Arc<MigrationFile>,
+    /// What its `${name}` stand for.
+    pub(crate) values: Values,
     /// The backfills of the same set: their verify queries run before a contract.
     pub(crate) backfills: Arc<[Arc<MigrationFile>]>,
     /// The two-way triggers that the set declares: no file may leave one without its columns.

@@ -120,10 +120,14 @@ fn is_name(text: &str) -> bool {
 fn bad_name(name: &str) -> Diagnostic {
     let found = Diagnostic::error(
         "migrate.bad-name",
-        format!("`{name}` is not the name of a migration file such as 004_full_name.up.sql or V4__full_name.sql"),
+        format!(
+            "`{name}` is not the name of a migration file such as 004_full_name.up.sql or V4__full_name.sql"
+        ),
     )
     .at(locate(name, "", 0, 0));
-    let version = name.strip_prefix(['V', 'U']).and_then(|rest| rest.split_once("__"));
+    let version = name
+        .strip_prefix(['V', 'U'])
+        .and_then(|rest| rest.split_once("__"));
     let parts = version.filter(|(version, _)| version.contains(['.', '_']));
     let found = match parts {
         Some((version, _)) => found.note(
@@ -172,7 +176,8 @@ fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagn
             continue;
         }
         // Flyway's users are used to gaps: its numbers are versions.
-        let may_have_gaps = [before, after].iter().any(|id| is_timestamp(id)) || earlier.is_flyway() || later.is_flyway();
+        let may_have_gaps =
+            [before, after].iter().any(|id| is_timestamp(id)) || earlier.is_flyway() || later.is_flyway();
         if before.number + 1 != after.number && !may_have_gaps {
             let missing = before.number + 1;
             errors.push(
@@ -226,7 +231,9 @@ fn read(
                 .help("cutover migrate validate"),
         );
     }
-    let phase = header.phase.or(id.is_repeatable().then_some(MigrationPhase::Expand));
+    let phase = header
+        .phase
+        .or_else(|| id.is_repeatable().then_some(MigrationPhase::Expand));
     let Some(phase) = phase else {
         return Err(errors);
     };
@@ -595,7 +602,11 @@ mod tests {
         let ids: Vec<String> = found.iter().map(|file| file.migration.id.to_string()).collect();
         assert_eq!(&ids[..2], ["2_add_users", "10_more"]);
         let views = &found[2].migration;
-        assert!(ids[2].starts_with("R__views.") && views.id.base() == "views", "{}", ids[2]);
+        assert!(
+            ids[2].starts_with("R__views.") && views.id.base() == "views",
+            "{}",
+            ids[2]
+        );
         assert_eq!(views.phase, MigrationPhase::Expand);
         let changed = load(&[("R__views.sql", "CREATE VIEW v AS SELECT 2")]).unwrap();
         assert_ne!(changed[0].migration.id, views.id);
@@ -604,10 +615,18 @@ mod tests {
 
         assert_eq!(load(&[("V2.1__x.sql", UP)]).unwrap_err(), ["migrate.bad-name"]);
         assert_eq!(load(&[("V2__x.sql", UP)]).unwrap_err(), ["migrate.down-missing"]);
-        let both = [("V2__x.sql", UP), ("U2__x.sql", ""), ("002_y.up.sql", UP), ("002_y.down.sql", "")];
+        let both = [
+            ("V2__x.sql", UP),
+            ("U2__x.sql", ""),
+            ("002_y.up.sql", UP),
+            ("002_y.down.sql", ""),
+        ];
         assert_eq!(load(&both).unwrap_err(), ["migrate.duplicate-number"]);
         let contract = "-- cutover: phase=contract retires=1.0.0\nDROP VIEW v";
-        assert_eq!(load(&[("R__views.sql", contract)]).unwrap_err(), ["migrate.repeatable"]);
+        assert_eq!(
+            load(&[("R__views.sql", contract)]).unwrap_err(),
+            ["migrate.repeatable"]
+        );
     }
 
     #[test]

@@ -95,7 +95,10 @@ pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec
         .iter()
         .filter(|row| !known.contains(&row.id))
         // The former text of a repeatable one, whose present text has a line of its own.
-        .filter(|row| !row.id.is_repeatable() || known.iter().all(|id| id.base() != row.id.base()))
+        .filter(|row| {
+            let is_same = |id: &&MigrationId| id.is_repeatable() && id.base() == row.id.base();
+            !row.id.is_repeatable() || !known.iter().any(is_same)
+        })
         .map(|row| line(&row.id, row.phase, MigrationStatus::Unknown, Some(row), None));
     out.extend(unknown);
     out.sort_by(|a, b| a.id.cmp(&b.id));

@@ -78,6 +78,9 @@ pub struct Database {
     /// The folder of its migrations; `{version}` is the release's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrations: Option<String>,
+    /// What `${name}` stands for in its migrations, by name; may hold `${env:NAME}` and `${file:path}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub placeholders: BTreeMap<String, String>,
 }
 
 /// Backups before migrations.

@@ -29,6 +29,7 @@ impl Application {
                     if database.migrations.is_some() {
                         own.migrations.clone_from(&database.migrations);
                     }
+                    own.placeholders.extend(database.placeholders.clone());
                 }
                 None => {
                     self.databases.insert(name.clone(), database.clone());

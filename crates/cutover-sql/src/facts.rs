@@ -33,9 +33,9 @@ pub fn copied(dialect: Dialect, statement: &str) -> Option<(&str, &str)> {
         return None;
     }
     let all = tokens(dialect, statement).ok()?;
-    let data = all.iter().find(|token| {
-        token.kind == Kind::Literal && token.text(statement).starts_with(';')
-    })?;
+    let data = all
+        .iter()
+        .find(|token| token.kind == Kind::Literal && token.text(statement).starts_with(';'))?;
     let command = statement.get(..data.start)?.trim_end();
     let (_, lines) = data.text(statement).split_once('\n')?;
     Some((command, lines.strip_suffix("\\.").unwrap_or(lines)))

@@ -52,7 +52,7 @@ pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, Split
         at: 0,
         delimiter: None,
         fresh: true,
-        copy: Copy::default(),
+        copy: Copying::default(),
     };
     let mut out = Vec::new();
     while lexer.at < lexer.bytes.len() {
@@ -82,7 +82,7 @@ pub(crate) fn tokens(dialect: Dialect, source: &str) -> Result<Vec<Token>, Split
                     end: lexer.at,
                 });
                 lexer.fresh = true;
-                lexer.copy = Copy::default();
+                lexer.copy = Copying::default();
             }
         }
     }
@@ -97,13 +97,13 @@ struct Lexer<'a> {
     delimiter: Option<Vec<u8>>,
     /// Whether a statement would begin here.
     fresh: bool,
-    copy: Copy,
+    copy: Copying,
 }
 
 /// PostgreSQL: how far a `COPY … FROM STDIN` is read, whose data follow its semicolon up to a line `\.`, as `pg_dump`
 /// writes them.
 #[derive(Default)]
-struct Copy {
+struct Copying {
     words: usize,
     depth: usize,
     is_copy: bool,
@@ -113,7 +113,7 @@ struct Copy {
     data: bool,
 }
 
-impl Copy {
+impl Copying {
     fn feed(&mut self, kind: Kind, text: &str) {
         match kind {
             Kind::Space | Kind::LineComment | Kind::BlockComment => return,
@@ -232,8 +232,12 @@ impl Lexer<'_> {
     fn copy_data(&mut self) -> Result<Kind, SplitProblem> {
         let begun = self.at;
         for line in self.bytes[begun..].split_inclusive(|byte| *byte == b'\n') {
+            // The data begin on the next line, and what stands behind the semicolon would be lost.
+            if self.at == begun && line.trim_ascii_end() != b";" {
+                break;
+            }
             self.at += line.len();
-            if line.trim_ascii() == b"\\." {
+            if line.trim_ascii_end() == b"\\." {
                 // The line's end is space again.
                 let ended = line.len() - line.trim_ascii_end().len();
                 self.at -= ended;

@@ -14,6 +14,7 @@ mod lexer;
 pub mod lint;
 mod normal;
 mod place;
+mod placeholder;
 mod read;
 pub mod schema;
 mod split;
@@ -29,6 +30,7 @@ pub use facts::{
 pub use header::{DirectiveError, DirectiveProblem, Header, Placed, header};
 pub use normal::normalised;
 pub use place::locate;
+pub use placeholder::{Placeholder, filled, literally, placeholders};
 pub use read::read;
 pub use schema::Schema;
 pub use split::{SplitError, SplitProblem, Statement, split};

@@ -125,7 +125,10 @@ fn a_service_has_its_own_databases() {
              [\"/bin/true\"]}}\n    databases: [mail]\n",
         );
     std::fs::write(&config, text).unwrap();
-    stage.write("mail/001_m.up.sql", "-- cutover: phase=expand\nCREATE TABLE m (x integer);");
+    stage.write(
+        "mail/001_m.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE m (x integer);",
+    );
     stage.write("mail/001_m.down.sql", "DROP TABLE m;");
     let (out, _) = stage.migrate("up --service mailer", 0);
     assert!(out.contains("mail  001_m") && !out.contains("001_a"), "{out}");
@@ -147,15 +150,67 @@ fn a_baseline_takes_over_what_another_tool_recorded() {
         CREATE TABLE a (x integer); CREATE TABLE b (x integer)";
     database.execute_batch(theirs).unwrap();
     let (out, _) = stage.migrate("baseline --from rails", 0);
-    assert!(out.contains("2 recorded as applied, none was run; what rails recorded stays"), "{out}");
+    assert!(
+        out.contains("2 recorded as applied, none was run; what rails recorded stays"),
+        "{out}"
+    );
     let (out, _) = stage.migrate("up", 0);
     assert!(out.contains("004_d") && !out.contains("002_b"), "{out}");
     let (out, _) = stage.migrate("history", 0);
-    assert!(out.contains("import") && out.contains("(by rails, before)"), "{out}");
+    assert!(
+        out.contains("import") && out.contains("(by rails, before)"),
+        "{out}"
+    );
     let rows: i64 = database
         .query_row("SELECT count(*) FROM schema_migrations", [], |row| row.get(0))
         .unwrap();
     assert_eq!(rows, 2);
+}
+
+#[test]
+fn placeholders_have_values_and_leave_no_trace() {
+    let stage = Stage::new();
+    let insert = "-- cutover: phase=expand\n-- cutover: verify SELECT count(*) FROM b WHERE x <> ${number}\nINSERT INTO b VALUES (${number}); \
+                  INSERT INTO d VALUES ('$${number}');";
+    stage.write("migrations/005_e.up.sql", insert);
+    stage.write("migrations/005_e.down.sql", "DELETE FROM b WHERE x = ${number};");
+    let (_, err) = stage.migrate("up", 2);
+    assert!(
+        err.contains("error[migrate.placeholder-missing]") && err.contains("005_e.up.sql:3"),
+        "{err}"
+    );
+    let config = stage.file("cutover.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    stage.write("number", "987654321\n");
+    let text = text.replace(
+        "\"./migrations\"}",
+        "\"./migrations\", placeholders: {number: \"${file:number}\"}}",
+    );
+    std::fs::write(&config, text).unwrap();
+    let (sql, _) = stage.migrate("sql", 0);
+    assert!(sql.contains("${number}") && !sql.contains("987654321"), "{sql}");
+    stage.migrate("up", 0);
+    let database = rusqlite::Connection::open(stage.file("shop.db")).unwrap();
+    let text = |sql: &str| {
+        database
+            .query_row(sql, [], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    assert_eq!(text("SELECT CAST(x AS text) FROM b"), "987654321");
+    assert_eq!(text("SELECT x FROM d"), "${number}");
+    let history = text("SELECT group_concat(checksum || checksum_raw || name) FROM cutover_history");
+    assert!(!history.contains("987654321"));
+
+    // What the database says of a statement that fails is told without the value.
+    stage.write("number", "1 s3cret-value");
+    let (_, err) = stage.migrate("down --yes", 1);
+    assert!(
+        err.contains("migrate.statement-failed") && !err.contains("s3cret"),
+        "{err}"
+    );
+    // The value is in no checksum: another one changes nothing that was applied.
+    let (out, _) = stage.migrate("up", 0);
+    assert_eq!(out, "Nothing to do.\n");
 }
 
 #[test]

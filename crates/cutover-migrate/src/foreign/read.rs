@@ -85,8 +85,10 @@ fn sql(dialect: Dialect, tool: Tool) -> String {
             "SELECT CAST(version AS text), CAST(dirty AS text) FROM schema_migrations".to_owned()
         }
         Tool::Dbmate | Tool::Rails => "SELECT version FROM schema_migrations ORDER BY version".to_owned(),
-        Tool::Sqlx => "SELECT CAST(version AS text), CAST(success AS text) FROM _sqlx_migrations ORDER BY version"
-            .to_owned(),
+        Tool::Sqlx => {
+            "SELECT CAST(version AS text), CAST(success AS text) FROM _sqlx_migrations ORDER BY version"
+                .to_owned()
+        }
         Tool::Liquibase => format!(
             "SELECT id, author, filename, exectype FROM {} ORDER BY orderexecuted",
             liquibase_table(dialect, "databasechangelog")
@@ -166,7 +168,10 @@ async fn refuse_locked<S: Session>(session: &mut S, dialect: Dialect, what: &str
     );
     // On MySQL a bit is a byte, and on SQLite and PostgreSQL a truth or a number.
     let rows = session.rows(&sql, &[]).await?;
-    let Some(row) = rows.iter().find(|row| is_true(at(row, 0)) || at(row, 0) == "\u{1}") else {
+    let Some(row) = rows
+        .iter()
+        .find(|row| is_true(at(row, 0)) || at(row, 0) == "\u{1}")
+    else {
         return Ok(());
     };
     Err(PortError::refused(
@@ -181,10 +186,9 @@ async fn refuse_locked<S: Session>(session: &mut S, dialect: Dialect, what: &str
 }
 
 fn missing(tool: Tool, message: String) -> Failure {
-    PortError::refused(
-        Diagnostic::error("migrate.import-missing", message)
-            .help(format!("cutover migrate baseline --to NUMBER, or --from another tool than {tool}")),
-    )
+    PortError::refused(Diagnostic::error("migrate.import-missing", message).help(format!(
+        "cutover migrate baseline --to NUMBER, or --from another tool than {tool}"
+    )))
     .into()
 }
 

@@ -15,7 +15,10 @@ fn files(view: &'static str) -> [(&'static str, &'static str); 5] {
             "-- cutover: phase=expand\nCREATE TABLE t (x integer);\nINSERT INTO t VALUES (1), (2), (3)",
         ),
         ("U1__t.sql", "DROP TABLE t"),
-        ("V5__more.sql", "-- cutover: phase=expand\nINSERT INTO t VALUES (4)"),
+        (
+            "V5__more.sql",
+            "-- cutover: phase=expand\nINSERT INTO t VALUES (4)",
+        ),
         ("U5__more.sql", "DELETE FROM t WHERE x = 4"),
         ("R__view.sql", view),
     ]
@@ -25,8 +28,10 @@ fn files(view: &'static str) -> [(&'static str, &'static str); 5] {
 async fn up(bed: &Bed, view: &'static str, expected: &[&str]) -> i64 {
     let databases = bed.databases(&files(view));
     let mut done = Vec::new();
-    let all = databases.migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done);
-    all.await.unwrap();
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
     let done: Vec<String> = done.iter().map(|report| report.id.base().to_owned()).collect();
     assert_eq!(done, expected);
     bed.number("SELECT count(*) FROM v").await
@@ -39,7 +44,10 @@ async fn runs_again_when_it_changes(kind: Kind) {
 
     let databases = bed.databases(&files(SECOND));
     let lines = databases.status(&main_db()).await.unwrap();
-    let pending: Vec<bool> = lines.iter().map(|line| line.status == MigrationStatus::Pending).collect();
+    let pending: Vec<bool> = lines
+        .iter()
+        .map(|line| line.status == MigrationStatus::Pending)
+        .collect();
     assert_eq!(pending, [false, false, true], "{lines:?}");
     assert!(databases.check(&main_db()).await.is_empty());
     assert_eq!(up(&bed, SECOND, &["view"]).await, 2);
@@ -48,10 +56,17 @@ async fn runs_again_when_it_changes(kind: Kind) {
     assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 3);
 
     // It is in nobody's way: not of a later number, and not of the way down.
-    let back = bed.databases(&files(FIRST)).applied(&main_db(), Reach::Steps(1)).await.unwrap();
+    let back = bed
+        .databases(&files(FIRST))
+        .applied(&main_db(), Reach::Steps(1))
+        .await
+        .unwrap();
     assert_eq!(back[0].migration.id.name, "more");
     let mut later = files(FIRST).to_vec();
-    later.push(("V9__late.sql", "-- cutover: phase=expand\nINSERT INTO t VALUES (9)"));
+    later.push((
+        "V9__late.sql",
+        "-- cutover: phase=expand\nINSERT INTO t VALUES (9)",
+    ));
     later.push(("U9__late.sql", "DELETE FROM t WHERE x = 9"));
     assert!(bed.databases(&later).check(&main_db()).await.is_empty());
 }

@@ -51,7 +51,9 @@ async fn taken_over_and_continued(bed: &Bed, files: &[(&str, &str)], tool: Tool)
 
 async fn code(bed: &Bed, tool: Tool) -> String {
     let databases = bed.databases(FILES);
-    let result = databases.import(&fence(1), &main_db(), tool, None, &options()).await;
+    let result = databases
+        .import(&fence(1), &main_db(), tool, None, &options())
+        .await;
     assert!(databases.observe(&main_db()).await.unwrap().applied.is_empty());
     result.unwrap_err().diagnostic.code.to_string()
 }
@@ -107,7 +109,10 @@ async fn written_by_fixtures(kind: Kind) {
             Kind::Postgres | Kind::MariaDb => text.to_owned(),
         };
         assert_eq!(code(&bed, *tool).await, "migrate.import-missing");
-        for statement in spelt(history).split(";\n").chain(["CREATE TABLE a (x integer)", "CREATE TABLE b (x integer)"]) {
+        for statement in spelt(history)
+            .split(";\n")
+            .chain(["CREATE TABLE a (x integer)", "CREATE TABLE b (x integer)"])
+        {
             bed.run(statement).await;
         }
         taken_over_and_continued(&bed, FILES, *tool).await;
@@ -124,7 +129,9 @@ async fn written_by_fixtures(kind: Kind) {
         // A person may know better.
         if *tool == Tool::Rails {
             let databases = bed.databases(FILES);
-            let count = databases.import(&fence(1), &main_db(), *tool, Some(2), &options()).await;
+            let count = databases
+                .import(&fence(1), &main_db(), *tool, Some(2), &options())
+                .await;
             assert_eq!(count.unwrap(), 2);
         }
     }
@@ -182,7 +189,9 @@ async fn dbmate_itself() {
         let Some(bed) = bed(kind).await else { continue };
         let folder = tempfile::tempdir().unwrap();
         for (name, table) in [("001_a", "a"), ("002_b", "b")] {
-            let text = format!("-- migrate:up\nCREATE TABLE {table} (x integer);\n-- migrate:down\nDROP TABLE {table};\n");
+            let text = format!(
+                "-- migrate:up\nCREATE TABLE {table} (x integer);\n-- migrate:down\nDROP TABLE {table};\n"
+            );
             write(folder.path(), &format!("{name}.sql"), &text);
         }
         let url = match kind {
@@ -202,7 +211,9 @@ async fn dbmate_itself() {
 #[tokio::test]
 async fn alembic_itself() {
     let Some(alembic) = tool("alembic") else { return };
-    let Some(bed) = bed(Kind::Postgres).await else { return };
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     write(dir, "alembic.ini", "[alembic]\nscript_location = scripts\n");
@@ -225,7 +236,10 @@ async fn alembic_itself() {
         let mut command = Command::new(&alembic);
         command
             .current_dir(dir)
-            .env("THEIR_URL", bed.url.replacen("postgres:", "postgresql+psycopg2:", 1))
+            .env(
+                "THEIR_URL",
+                bed.url.replacen("postgres:", "postgresql+psycopg2:", 1),
+            )
             .args(words);
         command
     };
@@ -258,7 +272,9 @@ async fn liquibase_itself() {
         return;
     };
     let Some(java) = tool("java") else { return };
-    let Some(bed) = bed(Kind::Postgres).await else { return };
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     write(
         folder.path(),
@@ -277,8 +293,15 @@ async fn liquibase_itself() {
         .arg("-jar")
         .arg(home.join("liquibase.jar"))
         .arg(format!("--classpath={}", driver.display()))
-        .args(["--driver=org.postgresql.Driver", "--changeLogFile=changes.sql", "--username=postgres"])
-        .arg(format!("--url=jdbc:postgresql://127.0.0.1:{}/{database}", server.port()))
+        .args([
+            "--driver=org.postgresql.Driver",
+            "--changeLogFile=changes.sql",
+            "--username=postgres",
+        ])
+        .arg(format!(
+            "--url=jdbc:postgresql://127.0.0.1:{}/{database}",
+            server.port()
+        ))
         .arg(format!("--password={}", server.password()))
         .arg("update"));
     let mut files = FILES.to_vec();

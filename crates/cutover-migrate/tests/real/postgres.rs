@@ -41,7 +41,10 @@ async fn copied_data_arrive_and_are_taken_back_with_what_fails() {
     assert_eq!(bed.number("SELECT count(*) FROM t WHERE a IS NULL").await, 1);
     let error = bed.up(&copy, 2, 1).await.unwrap_err();
     assert_eq!(error.diagnostic.code, "migrate.statement-failed");
-    assert!(error.diagnostic.message.contains("nine") || format!("{error:?}").contains("integer"), "{error:?}");
+    assert!(
+        error.diagnostic.message.contains("nine") || format!("{error:?}").contains("integer"),
+        "{error:?}"
+    );
     assert_eq!(bed.number("SELECT count(*) FROM t WHERE id = 9").await, 0);
 }
 

@@ -4,7 +4,8 @@ use crate::findings::Findings;
 use crate::reference::{Reference, invalid_references, references};
 use crate::{Application, spelling};
 
-const SUPPORTED: &str = "SQLite (`sqlite:path`) and PostgreSQL (`postgres://…`)";
+const SUPPORTED: &str =
+    "SQLite (`sqlite:path`), PostgreSQL (`postgres://…`), MariaDB (`mariadb://…`) and MySQL (`mysql://…`)";
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     for (name, database) in &application.databases {
@@ -20,7 +21,25 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                 )
                 .label("leave the key out for a database without migrations");
         }
+        for (placeholder, value) in &database.placeholders {
+            let path = format!("databases.{name}.placeholders.{placeholder}");
+            if !is_placeholder(placeholder) {
+                findings
+                    .key_error(
+                        "spec.invalid-value",
+                        &path,
+                        format!("`{placeholder}` cannot be the name of a placeholder"),
+                    )
+                    .label("a letter or `_`, then letters, digits, `_`, `-` and `.`");
+            }
+            super::environment::references_of(application, &path, value, findings);
+        }
     }
+}
+
+fn is_placeholder(name: &str) -> bool {
+    let is_rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(is_rest)
 }
 
 fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
@@ -63,17 +82,17 @@ fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
             );
         }
         "sqlite" => {}
-        "postgres" | "postgresql" if !rest.starts_with("//") => {
+        "postgres" | "postgresql" | "mysql" | "mariadb" if !rest.starts_with("//") => {
             findings
                 .error(
                     "spec.invalid-value",
                     path,
-                    "the address of PostgreSQL is not a URL",
+                    "the address of the database is not a URL",
                 )
                 .label(format!("such as `{scheme}://user@host/name`"));
         }
-        "postgres" | "postgresql" => plain_password(path, rest, findings),
-        "mysql" | "mariadb" | "mongodb" | "mongodb+srv" => {
+        "postgres" | "postgresql" | "mysql" | "mariadb" => plain_password(path, rest, findings),
+        "mongodb" | "mongodb+srv" => {
             findings
                 .error(
                     "spec.unsupported",
@@ -90,7 +109,7 @@ fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
                     format!("`{other}` is no kind of database that is known"),
                 )
                 .maybe_label(
-                    spelling::nearest(other, ["sqlite", "postgres", "postgresql"])
+                    spelling::nearest(other, ["sqlite", "postgres", "postgresql", "mariadb", "mysql"])
                         .map(|near| format!("did you mean `{near}`?")),
                 )
                 .note("supported", SUPPORTED);

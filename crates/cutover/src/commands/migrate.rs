@@ -60,7 +60,9 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             let found = migrations(ctx.application()?, ctx.folder(), version).map_err(Failure::usage)?;
             let names = found.keys().cloned().collect();
             for (name, set) in found {
-                databases = databases.with(name, set.url, set.migrations);
+                databases = databases
+                    .with(name.clone(), set.url, set.migrations)
+                    .with_placeholders(&name, set.placeholders);
             }
             (version.clone(), names)
         }

@@ -29,6 +29,7 @@ async fn adopt(ctx: &Context, version: &Version) -> Result<(), Failure> {
     let which = MigrateWhich {
         release: Some(version.clone()),
         database: None,
+        service: None,
     };
     let chosen = migrate::choose(ctx, &which).await?;
     let mut foreign = Vec::new();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cutover_db::DatabaseUrl;
-use cutover_migrate::{MigrationFile, from_files, read_folder};
+use cutover_migrate::{MigrationFile, from_files, missing_placeholders, read_folder};
 use cutover_model::{DatabaseName, Diagnostic, ServiceName, Version};
-use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts, StoredFile, Target};
+use cutover_spec::{Application, Database, Release, ReleaseDraft, ServiceParts, StoredFile, Target};
 
 use super::artifact::artifact;
 use super::certificates;
@@ -160,6 +160,8 @@ pub(crate) struct MigrationSet {
     pub(crate) files: Vec<StoredFile>,
     /// What they say, in order.
     pub(crate) migrations: Vec<MigrationFile>,
+    /// What their `${name}` stand for.
+    pub(crate) placeholders: BTreeMap<String, String>,
 }
 
 /// The migrations of a version, of every database that has any. Nothing else of the release is looked at, so that a
@@ -190,7 +192,7 @@ fn sets(
         let Some(place) = &database.migrations else {
             continue;
         };
-        match read_migrations(folder, lookup, name, &database.url, place) {
+        match read_migrations(folder, lookup, name, database, place) {
             Ok(set) => {
                 sets.insert(name.clone(), set);
             }
@@ -205,11 +207,12 @@ fn read_migrations(
     folder: &Path,
     lookup: &Lookup<'_>,
     name: &DatabaseName,
-    url: &str,
+    database: &Database,
     place: &str,
 ) -> Result<MigrationSet, Vec<Diagnostic>> {
     let one = |found: Diagnostic| vec![found];
-    let url = database_url(folder, lookup, name, url).map_err(one)?;
+    let url = database_url(folder, lookup, name, &database.url).map_err(one)?;
+    let placeholders = lookup.environment(&database.placeholders).map_err(one)?;
     let path = folder.join(place);
     if !path.is_dir() {
         return Err(one(Diagnostic::error(
@@ -220,7 +223,14 @@ fn read_migrations(
         .help(format!("mkdir -p {place}"))));
     }
     let files = read_folder(&path).map_err(one)?;
-    let mut read = from_files(name, &files, url.dialect());
+    let mut read = from_files(name, &files, url.dialect()).and_then(|read| {
+        let missing = missing_placeholders(&read, &placeholders);
+        if missing.is_empty() {
+            Ok(read)
+        } else {
+            Err(missing)
+        }
+    });
     if let Err(found) = &mut read {
         for location in found.iter_mut().filter_map(|found| found.location.as_mut()) {
             location.file = Path::new(place)
@@ -235,6 +245,7 @@ fn read_migrations(
         url,
         files,
         migrations: read?,
+        placeholders,
     })
 }
 

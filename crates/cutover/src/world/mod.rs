@@ -10,6 +10,7 @@ mod revisions;
 mod smoke;
 mod webhooks;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cutover_backup::DatabaseBackups;
@@ -106,7 +107,13 @@ pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateD
         for (name, files) in &release.files {
             let url = url(ctx, release, name)?;
             let files = from_files(name, files, url.dialect()).map_err(Failure::usage)?;
-            all = all.with(name.clone(), url, files);
+            let values = match release.application.databases.get(name) {
+                Some(database) => {
+                    Lookup::new(ctx.folder(), &release.application).environment(&database.placeholders)?
+                }
+                None => BTreeMap::new(),
+            };
+            all = all.with(name.clone(), url, files).with_placeholders(name, values);
         }
     }
     Ok(all)
@@ -138,7 +145,12 @@ pub(crate) fn database_with_folder(
         Vec::new()
     };
     let files = from_files(name, &stored, url.dialect()).map_err(Failure::usage)?;
-    Ok(MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default()).with(name.clone(), url, files))
+    let values = Lookup::new(ctx.folder(), application).environment(&database.placeholders)?;
+    Ok(
+        MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default())
+            .with(name.clone(), url, files)
+            .with_placeholders(name, values),
+    )
 }
 
 /// The backups of the databases of these releases.
