@@ -8,8 +8,9 @@ use super::style::Style;
 use super::text::{Line, Page, Tone};
 use super::words;
 
-/// Where the numbers of a revision begin.
-const NUMBERS: usize = 37;
+/// Where the share of a revision stands, and where its numbers begin: all of them fit into 80 columns.
+const SHARE: usize = 24;
+const NUMBERS: usize = 31;
 
 /// From this share of errors on, in per cent, they are shown as wrong.
 const NOTABLE: f64 = 0.05;
@@ -85,9 +86,7 @@ fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option
         .tone(tone, track)
         .to(14)
         .plain(&one.revision.version.to_string());
-    let line = line
-        .to(NUMBERS - 10)
-        .plain(&format!("{:>8}", one.weight.to_string()));
+    let line = line.to(SHARE).plain(&format!("{:>7}", one.weight.to_string()));
     let count = |one: &RevisionStats| one.answers.iter().map(|(_, count)| count).sum::<u64>();
     let answers = count(one) - before.map_or(0, count).min(count(one));
     let errors = one
@@ -96,9 +95,9 @@ fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option
     let line = match span_ms.filter(|span| *span > 0) {
         Some(span) => {
             let rate = answers as f64 * 1_000.0 / span as f64;
-            line.plain(&format!("{:>8} req/s", words::rate(rate)))
+            line.plain(&format!("{:>7} req/s", words::rate(rate)))
         }
-        None => line.plain(&format!("{:>8} answers", words::number(answers))),
+        None => line.plain(&format!("{:>7} req  ", words::number(answers))),
     };
     let failed = if answers == 0 {
         0.0
@@ -110,7 +109,7 @@ fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option
     } else {
         Tone::Plain
     };
-    let line = line.tone(tone, &format!("{:>8} errors", words::percent(failed)));
+    let line = line.tone(tone, &format!("{:>8} err", words::percent(failed)));
     let p99 = since(&one.latency, before.map(|before| &before.latency)).quantile(0.99);
     let p99 = p99.map_or_else(
         || "–".to_owned(),
@@ -218,9 +217,8 @@ mod tests {
         let text = proxy(&stats, None, &Style::bare());
         for shown in [
             "3 answered by the proxy itself",
-            "4 answers",
-            "25",
-            "3 open",
+            "      4 req    25.0 % err  ",
+            "  3 open\n",
             "5 retries, 1 ejections, 2 cut writes, 127.0.0.1:9: probes fail",
             "requests are held, 7 wait",
             "4 retries over the budget",
