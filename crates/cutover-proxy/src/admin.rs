@@ -7,10 +7,9 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use cutover_model::{RevisionId, ServiceName};
+use cutover_model::RevisionId;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -23,13 +22,12 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use crate::hold;
+use crate::holding::Holding;
 use crate::prometheus;
 use crate::publish::Publisher;
 use crate::shared::Shared;
-use crate::state::RouteState;
 use crate::stats;
-use crate::wire::{HoldRequest, HoldView, PublishRequest, Refusal, ReleaseRequest, TableView};
+use crate::wire::{PublishRequest, Refusal, TableView};
 
 /// A table of thousands of instances is far below this.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -58,13 +56,18 @@ pub(crate) fn is_trusted(stream: &UnixStream) -> bool {
 }
 
 /// Serves until the process stops.
-pub(crate) async fn run(listener: UnixListener, shared: Arc<Shared>, publisher: Arc<Publisher>) {
+pub(crate) async fn run(
+    listener: UnixListener,
+    shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+    holding: Arc<Holding>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if is_trusted(&stream) => {
-                    connections.spawn(serve(stream, Arc::clone(&shared), Arc::clone(&publisher)));
+                    connections.spawn(serve(stream, Arc::clone(&shared), Arc::clone(&publisher), Arc::clone(&holding)));
                 }
                 Ok(_) => tracing::warn!("another user's process tried to use the admin socket"),
                 Err(error) => {
@@ -77,10 +80,11 @@ pub(crate) async fn run(listener: UnixListener, shared: Arc<Shared>, publisher: 
     }
 }
 
-async fn serve(stream: UnixStream, shared: Arc<Shared>, publisher: Arc<Publisher>) {
+async fn serve(stream: UnixStream, shared: Arc<Shared>, publisher: Arc<Publisher>, holding: Arc<Holding>) {
     let service = service_fn(move |request| {
         let (shared, publisher) = (Arc::clone(&shared), Arc::clone(&publisher));
-        async move { Ok::<_, Infallible>(answer(request, &shared, &publisher).await) }
+        let holding = Arc::clone(&holding);
+        async move { Ok::<_, Infallible>(answer(request, &shared, &publisher, &holding).await) }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
@@ -92,6 +96,7 @@ async fn answer(
     request: Request<Incoming>,
     shared: &Arc<Shared>,
     publisher: &Publisher,
+    holding: &Holding,
 ) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/table") => {
@@ -105,20 +110,23 @@ async fn answer(
                 },
             )
         }
-        (&Method::PUT, "/table") => match publish(request, publisher).await {
-            Ok(receipt) => json(StatusCode::OK, &receipt),
-            Err(refusal) => json(status_of(&refusal), &refusal),
-        },
+        (&Method::PUT, "/table") => result(publish(request, publisher).await),
         (&Method::GET, "/stats") => json(StatusCode::OK, &stats::collect(shared)),
         (&Method::GET, "/inflight") => in_flight(request.uri().query(), shared, publisher).await,
         (&Method::POST, "/hold") => match body(request).await {
-            Ok(asked) => json(StatusCode::OK, &hold_back(&asked, shared)),
+            Ok(asked) => result(holding.hold(&asked).await),
             Err(refusal) => json(status_of(&refusal), &refusal),
         },
         (&Method::POST, "/release") => match body(request).await {
-            Ok(asked) => json(StatusCode::OK, &release(&asked, shared)),
+            Ok(asked) => result(holding.release(&asked).await),
             Err(refusal) => json(status_of(&refusal), &refusal),
         },
+        (&Method::POST, "/handover/hold") => {
+            done(body(request).await.map(|asked| holding.follow_hold(&asked)))
+        }
+        (&Method::POST, "/handover/release") => {
+            done(body(request).await.map(|asked| holding.follow_release(&asked)))
+        }
         (&Method::POST, "/handover") => done(publisher.hold_back().await),
         (&Method::POST, "/handover/done") => done(publisher.hand_over().await),
         (&Method::PUT, "/handover/table") => match body(request).await {
@@ -137,41 +145,11 @@ async fn answer(
     }
 }
 
-fn hold_back(asked: &HoldRequest, shared: &Shared) -> Vec<HoldView> {
-    let routes = matching(asked.service.as_ref(), shared);
-    if !routes.is_empty() {
-        shared.holds.store(true, Relaxed);
+fn result<T: Serialize>(result: Result<T, Refusal>) -> Response<Full<Bytes>> {
+    match result {
+        Ok(value) => json(StatusCode::OK, &value),
+        Err(refusal) => json(status_of(&refusal), &refusal),
     }
-    for route in &routes {
-        route.hold.begin(asked.clone());
-    }
-    views(&routes)
-}
-
-fn release(asked: &ReleaseRequest, shared: &Shared) -> Vec<HoldView> {
-    let routes = matching(asked.service.as_ref(), shared);
-    for route in &routes {
-        // At once: who comes after the answer is not held any more.
-        route.hold.end();
-        tokio::spawn(hold::let_go(Arc::clone(route), asked.per_second));
-    }
-    views(&routes)
-}
-
-fn matching(service: Option<&ServiceName>, shared: &Shared) -> Vec<Arc<RouteState>> {
-    let registry = shared.registry();
-    let routes = registry.routes.iter();
-    let routes = routes.filter(|route| service.is_none_or(|service| *service == route.service));
-    routes.cloned().collect()
-}
-
-fn views(routes: &[Arc<RouteState>]) -> Vec<HoldView> {
-    let view = |route: &Arc<RouteState>| HoldView {
-        service: route.service.clone(),
-        holding: route.hold.is_on(),
-        waiting: route.hold.waiting().0,
-    };
-    routes.iter().map(view).collect()
 }
 
 async fn publish(

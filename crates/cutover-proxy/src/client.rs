@@ -130,6 +130,16 @@ impl Client {
         self.call(Method::POST, "/hold", Some(request)).await
     }
 
+    /// This process has taken over, and holds.
+    pub(crate) async fn follow_hold(&self, request: &HoldRequest) -> Result<(), ClientError> {
+        self.call(Method::POST, "/handover/hold", Some(request)).await
+    }
+
+    /// This process has taken over, and lets go.
+    pub(crate) async fn follow_release(&self, request: &ReleaseRequest) -> Result<(), ClientError> {
+        self.call(Method::POST, "/handover/release", Some(request)).await
+    }
+
     /// Requests wait no longer; those that do go on one after the other.
     ///
     /// # Errors

@@ -73,6 +73,11 @@ impl Hold {
         self.on.store(true, Relaxed);
     }
 
+    /// By what is held, if anything is.
+    pub(crate) fn rule(&self) -> Option<HoldRequest> {
+        self.inner().rule.clone()
+    }
+
     /// Requests that wait, and their bytes.
     pub(crate) fn waiting(&self) -> (u64, u64) {
         let inner = self.inner();

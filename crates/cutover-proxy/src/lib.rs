@@ -38,6 +38,7 @@ mod head_timer;
 mod health;
 mod histogram;
 mod hold;
+mod holding;
 mod http2;
 mod metrics_door;
 mod mirror;

@@ -92,6 +92,20 @@ impl Publisher {
         Ok(())
     }
 
+    /// Nothing is published, and nobody takes over, until this is dropped.
+    pub(crate) async fn turn(&self) -> Result<impl Drop, Refusal> {
+        let turn = self.sockets.lock().await;
+        if *self.superseded.borrow() {
+            return Err(Refusal::HandedOver);
+        }
+        Ok(turn)
+    }
+
+    /// A process whose place this one took and that may still serve.
+    pub(crate) fn before(&self) -> Option<Client> {
+        lock(&self.predecessor).clone()
+    }
+
     /// Another process accepts: this one stops.
     pub(crate) async fn hand_over(&self) -> Result<(), Refusal> {
         let begun = lock(&self.begun).take();
@@ -146,7 +160,7 @@ impl Publisher {
 
     /// The process before this one serves by the table, too, or has ended.
     async fn pass_on(&self, followed: &Followed) -> Result<(), Refusal> {
-        let Some(before) = lock(&self.predecessor).clone() else {
+        let Some(before) = self.before() else {
             return Ok(());
         };
         match before.follow(followed).await {
@@ -161,7 +175,7 @@ impl Publisher {
 
     /// What is open in the process before this one.
     pub(crate) async fn predecessor_in_flight(&self, only: Option<&RevisionId>) -> Option<DrainStatus> {
-        let before = lock(&self.predecessor).clone()?;
+        let before = self.before()?;
         let open = before.in_flight(only).await;
         if open.is_err() {
             self.forget_predecessor(&before).await;

@@ -22,6 +22,7 @@ use crate::client::ClientError;
 use crate::fd_door;
 use crate::handover::TakeOver;
 use crate::health;
+use crate::holding::{Holding, SavedHolds};
 use crate::metrics_door;
 use crate::options::ProxyOptions;
 use crate::publish::Publisher;
@@ -163,6 +164,8 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
         None => options.admin_socket.clone(),
     };
     let saved = SavedTable::load(&path)?;
+    let holds_path = SavedHolds::path(&options.state_dir);
+    let holds = SavedHolds::load(&holds_path)?;
     let admin = bind(socket.clone())?;
     let door = bind(fd_door::path(&socket))?;
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -188,6 +191,7 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
     });
     let keys = SessionKeys::new(options.state_dir.join("session-key"));
     let publisher = Arc::new(Publisher::new(Arc::clone(&shared), path, keys));
+    let holding = Holding::new(Arc::clone(&shared), Arc::clone(&publisher), holds_path);
     let (ready, wait) = std::sync::mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let manager = {
@@ -201,6 +205,8 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
             metrics: options.metrics,
             saved,
             table: options.table,
+            holding,
+            holds,
         };
         spawn("proxy-admin".to_owned(), move || manager.run(&ready, stopped))?
     };
@@ -269,6 +275,8 @@ struct Manager {
     metrics: Option<std::net::TcpListener>,
     saved: Option<SavedTable>,
     table: Option<RouteTable>,
+    holding: Holding,
+    holds: Option<SavedHolds>,
 }
 
 impl Manager {
@@ -292,7 +300,7 @@ impl Manager {
                     drop(ready.send(Ok(())));
                     tokio::select! {
                         () = metrics_door::run(metrics, Arc::clone(&serving.shared)) => {}
-                        () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher)) => {}
+                        () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher), serving.holding) => {}
                         () = fd_door::run(door, serving.publisher) => {}
                         () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
                         () = health::run(Arc::clone(&serving.shared)) => {}
@@ -328,6 +336,9 @@ impl Manager {
             (None, None) => Ok(()),
         }
         .map_err(ProxyError::Restore)?;
+        if let Some(holds) = self.holds {
+            self.holding.restore(holds);
+        }
         Ok((
             admin,
             door,
@@ -336,6 +347,7 @@ impl Manager {
                 shared: self.shared,
                 publisher: self.publisher,
                 ejected: self.ejected,
+                holding: Arc::new(self.holding),
             },
         ))
     }
@@ -346,4 +358,5 @@ struct Serving {
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
     ejected: mpsc::UnboundedReceiver<Arc<EndpointState>>,
+    holding: Arc<Holding>,
 }

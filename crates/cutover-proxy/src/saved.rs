@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cutover_model::{Fence, RouteTable};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -21,11 +22,11 @@ pub(crate) struct SavedTable {
     pub(crate) table: RouteTable,
 }
 
-/// Why the kept table could not be read.
+/// Why what was kept could not be read.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The file is there but cannot be read.
-    #[error("cannot read the kept table {path}")]
+    #[error("cannot read {path}, which a proxy has kept")]
     Read {
         /// The file.
         path: PathBuf,
@@ -33,7 +34,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The file is damaged or was written by hand.
-    #[error("the kept table {path} is not readable")]
+    #[error("{path}, which a proxy has kept, is damaged")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -41,7 +42,7 @@ pub enum LoadError {
         source: serde_json::Error,
     },
     /// A newer version wrote it.
-    #[error("the kept table {path} has format {found}; this version reads {FORMAT}")]
+    #[error("{path} has format {found}, which this version does not read")]
     Newer {
         /// The file.
         path: PathBuf,
@@ -70,30 +71,35 @@ impl SavedTable {
     }
 
     pub(crate) fn load(path: &Path) -> Result<Option<Self>, LoadError> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
-                let path = path.to_owned();
-                return Err(LoadError::Read { path, source });
-            }
-        };
-        let damaged = |source| LoadError::Damaged {
-            path: path.to_owned(),
-            source,
-        };
-        let FormatOnly { format } = serde_json::from_slice(&text).map_err(damaged)?;
-        if format != FORMAT {
-            let path = path.to_owned();
-            return Err(LoadError::Newer { path, found: format });
-        }
-        serde_json::from_slice(&text).map(Some).map_err(damaged)
+        load(path, FORMAT)
     }
 
     /// On disk in full or not at all.
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
         cutover_os::write_whole(path, &serde_json::to_vec_pretty(self)?)
     }
+}
+
+/// Reads a file of this format; nothing if there is none.
+pub(crate) fn load<T: DeserializeOwned>(path: &Path, format: u32) -> Result<Option<T>, LoadError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(LoadError::Read { path, source });
+        }
+    };
+    let damaged = |source| LoadError::Damaged {
+        path: path.to_owned(),
+        source,
+    };
+    let FormatOnly { format: found } = serde_json::from_slice(&text).map_err(damaged)?;
+    if found != format {
+        let path = path.to_owned();
+        return Err(LoadError::Newer { path, found });
+    }
+    serde_json::from_slice(&text).map(Some).map_err(damaged)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use cutover_os::{Grouping, PidFd, Signal, SpawnOptions};
-use cutover_proxy::Client;
+use cutover_proxy::{Client, HoldRequest, ReleaseRequest};
 use tempfile::TempDir;
 
 use crate::instance::Instance;
@@ -274,4 +274,36 @@ async fn a_successor_that_fails_changes_nothing() {
         2
     );
     end(&child, Signal::SIGTERM);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_outlives_the_process_and_is_passed_on_at_an_upgrade() {
+    let old = Instance::start("old");
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (first, client) = start(&listener, &folder).await;
+    publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
+    client.hold(&HoldRequest::default()).await.unwrap();
+    end(&first, Signal::SIGKILL);
+    let (second, client) = start(&listener, &folder).await;
+    let visit = || tokio::spawn(async move { Visitor::connect(addr).await.unwrap().get("/").await.unwrap() });
+    let held = async || client.stats().await.unwrap().routes[0].held;
+    let waits = visit();
+    eventually("it is held by the next process", async || held().await == 1).await;
+    let third = upgrade(&listener, &folder, &client).await;
+    let waits_too = visit();
+    eventually("it is held by the third", async || held().await == 1).await;
+    assert!(!waits.is_finished() && !waits_too.is_finished());
+    assert_eq!(old.requests.load(SeqCst), 0);
+    client.release(&ReleaseRequest::default()).await.unwrap();
+    for visit in [waits, waits_too] {
+        assert_eq!(visit.await.unwrap().body, "old", "whichever process it waits in");
+    }
+    assert!(second.wait_ended(PATIENCE).unwrap());
+    second.reap().unwrap();
+    end(&third, Signal::SIGTERM);
+    let (fourth, _) = start(&listener, &folder).await;
+    assert_eq!(visit().await.unwrap().body, "old", "let go for good");
+    end(&fourth, Signal::SIGTERM);
 }

@@ -1,0 +1,182 @@
+//! Requests are held and let go, as somebody asks: on disk, so that a proxy that is started again still holds them, and
+//! also by the process before this one, which may still serve connections.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use cutover_model::ServiceName;
+use serde::{Deserialize, Serialize};
+
+use crate::hold;
+use crate::publish::Publisher;
+use crate::saved::{self, LoadError};
+use crate::shared::Shared;
+use crate::state::RouteState;
+use crate::wire::{HoldRequest, HoldView, Refusal, ReleaseRequest};
+
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// The file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SavedHolds {
+    format: u32,
+    /// Each names its service.
+    holds: Vec<HoldRequest>,
+}
+
+/// The only one who begins and ends holds.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+    path: PathBuf,
+}
+
+impl SavedHolds {
+    pub(crate) fn path(state_dir: &Path) -> PathBuf {
+        state_dir.join("proxy-holds.json")
+    }
+
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>, LoadError> {
+        saved::load(path, FORMAT)
+    }
+}
+
+impl Holding {
+    pub(crate) fn new(shared: Arc<Shared>, publisher: Arc<Publisher>, path: PathBuf) -> Self {
+        Self {
+            shared,
+            publisher,
+            path,
+        }
+    }
+
+    /// Holds again what was held when the process ended. Services that are no more are passed over.
+    pub(crate) fn restore(&self, saved: SavedHolds) {
+        for asked in saved.holds {
+            if asked.service.is_some() {
+                self.begin(&asked);
+            }
+        }
+    }
+
+    fn begin(&self, asked: &HoldRequest) -> Vec<Arc<RouteState>> {
+        let routes = self.matching(asked.service.as_ref());
+        if !routes.is_empty() {
+            self.shared.holds.store(true, Relaxed);
+        }
+        for route in &routes {
+            let service = Some(route.service.clone());
+            route.hold.begin(HoldRequest {
+                service,
+                ..asked.clone()
+            });
+        }
+        routes
+    }
+
+    /// Holds, and returns when that is on disk.
+    ///
+    /// # Errors
+    /// If it cannot be kept. Requests are held all the same, until the process ends.
+    pub(crate) async fn hold(&self, asked: &HoldRequest) -> Result<Vec<HoldView>, Refusal> {
+        // One after the other, and none while another process takes over: what it reads is what was asked last.
+        let _turn = self.publisher.turn().await?;
+        let routes = self.begin(asked);
+        if let Some(before) = self.publisher.before()
+            && let Err(error) = before.follow_hold(asked).await
+        {
+            tracing::debug!(%error, "the process before this one holds nothing");
+        }
+        self.keep().await?;
+        Ok(views(&routes))
+    }
+
+    /// Holds no longer; those that wait go on one after the other.
+    ///
+    /// # Errors
+    /// If that cannot be kept. Requests go on all the same, and are held again by the next process.
+    pub(crate) async fn release(&self, asked: &ReleaseRequest) -> Result<Vec<HoldView>, Refusal> {
+        let _turn = self.publisher.turn().await?;
+        let routes = self.end(asked);
+        if let Some(before) = self.publisher.before()
+            && let Err(error) = before.follow_release(asked).await
+        {
+            tracing::debug!(%error, "the process before this one lets nothing go");
+        }
+        self.keep().await?;
+        Ok(views(&routes))
+    }
+
+    /// What the process that has taken over was asked. What is on disk is its own.
+    pub(crate) fn follow_hold(&self, asked: &HoldRequest) {
+        self.begin(asked);
+    }
+
+    /// What the process that has taken over was asked.
+    pub(crate) fn follow_release(&self, asked: &ReleaseRequest) {
+        self.end(asked);
+    }
+
+    fn end(&self, asked: &ReleaseRequest) -> Vec<Arc<RouteState>> {
+        let routes = self.matching(asked.service.as_ref());
+        for route in &routes {
+            // At once: who comes after the answer is not held any more.
+            route.hold.end();
+            tokio::spawn(hold::let_go(Arc::clone(route), asked.per_second));
+        }
+        routes
+    }
+
+    /// Writes down what is held.
+    async fn keep(&self) -> Result<(), Refusal> {
+        let holds: Vec<_> = {
+            let registry = self.shared.registry();
+            let routes = registry.routes.iter();
+            routes.filter_map(|route| route.hold.rule()).collect()
+        };
+        let path = self.path.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            if holds.is_empty() {
+                return match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(()),
+                };
+            }
+            let saved = SavedHolds {
+                format: FORMAT,
+                holds,
+            };
+            cutover_os::write_whole(&path, &serde_json::to_vec_pretty(&saved)?)
+        })
+        .await;
+        let reason = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(Refusal::NotSaved {
+            path: self.path.display().to_string(),
+            reason,
+        })
+    }
+
+    fn matching(&self, service: Option<&ServiceName>) -> Vec<Arc<RouteState>> {
+        let registry = self.shared.registry();
+        let routes = registry.routes.iter();
+        let routes = routes.filter(|route| service.is_none_or(|service| *service == route.service));
+        routes.cloned().collect()
+    }
+}
+
+fn views(routes: &[Arc<RouteState>]) -> Vec<HoldView> {
+    let view = |route: &Arc<RouteState>| HoldView {
+        service: route.service.clone(),
+        holding: route.hold.is_on(),
+        waiting: route.hold.waiting().0,
+    };
+    routes.iter().map(view).collect()
+}
