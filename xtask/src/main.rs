@@ -14,6 +14,7 @@ mod finding;
 mod generate;
 mod lint;
 mod needs;
+mod new_rule;
 mod parts;
 mod repository;
 mod sim;
@@ -62,6 +63,8 @@ enum Task {
     Soak(soak::Soak),
     /// Write the generated files again
     Generate(generate::Options),
+    /// Begin a rule of the linter: its file, and its lines in the list
+    NewRule(new_rule::Options),
 }
 
 fn run(task: &Task) -> Result<()> {
@@ -75,6 +78,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Bench(bench) => bench::run(&repository, bench),
         Task::Soak(soak) => soak::run(&repository, soak),
         Task::Generate(options) => generate::run(&repository, options),
+        Task::NewRule(options) => new_rule::run(&repository, options),
     }
 }
 

@@ -401,6 +401,12 @@ pub(crate) struct MigrateLint {
     /// Report only files that changed since a revision of git; the others still make the schema
     #[arg(long, value_name = "REV", conflicts_with = "stdin")]
     pub(crate) since: Option<String>,
+    /// Rewrite one file into expands, backfills and contracts that do the same while others work, in this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["format", "baseline", "since"])]
+    pub(crate) fix: Option<PathBuf>,
+    /// Of the contracts that --fix writes: versions below this cannot live with them
+    #[arg(long, value_name = "VERSION", requires = "fix")]
+    pub(crate) retires: Option<Version>,
 }
 
 /// `--dialect`.

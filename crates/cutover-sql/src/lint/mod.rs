@@ -6,6 +6,7 @@
 //! statement runs in, which locks are held.
 
 mod finding;
+mod fix;
 mod look;
 mod mysql;
 mod rule;
@@ -17,6 +18,7 @@ mod version;
 mod volatile;
 
 pub use finding::{Family, Finding};
+pub use fix::{Fixed, FixedFile, NotFixed, fix};
 pub use rule::{Effect, Example, Lifted, Rule};
 pub use rules::RULES;
 pub use state::Prior;

@@ -102,7 +102,7 @@ fn ends(c: &Cursor<'_>) -> bool {
     c.is_done() || c.is_symbol(",") || c.kind(0) == Some(Kind::Close) || c.is_one_of(&["FIRST", "AFTER"])
 }
 
-fn option(c: &mut Cursor<'_>, column: &mut Column) -> Option<()> {
+pub(super) fn option(c: &mut Cursor<'_>, column: &mut Column) -> Option<()> {
     if c.eat("CONSTRAINT") && !c.is_one_of(&["CHECK", "NOT", "UNIQUE", "PRIMARY", "REFERENCES"]) {
         c.ident()?;
     }

@@ -14,6 +14,7 @@ mod cursor;
 mod dml;
 mod drop;
 mod opaque;
+pub(crate) mod parts;
 mod server;
 mod types;
 

@@ -36,17 +36,17 @@ impl From<LintWeight> for Severity {
 }
 
 /// A text to lint, under the name that people know it by.
-struct Source {
-    name: String,
-    text: String,
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 pub(super) fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
-    let dialect = Dialect::from(command.dialect);
-    let mut prior = Prior::default();
-    if let Some(setup) = &command.setup {
-        prior.fold(dialect, &read(setup)?);
+    if let Some(folder) = &command.fix {
+        return super::lint_fix::run(printer, command, folder);
     }
+    let dialect = Dialect::from(command.dialect);
+    let mut prior = prior(command, dialect)?;
     let sources = sources(command)?;
     let mut findings = Vec::new();
     let mut statements = 0;
@@ -77,6 +77,15 @@ pub(super) fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
     } else {
         ExitCode::Done
     })
+}
+
+/// What is there before.
+pub(super) fn prior(command: &MigrateLint, dialect: Dialect) -> Result<Prior, Failure> {
+    let mut prior = Prior::default();
+    if let Some(setup) = &command.setup {
+        prior.fold(dialect, &read(setup)?);
+    }
+    Ok(prior)
 }
 
 fn unreadable(path: &Path, cause: impl std::fmt::Display) -> Failure {
@@ -140,7 +149,7 @@ fn is_among(file: &Path, changed: &[PathBuf]) -> bool {
     std::fs::canonicalize(file).is_ok_and(|file| changed.contains(&file))
 }
 
-fn sources(command: &MigrateLint) -> Result<Vec<Source>, Failure> {
+pub(super) fn sources(command: &MigrateLint) -> Result<Vec<Source>, Failure> {
     if command.stdin {
         let mut text = String::new();
         std::io::stdin()
@@ -226,7 +235,7 @@ fn show(
     }
 }
 
-fn diagnostic(sources: &[Source], finding: &Finding) -> Diagnostic {
+pub(super) fn diagnostic(sources: &[Source], finding: &Finding) -> Diagnostic {
     let text = sources
         .iter()
         .find(|source| source.name == finding.file)

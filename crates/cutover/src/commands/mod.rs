@@ -7,6 +7,7 @@ mod down;
 mod history;
 mod init;
 mod lint;
+mod lint_fix;
 mod logs;
 mod migrate;
 mod migrate_records;

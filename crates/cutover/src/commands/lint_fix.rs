@@ -1,0 +1,167 @@
+//! `cutover migrate lint --fix FOLDER`: one file, rewritten into those that do the same while others work.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use cutover_model::{Diagnostic, ExitCode, MigrationPhase, Severity};
+use cutover_sql::Dialect;
+use cutover_sql::lint::{Finding, FixedFile, Input, fix};
+use serde_json::json;
+
+use super::lint::{Source, sources};
+use super::lint::{diagnostic, prior};
+use crate::cli::MigrateLint;
+use crate::failure::{Failure, Outcome};
+use crate::render::{self, Printer};
+
+const HELP: &str = "cutover migrate lint --fix FOLDER --retires VERSION FILE";
+
+fn refuse(code: &str, message: String) -> Failure {
+    Failure::usage(vec![Diagnostic::error(code, message).help(HELP)])
+}
+
+/// A file that was written, and where.
+struct Written {
+    path: PathBuf,
+    phase: MigrationPhase,
+    text: String,
+}
+
+pub(super) fn run(printer: &Printer, command: &MigrateLint, folder: &Path) -> Outcome {
+    let dialect = Dialect::from(command.dialect);
+    let found = sources(command)?;
+    let [source] = found.as_slice() else {
+        let message = format!("--fix rewrites one file at a time, and these are {}", found.len());
+        return Err(refuse("lint.not-fixed", message));
+    };
+    let prior = prior(command, dialect)?;
+    let fixed = fix(&Input {
+        dialect,
+        version: command.pg_version.or(command.db_version),
+        prior: &prior,
+        file: &source.name,
+        source: &source.text,
+        transaction: command.transaction,
+    })
+    .map_err(|cause| {
+        refuse(
+            "lint.not-fixed",
+            format!("{} is not rewritten: {cause}", source.name),
+        )
+    })?;
+    let contract = fixed
+        .files
+        .iter()
+        .any(|file| file.phase == MigrationPhase::Contract);
+    if contract && command.retires.is_none() {
+        let message = format!(
+            "a part of {} must wait for the old version to be gone: say by --retires which version is the first that can \
+             live without it",
+            source.name
+        );
+        return Err(refuse("lint.retires-missing", message));
+    }
+    let files = named(command, source, folder, &fixed.files);
+    write(folder, &files)?;
+    show(printer, &files, &fixed.left);
+    let fail_on = Severity::from(command.fail_on);
+    Ok(if fixed.left.iter().any(|finding| finding.severity >= fail_on) {
+        ExitCode::Findings
+    } else {
+        ExitCode::Done
+    })
+}
+
+/// `004_orders.up.sql` becomes `004_orders_expand.up.sql`, `005_orders_backfill.up.sql` …
+fn named(command: &MigrateLint, source: &Source, folder: &Path, files: &[FixedFile]) -> Vec<Written> {
+    let name = Path::new(&source.name)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let stem = name
+        .strip_suffix(".sql")
+        .map_or(name.as_str(), |stem| stem.strip_suffix(".up").unwrap_or(stem));
+    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = stem.split_at(digits);
+    let rest = rest.trim_start_matches('_');
+    let width = number.len().max(3);
+    let first: u64 = number.parse().unwrap_or(1);
+    (first..)
+        .zip(files)
+        .map(|(number, file)| {
+            let word = if rest.is_empty() { "fixed" } else { rest };
+            Written {
+                path: folder.join(format!("{number:0width$}_{word}_{}.up.sql", file.phase)),
+                phase: file.phase,
+                text: file.text(command.retires.as_ref()),
+            }
+        })
+        .collect()
+}
+
+/// Nothing is written over: what is there may be somebody's.
+fn write(folder: &Path, files: &[Written]) -> Result<(), Failure> {
+    let cannot = |path: &Path, cause: &std::io::Error| {
+        refuse(
+            "lint.unwritable",
+            format!("cannot write {}: {cause}", path.display()),
+        )
+    };
+    std::fs::create_dir_all(folder).map_err(|cause| cannot(folder, &cause))?;
+    if let Some(taken) = files.iter().find(|file| file.path.exists()) {
+        let message = format!(
+            "{} is there already, and nothing is written over",
+            taken.path.display()
+        );
+        return Err(refuse("lint.unwritable", message));
+    }
+    for file in files {
+        std::fs::File::create_new(&file.path)
+            .and_then(|mut out| out.write_all(file.text.as_bytes()))
+            .map_err(|cause| cannot(&file.path, &cause))?;
+    }
+    Ok(())
+}
+
+/// A finding in a new file, with that file's name.
+fn placed(files: &[Written], finding: &Finding) -> Finding {
+    let file = finding
+        .file
+        .parse::<usize>()
+        .ok()
+        .and_then(|at| files.get(at.checked_sub(1)?));
+    Finding {
+        file: file.map_or_else(|| finding.file.clone(), |file| file.path.display().to_string()),
+        ..finding.clone()
+    }
+}
+
+fn show(printer: &Printer, files: &[Written], left: &[Finding]) {
+    let left: Vec<Finding> = left.iter().map(|finding| placed(files, finding)).collect();
+    if printer.is_json() {
+        let files: Vec<_> = files
+            .iter()
+            .map(|file| json!({ "file": file.path, "phase": file.phase, "text": file.text }))
+            .collect();
+        printer.json_pretty(&json!({ "files": files, "findings": left }));
+        return;
+    }
+    for file in files {
+        printer.data(&format!("Wrote {}\n", file.path.display()));
+    }
+    let texts: Vec<Source> = files
+        .iter()
+        .map(|file| Source {
+            name: file.path.display().to_string(),
+            text: file.text.clone(),
+        })
+        .collect();
+    let shown: Vec<Diagnostic> = left.iter().map(|finding| diagnostic(&texts, finding)).collect();
+    printer.data(&render::diagnostics(&shown, printer.style()));
+    if shown.is_empty() {
+        printer.talk(
+            "Read them, and write reviewed=yes where it says reviewed=no: until then they are refused.\n",
+        );
+    }
+}
