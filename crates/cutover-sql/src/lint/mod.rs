@@ -16,6 +16,7 @@ mod suppress;
 mod types;
 mod version;
 mod volatile;
+mod weight;
 
 pub use finding::{Family, Finding};
 pub use fix::{Fixed, FixedFile, NotFixed, fix};
@@ -143,7 +144,7 @@ impl<'a> Run<'a> {
                 0..statement.text.len(),
                 "a transaction is begun here and never committed".to_owned(),
             );
-            self.take(statement, begin, report);
+            self.take(statement, begin, report, &Ddl::Harmless);
         }
         self.flaws();
     }
@@ -220,7 +221,7 @@ impl<'a> Run<'a> {
             if report.rule().lifted == Lifted::Contract && report.is_serious() {
                 phase = MigrationPhase::Contract;
             }
-            self.take(statement, at, report);
+            self.take(statement, at, report, ddl);
         }
         if !matches!(
             ddl,
@@ -230,7 +231,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn take(&mut self, statement: &Statement, at: usize, report: Report) {
+    fn take(&mut self, statement: &Statement, at: usize, report: Report, ddl: &Ddl) {
         let rule = report.rule();
         if self.suppressions.iter_mut().any(|one| one.takes(rule.id, at)) {
             return;
@@ -243,7 +244,7 @@ impl<'a> Run<'a> {
                 if self.declared == Some(MigrationPhase::Contract) && rule.lifted == Lifted::Contract {
                     Severity::Note
                 } else {
-                    one.severity
+                    weight::by_size(rule, ddl, &self.state, one.severity)
                 };
             self.findings.push(Finding {
                 rule: rule.id.to_owned(),

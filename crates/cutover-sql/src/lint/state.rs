@@ -13,9 +13,23 @@ pub struct Prior {
     pub schema: Schema,
     /// Settings of the session, lower case: `timezone` → `utc`.
     pub settings: BTreeMap<String, String>,
+    /// About how many rows a table has, where a database was asked.
+    pub rows: BTreeMap<Name, u64>,
 }
 
 impl Prior {
+    /// Learns about how many rows tables have: names as they are written in statements.
+    pub fn sizes(&mut self, dialect: Dialect, sizes: &[(String, u64)]) {
+        for (name, rows) in sizes {
+            // A statement that names nothing else is read for its name.
+            if let Ddl::Truncate { tables, .. } = read(dialect, &format!("TRUNCATE {name}"))
+                && let [table] = tables.as_slice()
+            {
+                self.rows.insert(table.clone(), *rows);
+            }
+        }
+    }
+
     /// Folds a text of earlier migrations. What in it cannot be split or read is left out: the schema then knows less, and
     /// rules assume more.
     #[must_use]
@@ -59,6 +73,7 @@ pub(super) struct Held {
 
 pub(super) struct State {
     pub(super) schema: Schema,
+    pub(super) rows: BTreeMap<Name, u64>,
     pub(super) settings: BTreeMap<String, String>,
     /// Tables that this text made and nothing has filled.
     fresh: BTreeSet<Name>,
@@ -82,6 +97,7 @@ impl State {
     pub(super) fn new(prior: &Prior, whole: Option<bool>) -> Self {
         Self {
             schema: prior.schema.clone(),
+            rows: prior.rows.clone(),
             settings: prior.settings.clone(),
             fresh: BTreeSet::new(),
             perhaps: BTreeSet::new(),
@@ -151,6 +167,7 @@ impl State {
         Prior {
             schema: self.schema,
             settings: BTreeMap::new(),
+            rows: self.rows,
         }
     }
 

@@ -107,6 +107,43 @@ fn statements_of_a_with_are_looked_at_one_by_one() {
     assert!(ids("WITH x AS (SELECT 1) SELECT * FROM x FOR UPDATE").is_empty());
 }
 
+#[test]
+fn sizes_weigh() {
+    let mut prior = Prior::from_text(
+        Dialect::Postgres,
+        "CREATE TABLE small (a int); CREATE TABLE s.\"Big\" (a int); CREATE TABLE middle (a int);",
+    );
+    let sizes = [("small", 120), ("s.\"Big\"", 80_000_000), ("middle", 500_000)];
+    prior.sizes(
+        Dialect::Postgres,
+        &sizes.map(|(name, rows)| (name.to_owned(), rows)),
+    );
+    let weight = |sql: &str| {
+        let linted = lint(&Input {
+            dialect: Dialect::Postgres,
+            version: None,
+            prior: &prior,
+            file: "test.sql",
+            source: sql,
+            transaction: None,
+        });
+        linted.findings.first().map(|finding| finding.severity)
+    };
+    assert_eq!(weight("CREATE INDEX i ON small (a)"), Some(Severity::Note));
+    assert_eq!(weight("CREATE INDEX i ON middle (a)"), Some(Severity::Error));
+    assert_eq!(
+        weight("REFRESH MATERIALIZED VIEW s.\"Big\""),
+        Some(Severity::Error)
+    );
+    assert_eq!(
+        weight("REFRESH MATERIALIZED VIEW middle"),
+        Some(Severity::Warning)
+    );
+    // What waits in the queue for a lock waits however small the table is, and data is data.
+    assert_eq!(weight("ALTER TABLE small DROP COLUMN a"), Some(Severity::Error));
+    assert_eq!(weight("DROP INDEX small_i"), Some(Severity::Warning));
+}
+
 /// A small generator of its own: the same mutations in every run.
 struct Lottery(u64);
 

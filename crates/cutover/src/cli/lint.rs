@@ -44,6 +44,18 @@ pub(crate) struct MigrateLint {
     /// Rewrite one file into expands, backfills and contracts that do the same while others work, in this folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["format", "baseline", "since"])]
     pub(crate) fix: Option<PathBuf>,
+    /// Read what is there before from this database, and weigh locks by the sizes of its tables (PostgreSQL, SQLite)
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CUTOVER_LINT_DATABASE",
+        hide_env_values = true,
+        conflicts_with = "setup"
+    )]
+    pub(crate) database: Option<String>,
+    /// Run the files in a transaction of that database which is rolled back, and tell the locks that they took
+    #[arg(long, requires = "database", conflicts_with_all = ["fix", "format", "baseline", "since"])]
+    pub(crate) trace: bool,
     /// Of the contracts that --fix writes: versions below this cannot live with them
     #[arg(long, value_name = "VERSION", requires = "fix")]
     pub(crate) retires: Option<Version>,

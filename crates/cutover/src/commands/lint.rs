@@ -3,16 +3,18 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use cutover_db::DatabaseUrl;
 use cutover_model::{Diagnostic, ExitCode, Severity};
 use cutover_sql::lint::{Finding, Input, Prior, RULES, Rule, lint};
 use cutover_sql::{Dialect, locate};
 use serde_json::json;
 
+use super::lint_trace;
 use crate::cli::{LintDialect, LintFormat, LintWeight, MigrateLint};
 use crate::failure::{Failure, Outcome};
 use crate::render::{self, Printer};
 
-const HELP: &str = "cutover migrate lint --help";
+pub(super) const HELP: &str = "cutover migrate lint --help";
 
 impl From<LintDialect> for Dialect {
     fn from(word: LintDialect) -> Self {
@@ -41,12 +43,22 @@ pub(super) struct Source {
     pub(super) text: String,
 }
 
-pub(super) fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
-    if let Some(folder) = &command.fix {
-        return super::lint_fix::run(printer, command, folder);
+pub(super) async fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
+    let url = command.database.as_deref().map(lint_trace::url).transpose()?;
+    if let Some(url) = url.as_ref().filter(|_| command.trace) {
+        return lint_trace::run(printer, url, &sources(command)?).await;
     }
-    let dialect = Dialect::from(command.dialect);
-    let mut prior = prior(command, dialect)?;
+    // A database knows whose SQL it speaks.
+    let dialect = url
+        .as_ref()
+        .map_or_else(|| Dialect::from(command.dialect), DatabaseUrl::dialect);
+    let mut prior = match &url {
+        Some(url) => lint_trace::prior(url).await?,
+        None => prior(command, dialect)?,
+    };
+    if let Some(folder) = &command.fix {
+        return super::lint_fix::run(printer, command, folder, dialect, &prior);
+    }
     let sources = sources(command)?;
     let mut findings = Vec::new();
     let mut statements = 0;
@@ -80,7 +92,7 @@ pub(super) fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
 }
 
 /// What is there before.
-pub(super) fn prior(command: &MigrateLint, dialect: Dialect) -> Result<Prior, Failure> {
+fn prior(command: &MigrateLint, dialect: Dialect) -> Result<Prior, Failure> {
     let mut prior = Prior::default();
     if let Some(setup) = &command.setup {
         prior.fold(dialect, &read(setup)?);

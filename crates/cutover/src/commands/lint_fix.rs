@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use cutover_model::{Diagnostic, ExitCode, MigrationPhase, Severity};
 use cutover_sql::Dialect;
-use cutover_sql::lint::{Finding, FixedFile, Input, fix};
+use cutover_sql::lint::{Finding, FixedFile, Input, Prior, fix};
 use serde_json::json;
 
-use super::lint::{Source, sources};
-use super::lint::{diagnostic, prior};
+use super::lint::{Source, diagnostic, sources};
 use crate::cli::MigrateLint;
 use crate::failure::{Failure, Outcome};
 use crate::render::{self, Printer};
@@ -27,18 +26,22 @@ struct Written {
     text: String,
 }
 
-pub(super) fn run(printer: &Printer, command: &MigrateLint, folder: &Path) -> Outcome {
-    let dialect = Dialect::from(command.dialect);
+pub(super) fn run(
+    printer: &Printer,
+    command: &MigrateLint,
+    folder: &Path,
+    dialect: Dialect,
+    prior: &Prior,
+) -> Outcome {
     let found = sources(command)?;
     let [source] = found.as_slice() else {
         let message = format!("--fix rewrites one file at a time, and these are {}", found.len());
         return Err(refuse("lint.not-fixed", message));
     };
-    let prior = prior(command, dialect)?;
     let fixed = fix(&Input {
         dialect,
         version: command.pg_version.or(command.db_version),
-        prior: &prior,
+        prior,
         file: &source.name,
         source: &source.text,
         transaction: command.transaction,

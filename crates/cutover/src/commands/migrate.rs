@@ -31,7 +31,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
         Migrate::History(which) => records::history(ctx, &which).await,
         Migrate::Baseline(baseline) => records::baseline(ctx, &baseline).await,
         Migrate::Repair(repair) => records::repair(ctx, &repair).await,
-        Migrate::Lint(lint) => super::lint::run(&ctx.printer, &lint),
+        Migrate::Lint(lint) => super::lint::run(&ctx.printer, &lint).await,
         Migrate::Rules { rule, page } => super::lint::rules(&ctx.printer, rule.as_deref(), page),
         Migrate::Contract { detach } => {
             must_be_free(ctx).await?;

@@ -8,6 +8,7 @@ mod history;
 mod init;
 mod lint;
 mod lint_fix;
+mod lint_trace;
 mod logs;
 mod migrate;
 mod migrate_records;
@@ -54,7 +55,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::DemoShop => demo::shop().await,
         Command::Migrate {
             command: Migrate::Lint(lint),
-        } => lint::run(printer, &lint),
+        } => lint::run(printer, &lint).await,
         Command::Migrate {
             command: Migrate::Rules { rule, page },
         } => lint::rules(printer, rule.as_deref(), page),
