@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use cutover_migrate::from_files;
 use cutover_model::MigrationPhase;
+use cutover_spec::StoredFile;
 use cutover_sql::lint::{FixedFile, Input, Prior, fix};
 use cutover_sql::{Dialect, Sync, header, split};
 use tokio_postgres::{Client, NoTls};
@@ -170,6 +172,24 @@ async fn apply(client: &Client, file: &FixedFile, syncs: &mut Vec<Sync>) -> Resu
     Ok(())
 }
 
+/// Whether Cutover takes them as the files of a release, once somebody has read them.
+fn accepted(files: &[FixedFile]) -> Result<(), String> {
+    let retires = "2.0.0".parse().unwrap();
+    let files: Vec<StoredFile> = (1..)
+        .zip(files)
+        .map(|(number, file): (usize, _)| StoredFile {
+            name: format!("{number:03}_fixed.up.sql"),
+            text: file.text(Some(&retires)).replace("reviewed=no", "reviewed=yes"),
+        })
+        .collect();
+    let name = "main".parse().unwrap();
+    match from_files(&name, &files, Dialect::Postgres) {
+        Ok(all) if all.len() == files.len() => Ok(()),
+        Ok(_) => Err("a file is missing".to_owned()),
+        Err(found) => Err(format!("{found:#?}\n{files:#?}")),
+    }
+}
+
 /// Whether the text could be run at all; when it could, its rewritten form must come to the same.
 async fn compare(original: &Client, fixed: &Client, text: &str) -> Result<bool, String> {
     fresh(original).await;
@@ -193,6 +213,7 @@ async fn compare(original: &Client, fixed: &Client, text: &str) -> Result<bool, 
     if !found.is_empty() {
         return Err(format!("{text}\nleaves {found:?}\n{:#?}", made.files));
     }
+    accepted(&made.files).map_err(|why| format!("{text}\nis not accepted: {why}"))?;
     let (contracts, before): (Vec<&FixedFile>, Vec<&FixedFile>) = made
         .files
         .iter()
