@@ -505,3 +505,120 @@ fn the_linter_reports_what_is_new() {
     assert_eq!(none.code, 2);
     assert!(none.stderr.contains("lint.no-revision"), "{}", none.stderr);
 }
+
+#[test]
+fn the_linter_rewrites_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let change = "ALTER TABLE users DROP COLUMN old;\nCREATE INDEX by_name ON users (name);\n";
+    std::fs::write(place.join("007_change.up.sql"), change).unwrap();
+    let fix = ["migrate", "lint", "--fix", "out", "007_change.up.sql"];
+    let refused = cutover(place, &fix);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("lint.retires-missing"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!place.join("out").exists(), "nothing was written");
+
+    let fix = [&fix[..], &["--retires", "1.1.0"]].concat();
+    let written = cutover(place, &fix);
+    assert_eq!(written.code, 0, "{}", written.stdout);
+    let index = std::fs::read_to_string(place.join("out/007_change_expand.up.sql")).unwrap();
+    assert!(
+        index.contains("transaction=none") && index.contains("INDEX CONCURRENTLY by_name"),
+        "{index}"
+    );
+    let gone = std::fs::read_to_string(place.join("out/008_change_contract.up.sql")).unwrap();
+    assert!(
+        gone.contains("phase=contract retires=1.1.0") && gone.contains("DROP COLUMN old"),
+        "{gone}"
+    );
+    assert_eq!(cutover(place, &["migrate", "lint", "out"]).code, 0);
+    let again = cutover(place, &fix);
+    assert!(again.stderr.contains("lint.unwritable"), "{}", again.stderr);
+
+    std::fs::write(place.join("locks.sql"), "TRUNCATE users;").unwrap();
+    let left = cutover(
+        place,
+        &[
+            "migrate",
+            "lint",
+            "--fix",
+            "left",
+            "locks.sql",
+            "--output",
+            "json",
+        ],
+    );
+    assert_eq!(left.code, 5, "{}", left.stderr);
+    let value: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    assert_eq!(value["findings"][0]["rule"], "truncate");
+    assert_eq!(value["files"][0]["phase"], "expand");
+    let other = cutover(
+        place,
+        &["migrate", "lint", "--fix", "x", "locks.sql", "--dialect", "mysql"],
+    );
+    assert!(other.stderr.contains("lint.not-fixed"), "{}", other.stderr);
+}
+
+#[tokio::test]
+async fn the_linter_asks_a_database() {
+    let Some(url) = cutover_testkit::postgres_database().await else {
+        return;
+    };
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+        .batch_execute("CREATE TABLE users (id int PRIMARY KEY, name varchar(9)); INSERT INTO users VALUES (1); ANALYZE users")
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let change = "ALTER TABLE users ALTER name TYPE text; CREATE INDEX by_name ON users (name);";
+    std::fs::write(place.join("change.sql"), change).unwrap();
+    let blind = cutover(place, &["migrate", "lint", "change.sql"]);
+    assert_eq!(blind.code, 5, "{}", blind.stdout);
+    let seeing = cutover(place, &["migrate", "lint", "change.sql", "--database", &url]);
+    assert_eq!(seeing.code, 0, "{}", seeing.stdout);
+    assert!(seeing.stdout.contains("note[create-index]"), "{}", seeing.stdout);
+    let traced = cutover(
+        place,
+        &[
+            "migrate",
+            "lint",
+            "change.sql",
+            "--trace",
+            "--database",
+            &url,
+            "--output",
+            "json",
+        ],
+    );
+    assert_eq!(traced.code, 0, "{}", traced.stderr);
+    let value: serde_json::Value = serde_json::from_str(&traced.stdout).unwrap();
+    let first = &value["statements"][0]["trace"];
+    assert_eq!(first["locks"][0]["table"], "users", "{value:#}");
+    assert_eq!(first["locks"][0]["mode"], "AccessExclusiveLock");
+    assert_eq!(first["rewritten"].as_array().map(Vec::len), Some(0));
+    let told = cutover(
+        place,
+        &["migrate", "lint", "change.sql", "--trace", "--database", &url],
+    );
+    assert!(told.stdout.contains("rolled back"), "{}", told.stdout);
+    let other = cutover(
+        place,
+        &[
+            "migrate",
+            "lint",
+            "change.sql",
+            "--trace",
+            "--database",
+            "sqlite:x.db",
+        ],
+    );
+    assert!(other.stderr.contains("lint.not-traced"), "{}", other.stderr);
+}

@@ -82,19 +82,20 @@ fn one_line_keeping_comments(sql: &str) -> String {
 /// All rules: a table, then each.
 pub(crate) fn rules_page(rules: &[&Rule]) -> String {
     let mut out = "<!-- Made by `cargo xtask generate` from the rules themselves. -->\n# Rules of the linter\n\n\
-        What `cutover migrate lint` looks for. Lock, rewrite and scan are what a PostgreSQL server was seen to do with the rule's \
-        first example; a dash is a rule that no lock shows.\n\n\
-        | rule | family | weight | databases | lock | rewrite | scan |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+        What `cutover migrate lint` looks for. Lock, rewrite and scan are what the rule's first example does on PostgreSQL: \
+        *measured* where a test sees it on a server, *documented* where the servers' manuals or the meaning of the statement say \
+        what the rule stands on; a dash is what no lock shows.\n\n\
+        | rule | family | weight | databases | lock | rewrite | scan | known |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for rule in rules {
         let databases: Vec<&str> = rule.dialects.iter().map(|dialect| dialect.word()).collect();
         let yes = |flag| if flag { "yes" } else { "no" };
-        let (lock, rewrite, scan) = rule.effect.map_or(("—", "—", "—"), |effect| {
-            (effect.lock, yes(effect.rewrite), yes(effect.scan))
+        let (lock, rewrite, scan, known) = rule.effect.map_or(("—", "—", "—", "documented"), |effect| {
+            (effect.lock, yes(effect.rewrite), yes(effect.scan), "measured")
         });
         let _ = writeln!(
             out,
-            "| [{id}](#{id}) | {} | {} | {} | {lock} | {rewrite} | {scan} |",
+            "| [{id}](#{id}) | {} | {} | {} | {lock} | {rewrite} | {scan} | {known} |",
             rule.family.word(),
             weight(rule.severity),
             databases.join(", "),
