@@ -7,6 +7,7 @@ use cutover_model::{Metric, Span};
 use serde_json::Value;
 
 use crate::Counters;
+use crate::before::{self, Tally};
 use crate::binomial::at_least;
 use crate::bounds::worse_by;
 use crate::query;
@@ -15,7 +16,7 @@ use crate::sequential::Evidence;
 use crate::words;
 
 /// A comparison fails a measurement only when an equally good release would show as much with less than this chance.
-const CHANCE: f64 = 1e-3;
+pub(crate) const CHANCE: f64 = 1e-3;
 
 /// A rate over its threshold fails a measurement at once when a release exactly at the threshold would show as much with
 /// less than this chance; otherwise more requests are waited for first. Without this, 2 failures in 30 requests (6.7 %)
@@ -23,7 +24,7 @@ const CHANCE: f64 = 1e-3;
 const DOUBT: f64 = 0.05;
 
 /// The same for failing before `minRequests`: smaller, because it is looked at every second.
-const EARLY_CHANCE: f64 = 1e-4;
+pub(crate) const EARLY_CHANCE: f64 = 1e-4;
 
 /// What one metric says of one measurement.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +69,8 @@ pub(crate) struct Evidences<'a> {
     pub(crate) last_call: bool,
     /// Whether a good verdict lets the release go on: then evidence for it is asked for, not only none against it.
     pub(crate) promotes: bool,
+    /// What was counted since the last measurement, with the time that it took; and before the switch.
+    pub(crate) change: (Tally, Tally),
     /// What providers answered to the queries that are not judged yet, in the template's order.
     pub(crate) answers: Cell<&'a [Result<Value, String>]>,
 }
@@ -110,6 +113,7 @@ impl Evidences<'_> {
                 failure_condition,
                 ..
             } => self.query(success_condition.as_deref(), failure_condition.as_deref()),
+            Metric::Change { .. } => before::judge(metric, self.change.0, self.change.1, self.min_requests),
         }
     }
 
@@ -288,8 +292,8 @@ impl Evidences<'_> {
 }
 
 /// Whether a metric is broken so clearly that the measurement need not be waited for, and in which words. `evidence` is
-/// the sequential test's, over the whole analysis.
-pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence) -> Option<String> {
+/// the sequential test's, over the whole analysis; `before` is what was counted before the switch.
+pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence, before: Tally) -> Option<String> {
     let candidate = &sample.candidate;
     match metric {
         Metric::ErrorRate { max, max_ratio } => {
@@ -313,6 +317,7 @@ pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence) -> Op
             })
         }
         Metric::Latency { .. } | Metric::Query { .. } => None,
+        Metric::Change { .. } => before::early(metric, Tally::of(candidate, Span::ZERO), before),
         Metric::Sequential { alpha, .. } => evidence
             .is_worse(*alpha)
             .then(|| evidence_words(evidence, *alpha)),

@@ -5,6 +5,7 @@
 //! [`Assessment::next`].
 
 mod assessment;
+mod before;
 mod binomial;
 mod bounds;
 mod condition;

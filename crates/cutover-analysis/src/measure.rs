@@ -19,9 +19,10 @@
 
 use std::cell::Cell;
 
-use cutover_model::{AnalysisTemplate, Metric, Provider, Span, Timestamp, Verdict};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
+use crate::before::Tally;
 use crate::judge::{Evidences, Finding, Outcome, early, successful};
 use crate::sample::Sample;
 use crate::{AnalysisState, Assessment, Mode, Reading, words};
@@ -49,7 +50,9 @@ pub fn measure(
         Err(why) => analysis.provider_error(&mut state, &why),
         Ok(reading) => {
             let warm_at = template.initial_delay.after(started);
-            if now < warm_at {
+            if template.baseline == Baseline::PreSwitch && reading.candidate_share <= 0.0 {
+                analysis.before(&mut state, &reading)
+            } else if now < warm_at {
                 let left = Span::between(now, warm_at);
                 analysis.go_on(&state, format!("warming up for {left}"), Some(warm_at))
             } else if let Some(window_at) = state.window_at {
@@ -150,6 +153,23 @@ impl Analysis<'_> {
         }
     }
 
+    /// A look before the switch: it is taken down, and told as often as measurements are.
+    fn before(&self, state: &mut AnalysisState, reading: &Reading) -> Assessment {
+        state.errors_in_row = 0;
+        state.error_at = None;
+        state.advance_before(reading, self.now, self.patience());
+        let told = state
+            .told_at
+            .is_none_or(|at| Span::between(at, self.now) >= self.interval());
+        if told {
+            state.told_at = Some(self.now);
+        }
+        Assessment {
+            measured: told,
+            ..self.go_on(state, state.before.words(), None)
+        }
+    }
+
     fn reading(&self, state: &mut AnalysisState, reading: &Reading, window_at: Timestamp) -> Assessment {
         let (latest, window) = state.advance(reading, self.needs_times());
         let share = state.advance_share(reading.candidate_share);
@@ -183,6 +203,7 @@ impl Analysis<'_> {
                 min_requests: self.template.min_requests,
                 last_call: age >= self.patience(),
                 promotes: self.mode == Mode::Inline,
+                change: (Tally::of(&window.candidate, age), self.tally_before(state)),
                 answers: Cell::new(&reading.answers),
             };
             let finding = self.finding(&evidence);
@@ -203,8 +224,12 @@ impl Analysis<'_> {
                 }
                 samples
                     .iter()
-                    .find_map(|sample| early(metric, sample, &state.evidence))
+                    .find_map(|sample| early(metric, sample, &state.evidence, self.tally_before(state)))
             })
+    }
+
+    fn tally_before(&self, state: &AnalysisState) -> Tally {
+        state.before.tally(self.template.min_requests.max(1))
     }
 
     /// What a measurement says: the worst of what decides, and beside it what is only tried out.

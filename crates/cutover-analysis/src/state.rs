@@ -1,8 +1,9 @@
 //! What an analysis remembers between two readings.
 
-use cutover_model::Timestamp;
+use cutover_model::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::before::Before;
 use crate::histogram::compact;
 use crate::sample::Sample;
 use crate::sequential::Evidence;
@@ -19,6 +20,9 @@ pub struct AnalysisState {
     pub(crate) started_at: Option<Timestamp>,
     /// When the measurement that is under way began.
     pub(crate) window_at: Option<Timestamp>,
+    /// When what was before the switch was told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) told_at: Option<Timestamp>,
     /// Measurements that counted: successful, failed or inconclusive.
     pub(crate) measured: u32,
     /// Failed ones among them.
@@ -39,6 +43,9 @@ pub struct AnalysisState {
     pub(crate) stable: Option<Side>,
     /// The sequential test.
     pub(crate) evidence: Evidence,
+    /// What stable counted before the switch, where the template compares with that.
+    #[serde(skip_serializing_if = "Before::is_empty")]
+    pub(crate) before: Before,
 }
 
 impl AnalysisState {
@@ -60,16 +67,21 @@ impl AnalysisState {
         self.stable.as_ref().map_or(0, |side| side.drawn)
     }
 
-    /// One that has not begun, but goes on with the evidence of another analysis of the same upgrade. The chance of a false
-    /// alarm is that of the whole upgrade: the same evidence, never a new one for each step.
+    /// One that has not begun, but goes on with the evidence of another analysis of the same upgrade, which was read later.
+    /// The chance of a false alarm is that of the whole upgrade: the same evidence, never a new one for each step.
     #[must_use]
-    pub fn continuing(other: &Self) -> Self {
+    pub fn continuing(&self, other: &Self) -> Self {
         let carried = |side: &Option<Side>| side.as_ref().map(Side::carried);
         Self {
             share: other.share,
             candidate: carried(&other.candidate),
             stable: carried(&other.stable),
             evidence: other.evidence,
+            before: if other.before.is_empty() {
+                self.before
+            } else {
+                other.before
+            },
             ..Self::default()
         }
     }
@@ -91,6 +103,19 @@ impl AnalysisState {
         self.window_at = Some(now);
         Side::open(&mut self.candidate, Some(&reading.candidate), times);
         Side::open(&mut self.stable, reading.stable.as_ref(), times);
+    }
+
+    /// Takes in a reading from before the switch. `every` is how long a stretch of it is kept for itself.
+    pub(crate) fn advance_before(&mut self, reading: &Reading, now: Timestamp, every: Span) {
+        self.share = Some(reading.candidate_share);
+        let side = |side: &mut Option<Side>, raw: &Counters| {
+            side.get_or_insert_with(|| Side::new(raw, false)).advance(raw).0
+        };
+        side(&mut self.candidate, &reading.candidate);
+        if let Some(raw) = &reading.stable {
+            let since = side(&mut self.stable, raw);
+            self.before.add(&since, raw, now, every);
+        }
     }
 
     /// Takes a reading in; answers what was counted since the last one, and since the measurement began.
@@ -165,6 +190,7 @@ struct Mark {
     epoch: u64,
     requests: u64,
     errors: u64,
+    total_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     drawn: Option<Drawn>,
 }
@@ -175,6 +201,7 @@ impl Mark {
             epoch: raw.epoch,
             requests: raw.requests,
             errors: raw.errors,
+            total_us: raw.total_us,
             drawn: raw.drawn,
         }
     }
@@ -184,7 +211,7 @@ impl Mark {
             epoch: self.epoch,
             requests: self.requests,
             errors: self.errors,
-            total_us: 0,
+            total_us: self.total_us,
             latency,
             drawn: self.drawn,
         }

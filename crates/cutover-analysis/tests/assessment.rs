@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 
 use cutover_analysis::{AnalysisState, Assessment, Counters, Mode, Reading, measure, queries_due, terminate};
-use cutover_model::{AnalysisTemplate, DryRun, Metric, Provider, Span, Timestamp, Verdict};
+use cutover_model::{AnalysisTemplate, Baseline, DryRun, Metric, Provider, Span, Timestamp, Verdict};
 
 /// One row. `seen` is a letter a measurement: `g`ood (nothing of 100 failed), `b`ad (10 of 100), `n`o data (nobody came, until
 /// no more is waited for), `e`rror (the counters cannot be read).
@@ -25,6 +25,7 @@ fn template() -> AnalysisTemplate {
         inconclusive_limit: 0,
         consecutive_error_limit: 4,
         consecutive_success_limit: 0,
+        baseline: Baseline::Stable,
         dry_run: Vec::new(),
         min_requests: 30,
         metrics: vec![Metric::ErrorRate {

@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 
 use cutover_analysis::{AnalysisState, Assessment, Counters, Drawn, LOOK, Mode, Reading, measure, terminate};
-use cutover_model::{AnalysisTemplate, Metric, Span, Timestamp, Verdict};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Span, Timestamp, Verdict};
 use proptest::prelude::*;
 
 /// An analysis with the counters and the clock of a pretended router.
@@ -32,6 +32,7 @@ impl World {
                 failure_limit: 0,
                 inconclusive_limit: 0,
                 consecutive_success_limit: 0,
+                baseline: Baseline::Stable,
                 dry_run: Vec::new(),
                 consecutive_error_limit: 4,
                 min_requests: 30,
@@ -610,12 +611,72 @@ fn the_evidence_of_an_upgrade_goes_on_from_analysis_to_analysis() {
     world.begin();
     let said = world.stable(40, 0, 1_000).candidate(2, 2, 1_000).after(LOOK);
     assert_eq!(said.verdict, None);
-    world.state = AnalysisState::continuing(&world.state);
+    world.state = AnalysisState::default().continuing(&world.state);
     world.mode = Mode::Inline;
     world.begin();
     let said = world.candidate(1, 1, 1_000).after(LOOK);
     assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
     assert!(said.because.contains("failed 3 times"), "{}", said.because);
+}
+
+#[test]
+fn after_a_switch_at_once_the_time_before_is_the_baseline() {
+    let after_a_minute = || {
+        let mut world = World::new(Mode::Background, vec![]);
+        world.template.baseline = Baseline::PreSwitch;
+        world.template = world.template.clone().effective();
+        world.reading.candidate_share = 0.0;
+        world.begin();
+        for second in 0..60 {
+            let said = world.stable(50, u64::from(second % 2 == 0), 20_000).after(LOOK);
+            assert_eq!(said.verdict, None);
+        }
+        let said = world.after(Span::ZERO);
+        assert_eq!(
+            said.because,
+            "before: 3000 requests in 1m, 30 failed, 20 ms on average"
+        );
+        // The switch; the step that waits for a verdict goes on with what was taken down.
+        world.state = AnalysisState::default().continuing(&world.state);
+        world.mode = Mode::Inline;
+        world.reading.candidate_share = 1.0;
+        world.begin();
+        world
+    };
+    for (requests, errors, us, verdict, words) in [
+        (
+            1_500,
+            15,
+            25_000,
+            Verdict::Successful,
+            "50.0 requests a second, before it 50.0",
+        ),
+        (1_500, 45, 25_000, Verdict::Failed, "more than 1.5 times"),
+        (
+            1_500,
+            15,
+            130_000,
+            Verdict::Failed,
+            "130 ms on average, before it 20 ms: longer by more than 100 ms",
+        ),
+        (
+            300,
+            3,
+            20_000,
+            Verdict::Failed,
+            "10.0 requests a second, before it 50.0: less than 0.5 times as many",
+        ),
+        (0, 0, 0, Verdict::Failed, "less than 0.5 times as many"),
+    ] {
+        let mut world = after_a_minute();
+        let said = world.candidate(requests, errors, us).after(INTERVAL);
+        assert_eq!(said.verdict, Some(verdict), "{}", said.because);
+        assert!(said.because.ends_with(words), "{}", said.because);
+    }
+    // A break does not wait for the end of the measurement.
+    let said = after_a_minute().candidate(50, 25, 20_000).after(LOOK);
+    assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
+    assert!(said.is_hard_failure());
 }
 
 #[test]

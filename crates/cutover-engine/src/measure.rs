@@ -77,14 +77,17 @@ impl Engine {
             .guards
             .iter()
             .map(|guard| (&guard.name, &guard.candidate));
-        inline
+        let mut notes: Vec<&AnalysisNote> = inline
             .chain(guards)
             .filter(|(_, of)| *of == candidate)
             .filter_map(|(name, _)| self.state.analyses.get(name))
             .filter(|note| matches!(note.verdict, None | Some(Verdict::Successful)))
-            .max_by_key(|note| note.at)
-            .and_then(|note| serde_json::from_str(&note.state).ok())
-            .map_or_else(AnalysisState::default, |other| AnalysisState::continuing(&other))
+            .collect();
+        notes.sort_by_key(|note| note.at);
+        let states = notes
+            .into_iter()
+            .filter_map(|note| serde_json::from_str(&note.state).ok());
+        states.fold(AnalysisState::default(), |begun, other| begun.continuing(&other))
     }
 
     async fn reading(&self, candidate: &RevisionId, stable: Option<&RevisionId>) -> Result<Reading, String> {

@@ -36,11 +36,34 @@ pub struct AnalysisTemplate {
     /// error is over 3 %).
     #[serde(default = "defaults::min_requests")]
     pub min_requests: u64,
+    /// What the candidate is compared with; default stable, over the same time.
+    #[serde(default, skip_serializing_if = "Baseline::is_stable")]
+    pub baseline: Baseline,
     /// Metrics that are measured and told, but decide nothing; default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dry_run: Vec<DryRun>,
-    /// What is measured; at least one.
+    /// What is measured; at least one. With `baseline: preSwitch` the default is `change`.
+    #[serde(default)]
     pub metrics: Vec<Metric>,
+}
+
+/// What a candidate is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Baseline {
+    /// Stable, over the same time.
+    #[default]
+    Stable,
+    /// Stable before the switch: where all requests change over at once there is no other.
+    PreSwitch,
+}
+
+impl Baseline {
+    /// Whether it is stable over the same time.
+    #[must_use]
+    pub const fn is_stable(&self) -> bool {
+        matches!(self, Self::Stable)
+    }
 }
 
 /// Which metrics only try themselves out.
@@ -58,9 +81,25 @@ pub enum DryRun {
     Sequential,
     /// `query`.
     Query,
+    /// `change`.
+    Change,
 }
 
 impl AnalysisTemplate {
+    /// With what is measured when the file does not say.
+    #[must_use]
+    pub fn effective(mut self) -> Self {
+        if self.metrics.is_empty() && self.baseline == Baseline::PreSwitch {
+            self.metrics.push(Metric::Change {
+                max_error_ratio: defaults::error_ratio(),
+                min_error_rate: 0.0,
+                max_avg_increase: defaults::avg_increase(),
+                min_request_ratio: defaults::request_ratio(),
+            });
+        }
+        self
+    }
+
     /// Whether a metric of it decides nothing.
     #[must_use]
     pub fn is_dry(&self, metric: &Metric) -> bool {
@@ -70,8 +109,14 @@ impl AnalysisTemplate {
             DryRun::Latency => matches!(metric, Metric::Latency { .. }),
             DryRun::Sequential => matches!(metric, Metric::Sequential { .. }),
             DryRun::Query => matches!(metric, Metric::Query { .. }),
+            DryRun::Change => matches!(metric, Metric::Change { .. }),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it in this form")]
+fn is_none(value: &f64) -> bool {
+    *value == 0.0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it in this form")]
@@ -131,6 +176,23 @@ pub enum Metric {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure_condition: Option<String>,
     },
+    /// The time after the switch against the time before; for `baseline: preSwitch`.
+    #[serde(rename_all = "camelCase")]
+    Change {
+        /// Failed when the share of failed requests is above so many times what it was, and not by chance; default 1.5.
+        #[serde(default = "defaults::error_ratio")]
+        max_error_ratio: f64,
+        /// A share of failed requests up to this many per cent (0 to 100) is never held against it; default 0.
+        #[serde(default, skip_serializing_if = "is_none")]
+        min_error_rate: f64,
+        /// Failed when the mean answer time is longer by more than this; default 100ms.
+        #[serde(default = "defaults::avg_increase")]
+        max_avg_increase: Span,
+        /// Failed when requests a second are below so many times what they were, and not by chance; between 0 and 1,
+        /// default 0.5.
+        #[serde(default = "defaults::request_ratio")]
+        min_request_ratio: f64,
+    },
 }
 
 impl Metric {
@@ -142,6 +204,7 @@ impl Metric {
             Self::Latency { .. } => "latency",
             Self::Sequential { .. } => "sequential",
             Self::Query { .. } => "query",
+            Self::Change { .. } => "change",
         }
     }
 
@@ -151,7 +214,7 @@ impl Metric {
         match self {
             Self::ErrorRate { max, max_ratio } => max.is_some() || max_ratio.is_some(),
             Self::Latency { max, max_ratio, .. } => max.is_some() || max_ratio.is_some(),
-            Self::Sequential { .. } => true,
+            Self::Sequential { .. } | Self::Change { .. } => true,
             Self::Query {
                 success_condition,
                 failure_condition,
@@ -181,5 +244,14 @@ mod defaults {
     }
     pub(super) const fn alpha() -> f64 {
         0.001
+    }
+    pub(super) const fn error_ratio() -> f64 {
+        1.5
+    }
+    pub(super) const fn avg_increase() -> Span {
+        Span::from_millis(100)
+    }
+    pub(super) const fn request_ratio() -> f64 {
+        0.5
     }
 }

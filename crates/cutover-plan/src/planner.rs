@@ -557,7 +557,11 @@ fn write(
         shape.push(Stage::Soak, title, Action::Soak { duration: tail.soak }, back);
     }
     let covered = StepId(shape.next_id().0 - 1);
-    for guard in &mut shape.guards {
+    for guard in shape
+        .guards
+        .iter_mut()
+        .filter(|guard| guard.until == strategy::OPEN)
+    {
         guard.until = covered.max(shifted);
     }
     if input.goal != Goal::Contract {

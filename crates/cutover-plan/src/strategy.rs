@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use cutover_model::routing::TextMatch;
-use cutover_model::{Action, AnalysisTemplate, Guard, Span, Stage, StepId, StepRouting, Undo, Weight};
+use cutover_model::{
+    Action, AnalysisTemplate, Baseline, Guard, Span, Stage, StepId, StepRouting, Undo, Weight,
+};
 use cutover_spec::{BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, Rolling, Strategy};
 
 use crate::shape::{Shape, Share, instances};
@@ -15,6 +17,9 @@ const SHIFT_BACK: &str = "weight 0, drain, remove the candidate; nothing is lost
 /// Words for the way back once old instances are gone.
 pub(crate) const RESTART_OLD: &str =
     "start the old ones again, weights back, remove the candidate; nothing is lost";
+
+/// A guard whose last step is not known yet. No step has this number.
+pub(crate) const OPEN: StepId = StepId(0);
 
 /// What comes after the last shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +122,7 @@ fn launched(shape: &mut Shape<'_>, routing: StepRouting, replicas: impl Fn(&crat
 
 fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
     let preview = how.preview_replica_count;
+    let begins = shape.next_id();
     launched(shape, StepRouting::default(), |mover| {
         preview.unwrap_or(mover.after).min(mover.after)
     });
@@ -147,8 +153,22 @@ fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
         );
     }
     shape.window_before_shift(&back);
+    before_switch(shape, how.post_promotion_analysis.as_ref(), StepId(begins.0 - 1));
     all(shape);
     inline(shape, how.post_promotion_analysis.as_ref(), "post-promotion");
+}
+
+/// What is compared with the time before the switch is taken down from the launch on, and up to the switch.
+fn before_switch(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, after: StepId) {
+    let name = which.map(|analysis| analysis.template.as_str());
+    let compares = name.and_then(|name| template(shape, name));
+    if compares.is_some_and(|template| template.baseline == Baseline::PreSwitch) {
+        let until = StepId(shape.next_id().0 - 1);
+        guard(shape, name, None, after);
+        for guard in &mut shape.guards {
+            guard.until = until;
+        }
+    }
 }
 
 /// Everything to the candidate, in one snapshot; workers change over here.
@@ -548,7 +568,8 @@ fn recreate(shape: &mut Shape<'_>) {
 }
 
 fn template(shape: &Shape<'_>, name: &str) -> Option<AnalysisTemplate> {
-    shape.target.application.analysis.get(name).cloned()
+    let template = shape.target.application.analysis.get(name).cloned();
+    template.map(AnalysisTemplate::effective)
 }
 
 /// An analysis that the next step waits for, for each routed service.
@@ -593,8 +614,7 @@ fn guard(shape: &mut Shape<'_>, which: Option<&str>, fallback: Option<AnalysisTe
             name: format!("background:{name}:{}", mover.service),
             template: template.clone(),
             after,
-            // Put right when the last step that it covers is known.
-            until: after,
+            until: OPEN,
             candidate: mover.to.clone(),
             stable: mover.from.clone(),
         });

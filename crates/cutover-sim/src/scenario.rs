@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::routing::TextMatch;
 use cutover_model::{
-    AnalysisTemplate, Digest, HookPoint, Metric, Migration, MigrationId, MigrationPhase, ReleaseId,
+    AnalysisTemplate, Baseline, Digest, HookPoint, Metric, Migration, MigrationId, MigrationPhase, ReleaseId,
     RevisionId, ServiceName, Smoke, Span, Version, Webhook, Window,
 };
 use cutover_spec::{
@@ -335,6 +335,7 @@ fn errors() -> AnalysisTemplate {
         failure_limit: 0,
         inconclusive_limit: 0,
         consecutive_success_limit: 0,
+        baseline: Baseline::Stable,
         dry_run: Vec::new(),
         consecutive_error_limit: 4,
         min_requests: 20,

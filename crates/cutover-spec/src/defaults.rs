@@ -1,7 +1,7 @@
 //! What a canary does when the file says nothing.
 
 use cutover_model::routing::RouteRule;
-use cutover_model::{AnalysisTemplate, Metric, Span};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Span};
 
 use crate::{Canary, CanaryStep, HeaderMatch, PauseStep};
 
@@ -23,6 +23,7 @@ pub fn default_analysis() -> AnalysisTemplate {
         failure_limit: 0,
         inconclusive_limit: 0,
         consecutive_success_limit: 0,
+        baseline: Baseline::Stable,
         dry_run: Vec::new(),
         consecutive_error_limit: 4,
         min_requests: 30,

@@ -337,6 +337,18 @@ fn analyses() {
             "    count: 2\n    consecutiveSuccessLimit: 3\n    metrics:",
         ),
         ("    metrics:", "    dryRun: [latency]\n    metrics:"),
+        (
+            "    metrics:\n      - errorRate: {max: 5}",
+            "    baseline: preSwitch\n",
+        ),
+        (
+            "    metrics:",
+            "    baseline: preSwitch\n    metrics:\n      - sequential: {}",
+        ),
+        (
+            "errorRate: {max: 5}",
+            "change: {maxErrorRatio: 0.5, maxAvgIncrease: 0s, minRequestRatio: 1}",
+        ),
         ("    metrics:", "    dryRun: [latencies]\n    metrics:"),
         (
             "    metrics:",

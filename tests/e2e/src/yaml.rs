@@ -73,6 +73,7 @@ services:
 strategy:
 {strategy}analysis:
   guard: {{interval: 200ms, metrics: [sequential: {{}}]}}
+  after: {{baseline: preSwitch, interval: 2s}}
 contract: {{after: {contract}}}
 drainDeadline: 5s
 "#,

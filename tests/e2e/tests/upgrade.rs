@@ -100,6 +100,38 @@ async fn a_bad_release_is_caught_and_taken_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_switch_at_once_a_bad_release_is_told_from_the_time_before() {
+    let stage = deployed(&Spec {
+        strategy: "  blueGreen: {postPromotionAnalysis: {template: after}, scaleDownDelay: 1s}\n".to_owned(),
+        ..Spec::default()
+    })
+    .await;
+    let traffic = Traffic::start(stage.address(), RATE);
+    // Something to compare with, before the launch too.
+    while traffic.snapshot().ok < 50 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (stage, outcome) = tokio::task::spawn_blocking(move || {
+        let outcome = stage.run(&["upgrade", "1.2.0", "--yes"]);
+        (stage, outcome)
+    })
+    .await
+    .expect("the command");
+    let outcome = outcome.exits(3);
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.contains("before it"), "{said}");
+    let report = traffic.end().await;
+    assert_eq!(
+        report.failed_apart_from("1.2.0"),
+        0,
+        "{:?} {:?}",
+        report.failures,
+        report.errors
+    );
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_taken_down_is_started_again_by_the_same_version() {
     let stage = deployed(&Spec::default()).await;
     let unasked = stage.run(&["down"]).exits(2);

@@ -90,6 +90,26 @@ fn blue_green_with_a_question() {
 }
 
 #[test]
+fn blue_green_that_is_compared_with_the_time_before() {
+    let shop = Shop::of("blueGreen: {postPromotionAnalysis: {template: after}}").running("1.0.0");
+    let text = show(&shop.plan("1.1.0", Goal::Upgrade));
+    let number = |what: &str| {
+        let line = text.lines().position(|line| line.contains(what)).unwrap();
+        text.lines()
+            .take(line)
+            .filter(|line| line.contains("undo:"))
+            .count()
+    };
+    // From the launch on, up to the switch.
+    let guard = format!(
+        "guard background:after:api after {} until {}",
+        number(" launch "),
+        number("100 % to")
+    );
+    assert!(text.contains(&guard), "{guard}\n{text}");
+}
+
+#[test]
 fn rolling_one_at_a_time() {
     let shop = Shop::of("rolling: {maxSurge: 1}").running("1.0.0");
     insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));

@@ -162,7 +162,7 @@ impl Shop {
         let text = format!(
             "apiVersion: cutover/v1\napplication: shop\nchannel: stable\nenvironments: {{staging: {{}}}}\n{}databases:\n  main: {{url: \"sqlite:shop.db\", migrations: \
              \"./releases/{{version}}/migrations\"}}\nservices:{}{}\nstrategy:\n  {}\nanalysis:\n  errors: {{interval: 10s, \
-             count: 2, metrics: [{{errorRate: {{max: 5}}}}]}}\n",
+             count: 2, metrics: [{{errorRate: {{max: 5}}}}]}}\n  after: {{baseline: preSwitch}}\n",
             self.extra,
             API.replace("REPLICAS", &self.replicas.to_string()),
             self.services,

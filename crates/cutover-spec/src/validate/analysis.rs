@@ -1,7 +1,7 @@
 //! Analysis templates: something is measured, and it can fail.
 
 use cutover_analysis::Condition;
-use cutover_model::{AnalysisTemplate, Metric, Provider, Span};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span};
 
 use crate::Application;
 use crate::findings::Findings;
@@ -21,7 +21,7 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                 )
                 .label(format!("at least {SHORTEST_INTERVAL}"));
         }
-        if template.metrics.is_empty() {
+        if template.metrics.is_empty() && template.baseline.is_stable() {
             findings.error(
                 "spec.no-condition",
                 &format!("{at}.metrics"),
@@ -30,6 +30,7 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         }
         limits(&at, template, findings);
         rows_and_dry_runs(&at, template, findings);
+        baseline(&at, template, findings);
         for (index, metric) in template.metrics.iter().enumerate() {
             let path = format!("{at}.metrics[{index}].{}", metric.name());
             check_metric(&path, metric, findings);
@@ -68,13 +69,42 @@ fn rows_and_dry_runs(at: &str, template: &AnalysisTemplate, findings: &mut Findi
         let alone = AnalysisTemplate {
             dry_run: vec![*dry],
             ..template.clone()
-        };
-        if !template.metrics.iter().any(|metric| alone.is_dry(metric)) {
+        }
+        .effective();
+        if !alone.metrics.iter().any(|metric| alone.is_dry(metric)) {
             findings.error(
                 "spec.unknown-reference",
                 &format!("{at}.dryRun[{index}]"),
                 "the template has no such metric",
             );
+        }
+    }
+}
+
+/// What can be compared with the time before the switch, and what only with it.
+fn baseline(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
+    for (index, metric) in template.metrics.iter().enumerate() {
+        let path = format!("{at}.metrics[{index}].{}", metric.name());
+        match (template.baseline, metric) {
+            (Baseline::Stable, Metric::Change { .. }) => {
+                findings
+                    .error(
+                        "spec.conflict",
+                        &path,
+                        "`change` compares with the time before the switch, which nobody takes down",
+                    )
+                    .label("add `baseline: preSwitch`");
+            }
+            (Baseline::PreSwitch, Metric::Sequential { .. }) => {
+                findings
+                    .error(
+                        "spec.conflict",
+                        &path,
+                        "after a switch at once nothing is drawn, so `sequential` could never fail",
+                    )
+                    .label("use `change`");
+            }
+            _ => {}
         }
     }
 }
@@ -90,7 +120,7 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             .label(match metric {
                 Metric::Latency { .. } => "add `max: 300ms` or `maxRatio: 1.5`",
                 Metric::Query { .. } => "add `successCondition: result[0] >= 0.95`",
-                Metric::ErrorRate { .. } | Metric::Sequential { .. } => {
+                Metric::ErrorRate { .. } | Metric::Sequential { .. } | Metric::Change { .. } => {
                     "add `max: 5` (per cent) or `maxRatio: 2`"
                 }
             });
@@ -125,6 +155,32 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             if let Some(margin) = margin {
                 within(&format!("{at}.margin"), *margin, 0.0, 100.0, false, findings);
             }
+        }
+        Metric::Change {
+            max_error_ratio,
+            min_error_rate,
+            max_avg_increase,
+            min_request_ratio,
+        } => {
+            let ratio = format!("{at}.maxErrorRatio");
+            within(&ratio, *max_error_ratio, 1.0, 1_000_000.0, true, findings);
+            within(
+                &format!("{at}.minErrorRate"),
+                *min_error_rate,
+                0.0,
+                100.0,
+                true,
+                findings,
+            );
+            super::health::positive(&format!("{at}.maxAvgIncrease"), *max_avg_increase, findings);
+            within(
+                &format!("{at}.minRequestRatio"),
+                *min_request_ratio,
+                0.0,
+                1.0,
+                false,
+                findings,
+            );
         }
         Metric::Query {
             provider,

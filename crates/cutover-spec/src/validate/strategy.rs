@@ -27,6 +27,20 @@ fn template(application: &Application, path: &str, name: &str, findings: &mut Fi
     );
 }
 
+/// The time before the switch can be compared with where there is one switch, and after it.
+fn no_switch(application: &Application, path: &str, name: &str, findings: &mut Findings<'_>) {
+    let template = application.analysis.get(name);
+    if template.is_some_and(|template| !template.baseline.is_stable()) {
+        findings
+            .error(
+                "spec.conflict",
+                &format!("{path}.template"),
+                format!("`{name}` compares with the time before a switch, and there is none here"),
+            )
+            .label("`baseline: preSwitch` is for `postPromotionAnalysis` of `blueGreen`");
+    }
+}
+
 fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &mut Findings<'_>) {
     let at = "strategy.blueGreen";
     let analyses = [
@@ -37,6 +51,10 @@ fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &
         if let Some(analysis) = analysis {
             template(application, &format!("{at}.{key}"), &analysis.template, findings);
         }
+    }
+    if let Some(analysis) = &strategy.pre_promotion_analysis {
+        let path = format!("{at}.prePromotionAnalysis");
+        no_switch(application, &path, &analysis.template, findings);
     }
     if strategy.preview_replica_count == Some(0) {
         findings

@@ -248,6 +248,15 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
         .metrics
         .iter()
         .map(|metric| match metric {
+            Metric::Change {
+                max_error_ratio,
+                max_avg_increase,
+                min_request_ratio,
+                ..
+            } => format!(
+                "errors over {max_error_ratio} × those before the switch, or {max_avg_increase} slower, or below {min_request_ratio} × \
+                 the requests"
+            ),
             Metric::ErrorRate { max, max_ratio } => {
                 either("errors", max.map(|max| format!("{max} %")), *max_ratio)
             }
