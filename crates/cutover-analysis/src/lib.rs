@@ -8,6 +8,7 @@ mod assessment;
 mod before;
 mod binomial;
 mod bounds;
+mod chart;
 mod condition;
 mod counters;
 mod figures;
@@ -28,6 +29,7 @@ mod strata;
 mod words;
 
 pub use assessment::{Assessment, LOOK, Mode, Reading};
+pub use chart::{Chart, ChartPoint, share};
 pub use condition::{Condition, InvalidCondition, Unanswered};
 pub use counters::{Counters, Drawn};
 pub use figures::{FigureBounds, Figures, judge_figures};

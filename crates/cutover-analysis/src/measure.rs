@@ -172,6 +172,7 @@ impl Analysis<'_> {
 
     fn reading(&self, state: &mut AnalysisState, reading: &Reading, window_at: Timestamp) -> Assessment {
         let (latest, window) = state.advance(reading, self.needs_times());
+        state.trace.add(&latest, self.now);
         let share = state.advance_share(reading.candidate_share);
         if let Some(stable) = &latest.stable {
             let (x, y) = (latest.candidate.drawn().errors, stable.drawn().errors);

@@ -1,13 +1,14 @@
 //! What an analysis remembers between two readings.
 
-use cutover_model::{Span, Timestamp};
+use cutover_model::{Span, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::before::Before;
+use crate::chart::Trace;
 use crate::histogram::compact;
 use crate::sample::Sample;
 use crate::sequential::Evidence;
-use crate::{Counters, Drawn, Histogram, Reading};
+use crate::{Chart, Counters, Drawn, Histogram, Reading};
 
 /// What an analysis remembers between two readings. Kept in the journal as JSON, so that it goes on after a restart of
 /// its reader with nothing lost: what was counted meanwhile is in the source's cumulative counters.
@@ -46,6 +47,9 @@ pub struct AnalysisState {
     /// What stable counted before the switch, where the template compares with that.
     #[serde(skip_serializing_if = "Before::is_empty")]
     pub(crate) before: Before,
+    /// Both revisions over time, to be drawn.
+    #[serde(skip_serializing_if = "Trace::is_empty")]
+    pub(crate) trace: Trace,
 }
 
 impl AnalysisState {
@@ -86,6 +90,12 @@ impl AnalysisState {
         }
     }
 
+    /// Both revisions since it began, with the moment of its verdict, if it has one.
+    #[must_use]
+    pub fn chart(&self, verdict: Option<Verdict>) -> Chart {
+        self.trace.chart(verdict)
+    }
+
     /// When it began.
     #[must_use]
     pub const fn started_at(&self) -> Option<Timestamp> {
@@ -101,6 +111,7 @@ impl AnalysisState {
     /// Begins a measurement: what is counted from this reading on belongs to it.
     pub(crate) fn open_window(&mut self, reading: &Reading, now: Timestamp, times: bool) {
         self.window_at = Some(now);
+        self.trace.begin(now);
         Side::open(&mut self.candidate, Some(&reading.candidate), times);
         Side::open(&mut self.stable, reading.stable.as_ref(), times);
     }

@@ -181,6 +181,9 @@ pub(crate) struct Check {
 pub(crate) struct Analyze {
     #[command(flatten)]
     pub(crate) source: AnalyzeSource,
+    /// Also draw both revisions with the moment of decision into this file
+    #[arg(long, value_name = "FILE.svg", requires = "input")]
+    pub(crate) chart: Option<PathBuf>,
     /// The service fails above so many errors in per cent
     #[arg(long, value_name = "PERCENT", requires = "url")]
     pub(crate) max_error_rate: Option<f64>,
@@ -296,6 +299,9 @@ pub(crate) enum HistoryCommand {
         /// With every measurement
         #[arg(long)]
         analysis: bool,
+        /// Also draw both revisions, as the analysis that decided saw them, into this file
+        #[arg(long, value_name = "FILE.svg")]
+        chart: Option<PathBuf>,
     },
 }
 

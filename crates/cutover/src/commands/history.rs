@@ -1,6 +1,7 @@
 //! `cutover history`: the upgrades so far, and one of them from beginning to end.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use cutover_engine::load;
 use cutover_model::{Diagnostic, ExitCode, UpgradeId};
@@ -21,7 +22,9 @@ const SHORTEST: usize = 4;
 
 pub(super) async fn run(ctx: &Context, history: History) -> Outcome {
     match history.command {
-        Some(HistoryCommand::Show { id, analysis }) => show(ctx, id.as_deref(), analysis).await,
+        Some(HistoryCommand::Show { id, analysis, chart }) => {
+            show(ctx, id.as_deref(), analysis, chart.as_deref()).await
+        }
         None => list(ctx, history.most).await,
     }
 }
@@ -45,9 +48,19 @@ pub(crate) async fn list(ctx: &Context, most: u32) -> Outcome {
     Ok(ExitCode::Done)
 }
 
-async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool) -> Outcome {
+async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool, chart: Option<&Path>) -> Outcome {
     let id = find(ctx, wanted).await?;
-    let (plan, records, _) = load(&ctx.store, &id).await?;
+    let (plan, records, state) = load(&ctx.store, &id).await?;
+    if let Some(to) = chart {
+        let (drawn, sentence) = render::decided(&plan, &state).ok_or_else(|| {
+            Failure::new(
+                "analysis.no-chart",
+                format!("nothing was measured in {id}"),
+                "cutover history show --analysis",
+            )
+        })?;
+        super::analyze::draw(&drawn, &sentence, to)?;
+    }
     if ctx.printer.is_json() {
         let all = serde_json::json!({ "id": id, "plan": plan, "records": records });
         ctx.printer.json_pretty(&all);

@@ -3,6 +3,7 @@
 //! All layout is done by pure functions, so that it is tested as text; [`Printer`] and [`Live`] are the only places
 //! that write. Nothing here asks a store, a router or a clock: what is shown is passed in.
 
+mod chart;
 mod diagnostic;
 mod frame;
 mod history;
@@ -31,6 +32,7 @@ mod fixtures;
 #[cfg(test)]
 mod shop_plans;
 
+pub(crate) use chart::{chart, svg};
 pub(crate) use diagnostic::{diagnostic, diagnostics};
 pub(crate) use frame::{View, frame};
 pub(crate) use history::history;
@@ -47,4 +49,5 @@ pub(crate) use report_json::report_json;
 pub(crate) use status::{Status, status};
 pub(crate) use story::story;
 pub(crate) use traffic::{Exposure, Sample, ServiceTraffic, Traffic};
+pub(crate) use verdicts::decided;
 pub(crate) use words::addressed;

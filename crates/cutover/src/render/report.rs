@@ -7,12 +7,13 @@ use cutover_model::{
 };
 use cutover_plan::{Course, State};
 
+use super::chart::chart;
 use super::frame::{stage_line, turned_at};
 use super::stages::{Mark, Progress as Seen, Row, progress, rows};
 use super::style::Style;
 use super::text::{Line, Page, Tone, columns};
 use super::traffic::Exposure;
-use super::verdicts::{deciding, judged};
+use super::verdicts::{decided, deciding, judged};
 use super::{plan as plan_view, words};
 
 /// Where the values of a section begin.
@@ -425,6 +426,16 @@ fn verdicts(page: &mut Page, run: &Run<'_>, style: &Style) {
         let text = format!("{}: {}; {because}", one.words(), one.verdict());
         page.hanging(head, Tone::Plain, &text, style.edge());
     }
+    // A picture of what went well says nothing that the words do not.
+    if let Some((drawn, _)) = decided(run.plan, run.state).filter(|(drawn, _)| drawn.decided.is_some())
+        && run.state.is_back()
+    {
+        let picture = chart(&drawn, 6);
+        if !picture.0.is_empty() {
+            page.blank();
+            page.append(picture);
+        }
+    }
 }
 
 /// Until when the way back is open.
@@ -583,6 +594,21 @@ mod tests {
         };
         let told = fixtures::caught();
         insta::assert_snapshot!(report(&told.run(), None, &style).replace('\u{1b}', "␛"));
+    }
+
+    #[test]
+    fn of_one_that_was_caught_with_its_course() {
+        let mut told = fixtures::caught();
+        let point = |second: u64| format!("[{},20,0,80]", second.saturating_sub(3) * 4);
+        let points: Vec<String> = (0..8).map(point).collect();
+        let trace = format!(
+            r#"{{"trace":{{"from":"2026-11-03T10:00:00Z","until":"2026-11-03T10:00:07.5Z","points":[{}]}}}}"#,
+            points.join(",")
+        );
+        for note in told.state.analyses.values_mut() {
+            note.state.clone_from(&trace);
+        }
+        insta::assert_snapshot!(shown(&told, None));
     }
 
     #[test]

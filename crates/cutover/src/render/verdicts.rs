@@ -1,5 +1,6 @@
 //! The analyses of an upgrade as lines: which, with which verdict, and why.
 
+use cutover_analysis::{AnalysisState, Chart};
 use cutover_model::{Action, Plan, Timestamp, Verdict};
 use cutover_plan::{AnalysisNote, State};
 
@@ -57,6 +58,14 @@ pub(crate) fn judged<'a>(plan: &'a Plan, state: &'a State) -> Vec<Judged<'a>> {
             })
         })
         .collect()
+}
+
+/// The course of the analysis that decided, to be drawn, and what it said.
+pub(crate) fn decided(plan: &Plan, state: &State) -> Option<(Chart, String)> {
+    let one = deciding(plan, state)?;
+    let known: AnalysisState = serde_json::from_str(&one.note.state).ok()?;
+    let sentence = format!("{}: {}; {}", one.words(), one.verdict(), one.note.because);
+    Some((known.chart(one.note.verdict), sentence))
 }
 
 /// The analysis that turned the upgrade back, or else the one that was measured last.

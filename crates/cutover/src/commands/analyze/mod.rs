@@ -3,6 +3,8 @@
 mod recorded;
 mod service;
 
+pub(super) use recorded::draw;
+
 use cutover_model::{Diagnostic, ExitCode};
 use serde::Serialize;
 
@@ -14,7 +16,7 @@ const HELP: &str = "cutover analyze --help";
 
 pub(super) async fn run(printer: &Printer, analyze: &Analyze) -> Outcome {
     match (&analyze.source.input, &analyze.source.url) {
-        (Some(path), _) => recorded::run(printer, path),
+        (Some(path), _) => recorded::run(printer, path, analyze.chart.as_deref()),
         (None, Some(url)) => service::run(printer, url, analyze).await,
         (None, None) => Err(unfit("--input or --url is needed")),
     }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 
-use cutover_analysis::{Recording, Series, UnfitRecording, classify, judge};
+use cutover_analysis::{Chart, Recording, Series, UnfitRecording, classify, judge};
 use cutover_model::ExitCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{answer, unfit};
 use crate::failure::{Failure, Outcome};
-use crate::render::Printer;
+use crate::render::{Printer, chart, svg};
 
 /// A longer file is refused, in bytes: about ten million requests.
 const MOST: u64 = 1 << 30;
@@ -23,7 +23,7 @@ struct Form {
 }
 
 /// The judgement is the answer, whatever it is: the exit code says that it was made.
-pub(super) fn run(printer: &Printer, path: &Path) -> Outcome {
+pub(super) fn run(printer: &Printer, path: &Path, to: Option<&Path>) -> Outcome {
     let name = path.display().to_string();
     let text = read(path).map_err(|error| unfit(format!("{name}: {error}")))?;
     let text = without_nan(text.trim_start_matches('\u{feff}'));
@@ -32,7 +32,8 @@ pub(super) fn run(printer: &Printer, path: &Path) -> Outcome {
         return Err(unfit(format!("{name}: this is a list, and must be an object")));
     }
     match typed::<Form>(&name, &text)?.method.as_deref() {
-        None | Some("sequential") => requests(printer, &name, &text),
+        None | Some("sequential") => requests(printer, &name, &text, to),
+        Some("mannWhitney") if to.is_some() => Err(unfit("a chart is of requests, and these are two series")),
         Some("mannWhitney") => points(printer, &name, &text),
         Some(other) => Err(unfit(format!(
             "{name}: `method` is {other}, and must be sequential or mannWhitney"
@@ -50,13 +51,17 @@ fn points(printer: &Printer, name: &str, text: &str) -> Outcome {
     Ok(answer(printer, &found, &line, ExitCode::Done))
 }
 
-fn requests(printer: &Printer, name: &str, text: &str) -> Outcome {
+fn requests(printer: &Printer, name: &str, text: &str, to: Option<&Path>) -> Outcome {
     let recording: Recording = typed(name, text)?;
     recording
         .check()
         .map_err(|UnfitRecording { place, problem }| unfit(format!("{name}: `{place}` {problem}")))?;
     let found = judge(&recording);
-    let line = format!(
+    let drawn = Chart::of(&recording, &found);
+    if let Some(to) = to {
+        draw(&drawn, &format!("{}: {}", found.verdict, found.reason), to)?;
+    }
+    let mut line = format!(
         "{}: {}\n{} requests of the candidate{}, ln E = {:.3}, failed from {:.3} on",
         found.verdict,
         found.reason,
@@ -68,7 +73,26 @@ fn requests(printer: &Printer, name: &str, text: &str) -> Outcome {
         found.log_evidence,
         -recording.alpha.ln()
     );
+    let picture = chart(&drawn, 0).paint(printer.style().colour);
+    if !picture.is_empty() {
+        line.push_str("\n\n");
+        line.push_str(picture.trim_end());
+    }
     Ok(answer(printer, &found, &line, ExitCode::Done))
+}
+
+/// Writes a chart into a file.
+///
+/// # Errors
+/// `analysis.no-chart`, when it cannot be written.
+pub(crate) fn draw(drawn: &Chart, sentence: &str, to: &Path) -> Result<(), Failure> {
+    std::fs::write(to, svg(drawn, sentence)).map_err(|error| {
+        Failure::new(
+            "analysis.no-chart",
+            format!("{}: {error}", to.display()),
+            "cutover analyze --input FILE.json --chart /tmp/chart.svg",
+        )
+    })
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
