@@ -66,7 +66,6 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it in this form")]
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -226,7 +225,7 @@ fn fewer_by_chance(after: Tally, before: Tally, ratio: f64) -> f64 {
 /// Whether so many fail after the switch that the end of the measurement need not be waited for, and in which words.
 pub(crate) fn early(metric: &Metric, after: Tally, before: Tally) -> Option<String> {
     let bounds = Bounds::of(metric)?;
-    (before.requests > 0 && surprise(after, before, bounds.error_ratio) < EARLY_CHANCE).then(|| {
+    (before.requests > 0 && bounds.are_broken(after, before, EARLY_CHANCE)).then(|| {
         format!(
             "{}: more than {} times",
             errors(after, before),

@@ -97,7 +97,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.points.is_empty()
+        self.from.is_none()
     }
 
     /// Begins, if it has not begun.

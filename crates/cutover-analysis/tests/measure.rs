@@ -651,7 +651,7 @@ fn after_a_switch_at_once_the_time_before_is_the_baseline() {
             Verdict::Successful,
             "50.0 requests a second, before it 50.0",
         ),
-        (1_500, 45, 25_000, Verdict::Failed, "more than 1.5 times"),
+        (1_500, 60, 25_000, Verdict::Failed, "more than 1.5 times"),
         (
             1_500,
             15,
