@@ -14,6 +14,9 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 96.0;
 
+/// Picks failed requests, and all, of one revision.
+type Side = fn(&ChartPoint) -> (u64, u64);
+
 /// Characters of the sentence in one line.
 const LINE: usize = 110;
 
@@ -53,7 +56,7 @@ pub(crate) fn svg(chart: &Chart, sentence: &str) -> String {
     text(&mut out, WIDTH - RIGHT, below, "end", "#666666", &time(length));
     let point = |index: usize| x((index as f64 + 0.5) * chart.seconds);
     // Stable is hollow and dashed, the candidate full: not by colour alone.
-    let sides: [(fn(&ChartPoint) -> (u64, u64), &str, &str, &str); 2] = [
+    let sides: [(Side, &str, &str, &str); 2] = [
         (
             |point| point.stable,
             "#2b6cb0",
