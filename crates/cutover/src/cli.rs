@@ -2,12 +2,16 @@
 //!
 //! Long because it is one table: who looks for a word finds it here.
 
+mod analyze;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use cutover_migrate::{ColumnName, Rename, Repair, Retype, Split, Tool};
 use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
+
+pub(crate) use analyze::Analyze;
 
 use crate::render::{Colour, Output};
 
@@ -175,36 +179,6 @@ pub(crate) struct Init {
 pub(crate) struct Check {
     /// Also look at the programs and migrations of this version
     pub(crate) version: Option<Version>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Analyze {
-    #[command(flatten)]
-    pub(crate) source: AnalyzeSource,
-    /// Also draw both revisions with the moment of decision into this file
-    #[arg(long, value_name = "FILE.svg", requires = "input")]
-    pub(crate) chart: Option<PathBuf>,
-    /// The service fails above so many errors in per cent
-    #[arg(long, value_name = "PERCENT", requires = "url")]
-    pub(crate) max_error_rate: Option<f64>,
-    /// The service fails above this mean answer time in milliseconds
-    #[arg(long, value_name = "MS", requires = "url")]
-    pub(crate) max_avg_ms: Option<f64>,
-    /// Judge what happens within this time, instead of all since the service's start
-    #[arg(long, value_name = "TIME", default_value = "0s", requires = "url")]
-    pub(crate) window: Span,
-}
-
-/// What is judged.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct AnalyzeSource {
-    /// A file with recorded requests, or with two series (`-` for standard input)
-    #[arg(long, value_name = "FILE.json")]
-    pub(crate) input: Option<PathBuf>,
-    /// Where the service tells its figures as JSON
-    #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
 }
 
 /// Which services move.
