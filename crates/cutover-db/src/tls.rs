@@ -144,7 +144,7 @@ impl Tls {
             out.push(format!("--ssl-mode={}", mode.mysql_word()));
         }
         if matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull) {
-            let roots = self.roots.as_deref().unwrap_or(Path::new(SYSTEM_BUNDLE));
+            let roots = self.roots.as_deref().unwrap_or_else(|| Path::new(SYSTEM_BUNDLE));
             out.push(format!("--ssl-ca={}", roots.display()));
         }
         out

@@ -356,7 +356,7 @@ mod tests {
     fn numbers(tool: Tool, theirs: &Theirs, files: &[Arc<MigrationFile>]) -> Result<Vec<u64>, String> {
         applied(tool, theirs, files)
             .map(|files| files.iter().map(|file| file.migration.id.number).collect())
-            .map_err(|error| error.code.to_string())
+            .map_err(|error| error.code)
     }
 
     fn rows(versions: &[(&str, Option<&str>, bool)]) -> Theirs {

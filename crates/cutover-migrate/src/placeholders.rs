@@ -63,6 +63,10 @@ impl Values {
             },
             Failure::Forbidden(said) => Failure::Forbidden(self.hide(&said)),
             Failure::DiskFull(said) => Failure::DiskFull(self.hide(&said)),
+            Failure::Denied(said, grant) => {
+                Failure::Denied(self.hide(&said), grant.map(|grant| self.hide(&grant)))
+            }
+            Failure::Stopped(said) => Failure::Stopped(self.hide(&said)),
             // A place in the statement as sent is none in the file.
             Failure::Statement { said, offset } => Failure::Statement {
                 said: self.hide(&said),

@@ -188,6 +188,8 @@ fn said(failure: Failure) -> String {
         | Failure::Locked { said, .. }
         | Failure::Forbidden(said)
         | Failure::DiskFull(said)
+        | Failure::Denied(said, _)
+        | Failure::Stopped(said)
         | Failure::Statement { said, .. } => said,
         Failure::Refused(error) => error.diagnostic.message.clone(),
     }

@@ -142,6 +142,7 @@ impl Shape {
         let url = |name: &cutover_model::DatabaseName| Database {
             url: format!("sqlite:{name}.db"),
             migrations: None,
+            placeholders: std::collections::BTreeMap::new(),
         };
         Application {
             api_version: "cutover/v1".to_owned(),
