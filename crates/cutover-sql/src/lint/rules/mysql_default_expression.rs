@@ -1,36 +1,65 @@
 //! Defaults that are computed.
 
 use super::prelude::*;
+use crate::schema::mentions;
 
 pub(crate) const RULE: Rule = Rule {
     id: "mysql-default-expression",
     family: Family::Lock,
     severity: Severity::Error,
-    dialects: &[Dialect::Mysql],
+    dialects: MY,
     lifted: Lifted::Never,
     summary: "a new column's default is an expression",
     why: "It is computed for every row: the table is copied, and nobody writes to it meanwhile. A literal, and CURRENT_TIMESTAMP, are \
-          stored once.",
+          stored once; and MariaDB stores any expression once that is the same for every row.",
     safe: "add the column without a default, ALTER COLUMN … SET DEFAULT, and fill the old rows in a backfill",
     effect: None,
-    bad: &[Example::my(
-        "",
-        "ALTER TABLE t ADD id2 binary(16) DEFAULT (uuid_to_bin(uuid()))",
-    )],
+    bad: &[
+        Example::my(
+            "",
+            "ALTER TABLE t ADD id2 binary(16) DEFAULT (uuid_to_bin(uuid()))",
+        ),
+        Example::maria("", "ALTER TABLE t ADD key2 char(36) DEFAULT uuid()"),
+    ],
     good: &[
         Example::my("", "ALTER TABLE t ADD at datetime DEFAULT CURRENT_TIMESTAMP"),
         Example::my("", "ALTER TABLE t ADD n int NOT NULL DEFAULT 5"),
+        Example::maria(
+            "",
+            "ALTER TABLE t ADD at datetime DEFAULT (now() + interval 1 day)",
+        ),
     ],
     check,
 };
 
+/// Functions of MariaDB that answer differently from row to row.
+const BY_ROW: [&str; 9] = [
+    "uuid",
+    "uuid_v4",
+    "uuid_v7",
+    "uuid_short",
+    "sys_guid",
+    "random_bytes",
+    "nextval",
+    "lastval",
+    "sleep",
+];
+
 fn check(look: &Look<'_>, report: &mut Report) {
     for (table, column, span) in look.added_columns() {
-        if column
-            .default
-            .as_ref()
-            .is_some_and(|default| default.text.starts_with('(') && !default.is_literal())
-        {
+        let Some(default) = &column.default else { continue };
+        let by_row = if look.dialect == Dialect::MariaDb {
+            let others = look.table(table).map(|known| known.columns.as_slice());
+            default.calls.iter().any(|call| BY_ROW.contains(&call.as_str()))
+                || default.text.contains("next value for")
+                || others
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|other| !default.is_literal() && mentions(&default.text, &other.name))
+        } else {
+            default.text.starts_with('(') && !default.is_literal()
+        };
+        if by_row {
             report.add(
                 span,
                 format!("{table} is copied to compute {} for every row", column.name),
