@@ -244,7 +244,10 @@ impl Core {
     /// Gives an instance another port if somebody else has taken its own: between the look at it and the start of the
     /// program anybody may. Only for one that was never ready: where others are, requests are sent already.
     pub(crate) async fn leave_taken_port(&self, id: &InstanceId) {
-        let _turn = self.writing.lock().await;
+        // Whoever has the turn may be waiting for this very instance to end. There is a next time.
+        let Ok(_turn) = self.writing.try_lock() else {
+            return;
+        };
         let Some((record, spec)) = self.record(id) else {
             return;
         };
