@@ -190,7 +190,8 @@ impl Lexer<'_> {
         }
         let byte = self.peek(0);
         match byte {
-            b';' if self.copy.stdin => self.copy_data(),
+            // Alone it is a statement like any other: its data come from elsewhere.
+            b';' if self.copy.stdin && !self.bytes[self.at + 1..].trim_ascii().is_empty() => self.copy_data(),
             b';' if self.delimiter.is_some() => self.single(Kind::Other),
             _ if byte.is_ascii_whitespace() || byte == 0x0b => {
                 self.skip_while(|b| b.is_ascii_whitespace() || b == 0x0b);
