@@ -114,10 +114,12 @@ async fn leave_silent(worker: &Worker, stream: &TcpStream) {
     }
 }
 
-/// A client that is silent is told at a random moment of the window: all at once would come back at once.
+/// A client that is silent is told at a random moment of the window's second half: all at once would come back at once,
+/// and whoever is active gets the time to ask once more, and is told by the answer. One that is told while it begins to
+/// ask loses its request.
 pub(crate) fn part_of_the_window(worker: &Worker) -> Duration {
     let spread = u64::try_from(worker.shared.limits.close_spread.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(worker.random.borrow_mut().random_range(0..=spread))
+    Duration::from_millis(worker.random.borrow_mut().random_range(spread / 2..=spread))
 }
 
 async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S, first: Bytes) {

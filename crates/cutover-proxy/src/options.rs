@@ -73,8 +73,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Idle connections kept to one instance by one worker: 256.
     pub max_idle: usize,
-    /// On a graceful stop, idle client connections are closed at random moments within this window, each as soon as
-    /// it has answered one more request: 2 s. All at once would make clients lose what they are just sending.
+    /// On a graceful stop, idle client connections are closed at random moments of this window's second half, or as soon
+    /// as one more request was answered: 2 s. All at once would make clients lose what they are just sending.
     pub close_spread: Duration,
     /// On a graceful stop, open requests have this long to finish: 30 s.
     pub drain_timeout: Duration,

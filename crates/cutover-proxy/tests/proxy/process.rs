@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
 
 use cutover_os::{Grouping, PidFd, Signal, SpawnOptions};
 use cutover_proxy::{Client, HoldRequest, ReleaseRequest};
@@ -27,7 +26,6 @@ fn proxy_process() {
         let folder = PathBuf::from(folder);
         let mut options = cutover_proxy::ProxyOptions::new("shop", folder.clone(), folder.join("proxy.sock"));
         options.workers = Some(2);
-        options.limits.close_spread = Duration::from_millis(300);
         options.take_over = std::env::var_os(TAKE_OVER).is_some();
         cutover_proxy::run(options).unwrap();
     }
