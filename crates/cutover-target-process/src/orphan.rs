@@ -72,14 +72,15 @@ impl Orphans {
             .min_by_key(|identity| identity.start_ticks)
     }
 
-    /// The leader with this name that was started last, if that was after `other`.
+    /// The leader with this name that was started last, if that was after `other`. Starts are told apart by hundredths of
+    /// a second: one in the same is the later one, since `other` is what was recorded first.
     pub(crate) fn younger(&self, name: &str, other: &ProcessIdentity) -> Option<&ProcessIdentity> {
         let marked = self.by_name.get(name)?.iter();
         let leaders = marked
             .filter(|marked| marked.group == marked.identity.pid)
             .map(|marked| &marked.identity);
         leaders
-            .filter(|identity| identity.start_ticks > other.start_ticks && identity.pid != other.pid)
+            .filter(|identity| identity.start_ticks >= other.start_ticks && identity.pid != other.pid)
             .max_by_key(|identity| identity.start_ticks)
     }
 
