@@ -117,8 +117,9 @@ fn a_group_is_signalled_whole_and_a_dead_identity_is_never_hit() {
     assert!(matches!(PidFd::open(&identity), Err(PidFdError::Gone { .. })));
     child.signal(Signal::SIGTERM).unwrap();
     assert_eq!(child.reap().unwrap(), None);
+    // The child may have started in the same hundredth of a second as this process, never before it.
     let reused = ProcessIdentity {
-        start_ticks: identity.start_ticks,
+        start_ticks: identity.start_ticks + 1,
         ..ProcessIdentity::current().unwrap()
     };
     assert!(matches!(PidFd::open(&reused), Err(PidFdError::Gone { .. })));
