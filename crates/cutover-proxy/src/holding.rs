@@ -138,10 +138,9 @@ impl Holding {
             let routes = registry.routes.iter();
             routes.filter_map(|route| route.hold.rule()).collect()
         };
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || {
+        saved::keep(&self.path, move |path| {
             if holds.is_empty() {
-                return match std::fs::remove_file(&path) {
+                return match std::fs::remove_file(path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
                     _ => Ok(()),
                 };
@@ -150,18 +149,9 @@ impl Holding {
                 format: FORMAT,
                 holds,
             };
-            cutover_os::write_whole(&path, &serde_json::to_vec_pretty(&saved)?)
+            cutover_os::write_whole(path, &serde_json::to_vec_pretty(&saved)?)
         })
-        .await;
-        let reason = match written {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Err(Refusal::NotSaved {
-            path: self.path.display().to_string(),
-            reason,
-        })
+        .await
     }
 
     fn matching(&self, service: Option<&ServiceName>) -> Vec<Arc<RouteState>> {

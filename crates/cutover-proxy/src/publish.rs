@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::client::{Client, ClientError};
 use crate::handover::{self, Followed};
-use crate::saved::SavedTable;
+use crate::saved::{self, SavedTable};
 use crate::session::SessionKeys;
 use crate::shared::Shared;
 use crate::snapshot::ResolvedTable;
@@ -243,7 +243,7 @@ impl Publisher {
         let bound = Self::bind_missing(&sockets, resolved.listens())?;
         let serial = current.serial + 1;
         let saved = SavedTable::new(serial, Some(request.fence.clone()), resolved.table().clone());
-        self.save(saved).await?;
+        saved::keep(&self.path, move |path| saved.save(path)).await?;
         let listens = resolved.listens().to_vec();
         let followed = Followed {
             serial,
@@ -345,20 +345,6 @@ impl Publisher {
             .collect();
         views.sort_by_key(|view| view.address);
         *self.shared.listeners() = views;
-    }
-
-    async fn save(&self, saved: SavedTable) -> Result<(), Refusal> {
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || saved.save(&path)).await;
-        let reason = match written {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Err(Refusal::NotSaved {
-            path: self.path.display().to_string(),
-            reason,
-        })
     }
 
     async fn confirm(&self, serial: u64, ended: Ended) -> Result<(), Refusal> {

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::wire::Refusal;
+
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
 
@@ -78,6 +80,27 @@ impl SavedTable {
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
         cutover_os::write_whole(path, &serde_json::to_vec_pretty(self)?)
     }
+}
+
+/// Does what writes a file, where it may take its time.
+///
+/// # Errors
+/// [`Refusal::NotSaved`] with its reason.
+pub(crate) async fn keep(
+    path: &Path,
+    write: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
+) -> Result<(), Refusal> {
+    let own = path.to_owned();
+    let written = tokio::task::spawn_blocking(move || write(&own)).await;
+    let reason = match written {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(Refusal::NotSaved {
+        path: path.display().to_string(),
+        reason,
+    })
 }
 
 /// Reads a file of this format; nothing if there is none.

@@ -2,6 +2,7 @@
 //!
 //! It must not know of anything else of this project.
 
+mod keeper;
 mod mariadb;
 mod pgbouncer;
 mod policy;

@@ -1,9 +1,7 @@
 //! An ephemeral MariaDB server.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,6 +10,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts};
 use nix::unistd::{Gid, Uid, User, chown};
 
+use crate::keeper::Keeper;
 use crate::postgres::{command, log_end, run};
 use crate::{TestkitError, free_port, require_or_skip};
 
@@ -20,11 +19,10 @@ const PASSWORD: &str = "s3cret-of-the-test";
 
 /// A server that does not wait for its disk, with password authentication, on a port of its own.
 ///
-/// As with [`PostgresServer`](crate::PostgresServer), a small shell stops it and removes its folder when the test's
-/// process ends, in whatever way.
+/// It is stopped and its folder removed when the test's process ends, in whatever way.
 #[derive(Debug)]
 pub struct MariaDbServer {
-    keeper: Child,
+    _keeper: Keeper,
     port: u16,
     folder: PathBuf,
 }
@@ -129,25 +127,12 @@ impl MariaDbServer {
 
     fn keep(folder: &Path, owner: Option<(Uid, Gid)>, more: &[String]) -> Result<Self, TestkitError> {
         let port = free_port();
-        let log = std::fs::File::create(folder.join("log"))?;
-        let shell = Path::new("/bin/sh");
-        let keeper = command(shell, owner)
-            .args(["-c", KEEPER, "keeper"])
-            .arg(folder)
-            .arg(port.to_string())
-            .args(more)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            // A Ctrl-C at the terminal is for the test; the keeper notices its end by the pipe.
-            .process_group(0)
-            .spawn()
-            .map_err(|source| TestkitError::Run {
-                program: shell.to_owned(),
-                source,
-            })?;
+        let number = port.to_string();
+        let first = [folder.as_os_str(), number.as_ref()];
+        let arguments = first.into_iter().chain(more.iter().map(AsRef::as_ref));
+        let keeper = Keeper::start(KEEPER, folder, owner, arguments)?;
         Ok(Self {
-            keeper,
+            _keeper: keeper,
             port,
             folder: folder.to_owned(),
         })
@@ -239,13 +224,6 @@ async fn connect(url: &str) -> Result<Conn, String> {
     let options = Opts::from_url(url).map_err(|error| error.to_string())?;
     let options = mysql_async::OptsBuilder::from_opts(options).prefer_socket(false);
     Conn::new(options).await.map_err(|error| error.to_string())
-}
-
-impl Drop for MariaDbServer {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        drop(self.keeper.wait());
-    }
 }
 
 /// The URL of a fresh database of this process's server; none when MariaDB is not installed.

@@ -1,22 +1,21 @@
 //! An ephemeral PgBouncer, before a test's PostgreSQL server.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::unistd::chown;
 
-use crate::postgres::{command, log_end, owner};
+use crate::keeper::Keeper;
+use crate::postgres::{log_end, owner};
 use crate::{PostgresServer, TestkitError, free_port, require_or_skip};
 
 /// A pooler in one mode, with the server's own users, on a port of its own.
 ///
-/// As with [`PostgresServer`], a small shell stops it and removes its folder when the test's process ends, in whatever way.
+/// It is stopped and its folder removed when the test's process ends, in whatever way.
 #[derive(Debug)]
 pub struct PgBouncer {
-    keeper: Child,
+    _keeper: Keeper,
     port: u16,
 }
 
@@ -72,7 +71,6 @@ impl PgBouncer {
                 users.display()
             ),
         )?;
-        let log = std::fs::File::create(folder.path().join("log"))?;
         if let Some((user, group)) = owner {
             for path in [folder.path(), &users, &settings] {
                 chown(path, Some(user), Some(group)).map_err(std::io::Error::from)?;
@@ -80,26 +78,16 @@ impl PgBouncer {
         }
         // From here on the keeper removes the folder.
         let folder = folder.keep();
-        let shell = Path::new("/bin/sh");
-        let keeper = command(shell, owner)
-            .args(["-c", KEEPER, "keeper"])
-            .arg(programs)
-            .arg(&folder)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .map_err(|source| TestkitError::Run {
-                program: shell.to_owned(),
-                source,
-            })?;
-        let mut pooler = Self { keeper, port };
+        let arguments = [programs.as_os_str(), folder.as_os_str()];
+        let mut keeper = Keeper::start(KEEPER, &folder, owner, arguments)?;
         for _ in 0..1_200 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(Ok(pooler));
+                return Ok(Ok(Self {
+                    _keeper: keeper,
+                    port,
+                }));
             }
-            if !matches!(pooler.keeper.try_wait(), Ok(None)) {
+            if keeper.has_ended() {
                 break;
             }
             #[expect(
@@ -117,12 +105,5 @@ impl PgBouncer {
         let (before, name) = database.rsplit_once('/').unwrap_or((database, ""));
         let before = before.rsplit_once(':').map_or(before, |(before, _)| before);
         format!("{before}:{}/{name}", self.port)
-    }
-}
-
-impl Drop for PgBouncer {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        drop(self.keeper.wait());
     }
 }

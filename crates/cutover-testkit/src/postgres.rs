@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::unistd::{Gid, Uid, User, chown};
 use tokio_postgres::NoTls;
 
+use crate::keeper::Keeper;
 use crate::{free_port, require_or_skip};
 
 /// The password of the server's owner: tests look for it where it must not be.
@@ -48,11 +49,10 @@ pub enum TestkitError {
 
 /// A server with `fsync` off and password authentication, on a port of its own.
 ///
-/// A small shell between the test and the server reads from a pipe whose other end only the test's process holds: when
-/// that process ends, in whatever way, the shell stops the server and removes the folder.
+/// It is stopped and its folder removed when the test's process ends, in whatever way.
 #[derive(Debug)]
 pub struct PostgresServer {
-    keeper: Child,
+    _keeper: Keeper,
     port: u16,
 }
 
@@ -127,24 +127,13 @@ impl PostgresServer {
 
     fn keep(programs: &Path, folder: &Path, owner: Option<(Uid, Gid)>) -> Result<Self, TestkitError> {
         let port = free_port();
-        let log = std::fs::File::create(folder.join("log"))?;
-        let shell = Path::new("/bin/sh");
-        let keeper = command(shell, owner)
-            .args(["-c", KEEPER, "keeper"])
-            .arg(programs)
-            .arg(folder)
-            .arg(port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            // A Ctrl-C at the terminal is for the test; the keeper notices its end by the pipe.
-            .process_group(0)
-            .spawn()
-            .map_err(|source| TestkitError::Run {
-                program: shell.to_owned(),
-                source,
-            })?;
-        Ok(Self { keeper, port })
+        let number = port.to_string();
+        let arguments = [programs.as_os_str(), folder.as_os_str(), number.as_ref()];
+        let keeper = Keeper::start(KEEPER, folder, owner, arguments)?;
+        Ok(Self {
+            _keeper: keeper,
+            port,
+        })
     }
 
     /// In a thread with a runtime of its own, because the caller may be within one.
@@ -210,13 +199,6 @@ impl PostgresServer {
         drop(client);
         drop(driver.await);
         self.url(&name)
-    }
-}
-
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        drop(self.keeper.wait());
     }
 }
 

@@ -1,21 +1,20 @@
 //! An ephemeral Prometheus server.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::keeper::Keeper;
 use crate::{TestkitError, free_port, require_or_skip};
 
 /// A server that scrapes nothing, on a port of its own: expressions such as `vector(0.25)` need no data.
 ///
-/// As with PostgreSQL, a small shell stops it and removes its folder when the test's process ends, in whatever way.
+/// It is stopped and its folder removed when the test's process ends, in whatever way.
 #[derive(Debug)]
 pub struct PrometheusServer {
-    keeper: Child,
+    keeper: Keeper,
     port: u16,
 }
 
@@ -55,28 +54,15 @@ impl PrometheusServer {
             .tempdir()?
             .keep();
         std::fs::write(folder.join("prometheus.yml"), "scrape_configs: []\n")?;
-        let log = std::fs::File::create(folder.join("log"))?;
-        let keeper = Command::new("/bin/sh")
-            .args(["-c", KEEPER, "keeper"])
-            .arg(programs)
-            .arg(&folder)
-            .arg(port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .map_err(|source| TestkitError::Run {
-                program: "/bin/sh".into(),
-                source,
-            })?;
-        let mut server = Self { keeper, port };
+        let number = port.to_string();
+        let arguments = [programs.as_os_str(), folder.as_os_str(), number.as_ref()];
+        let mut keeper = Keeper::start(KEEPER, &folder, None, arguments)?;
         // Half a second as a rule; a busy machine may need much longer.
         for _ in 0..1_200 {
             if is_ready(port).await.unwrap_or(false) {
-                return Ok(Ok(server));
+                return Ok(Ok(Self { keeper, port }));
             }
-            if !matches!(server.keeper.try_wait(), Ok(None)) {
+            if keeper.has_ended() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -108,15 +94,7 @@ impl PrometheusServer {
 
     /// Ends it without warning.
     pub fn kill(&mut self) {
-        // The keeper kills the server when its input ends.
-        drop(self.keeper.stdin.take());
-        let _ended = self.keeper.wait();
-    }
-}
-
-impl Drop for PrometheusServer {
-    fn drop(&mut self) {
-        self.kill();
+        self.keeper.end();
     }
 }
 
