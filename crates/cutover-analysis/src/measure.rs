@@ -171,7 +171,7 @@ impl Analysis<'_> {
     }
 
     fn reading(&self, state: &mut AnalysisState, reading: &Reading, window_at: Timestamp) -> Assessment {
-        let (latest, window) = state.advance(reading, self.needs_times());
+        let (latest, window) = state.advance(reading, self.now, self.needs_times());
         state.trace.add(&latest, self.now);
         let share = state.advance_share(reading.candidate_share);
         if let Some(stable) = &latest.stable {
@@ -185,6 +185,8 @@ impl Analysis<'_> {
             return self.end(state, Verdict::Failed, because, hard);
         }
         let age = Span::between(window_at, self.now);
+        // After a restart less is counted than the measurement is old.
+        let counted_from = state.counted_from.unwrap_or(window_at);
         let unanswered = reading.answers.iter().find_map(|answer| answer.as_ref().err());
         let unanswered = unanswered.filter(|_| !self.queries_are_dry());
         if let Some(why) = unanswered {
@@ -204,7 +206,10 @@ impl Analysis<'_> {
                 min_requests: self.template.min_requests,
                 last_call: age >= self.patience(),
                 promotes: self.mode == Mode::Inline,
-                change: (Tally::of(&window.candidate, age), self.tally_before(state)),
+                change: (
+                    Tally::of(&window.candidate, Span::between(counted_from, self.now)),
+                    self.tally_before(state),
+                ),
                 answers: Cell::new(&reading.answers),
             };
             let finding = self.finding(&evidence);

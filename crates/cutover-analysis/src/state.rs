@@ -21,6 +21,9 @@ pub struct AnalysisState {
     pub(crate) started_at: Option<Timestamp>,
     /// When the measurement that is under way began.
     pub(crate) window_at: Option<Timestamp>,
+    /// Since when what is counted of it was: since it began, or since the source started again in its middle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) counted_from: Option<Timestamp>,
     /// When what was before the switch was told last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) told_at: Option<Timestamp>,
@@ -111,6 +114,7 @@ impl AnalysisState {
     /// Begins a measurement: what is counted from this reading on belongs to it.
     pub(crate) fn open_window(&mut self, reading: &Reading, now: Timestamp, times: bool) {
         self.window_at = Some(now);
+        self.counted_from = Some(now);
         self.trace.begin(now);
         Side::open(&mut self.candidate, Some(&reading.candidate), times);
         Side::open(&mut self.stable, reading.stable.as_ref(), times);
@@ -130,7 +134,7 @@ impl AnalysisState {
     }
 
     /// Takes a reading in; answers what was counted since the last one, and since the measurement began.
-    pub(crate) fn advance(&mut self, reading: &Reading, times: bool) -> (Sample, Sample) {
+    pub(crate) fn advance(&mut self, reading: &Reading, now: Timestamp, times: bool) -> (Sample, Sample) {
         let mut restarted = false;
         let mut step = |side: &mut Option<Side>, raw: &Counters| {
             let side = side.get_or_insert_with(|| Side::new(raw, times));
@@ -142,6 +146,7 @@ impl AnalysisState {
         let stable = reading.stable.as_ref().map(|raw| step(&mut self.stable, raw));
         let latest = Sample { candidate, stable };
         if restarted {
+            self.counted_from = Some(now);
             // Both must be counted over the same time: the measurement begins anew, where it can with what has been
             // counted since the restart.
             for (side, raw) in [

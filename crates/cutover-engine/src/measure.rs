@@ -1,7 +1,7 @@
 //! Measurements: counters in, an assessment into the journal.
 
 use cutover_analysis::{AnalysisState, Mode, Reading, measure, queries_due};
-use cutover_model::{Action, AnalysisTemplate, Event, RevisionId, Verdict};
+use cutover_model::{Action, AnalysisTemplate, RevisionId, Verdict};
 use cutover_plan::AnalysisNote;
 
 use crate::EngineError;
@@ -35,29 +35,19 @@ impl Engine {
         let (state, seen) = measure(template, mode, state, reading, now);
         let state = serde_json::to_string(&state).unwrap_or_default();
         let changed = note.is_some_and(|note| note.verdict != seen.verdict);
+        let note = AnalysisNote {
+            at: now,
+            next: seen.next,
+            verdict: seen.verdict,
+            because: seen.because,
+            requests: seen.requests,
+            errors: seen.errors,
+            hard: seen.hard,
+            state,
+        };
         if first || seen.measured || changed {
-            self.append(&[Event::Measured {
-                analysis: name,
-                verdict: seen.verdict,
-                because: seen.because,
-                requests: seen.requests,
-                errors: seen.errors,
-                hard: seen.hard,
-                next: seen.next,
-                state,
-            }])
-            .await?;
+            self.append(&[note.measured(name)]).await?;
         } else {
-            let note = AnalysisNote {
-                at: now,
-                next: seen.next,
-                verdict: None,
-                because: seen.because,
-                requests: seen.requests,
-                errors: seen.errors,
-                hard: seen.hard,
-                state,
-            };
             self.state.analyses.insert(name, note);
         }
         Ok(Tick::Moved)

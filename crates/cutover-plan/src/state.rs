@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Command, Desired, Generation, HookAnswer, InstanceId, Plan, Step, StepId, Timestamp, UpgradePhase,
+    Command, Desired, Event, Generation, HookAnswer, InstanceId, Plan, Step, StepId, Timestamp, UpgradePhase,
     Verdict, WaitingOn, WayBack,
 };
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,23 @@ pub struct AnalysisNote {
     pub hard: bool,
     /// What the analysis itself needs to go on.
     pub state: String,
+}
+
+impl AnalysisNote {
+    /// What the journal says of it.
+    #[must_use]
+    pub fn measured(self, analysis: String) -> Event {
+        Event::Measured {
+            analysis,
+            verdict: self.verdict,
+            because: self.because,
+            requests: self.requests,
+            errors: self.errors,
+            hard: self.hard,
+            next: self.next,
+            state: self.state,
+        }
+    }
 }
 
 /// What is known of the webhook that the current step calls.

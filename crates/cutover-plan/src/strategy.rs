@@ -165,7 +165,7 @@ fn before_switch(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, after: S
     if compares.is_some_and(|template| template.baseline == Baseline::PreSwitch) {
         let until = StepId(shape.next_id().0 - 1);
         guard(shape, name, None, after);
-        for guard in &mut shape.guards {
+        for guard in shape.guards.iter_mut().filter(|guard| guard.until == OPEN) {
             guard.until = until;
         }
     }

@@ -359,6 +359,32 @@ fn analyses() {
 }
 
 #[test]
+fn the_time_before_a_switch_is_compared_with_after_one_only() {
+    let (head, _) = BASE.split_once("strategy:\n").unwrap();
+    let said = |strategy: &str| {
+        said_of(&format!(
+            "{head}strategy:\n  {strategy}\nanalysis:\n  before: {{baseline: preSwitch, metrics: [{{change: {{}}}}]}}\n"
+        ))
+    };
+    for elsewhere in [
+        "canary: {steps: [{setWeight: 20}, {setWeight: 50}], analysis: {template: before}}",
+        "canary: {steps: [{setWeight: 20}, {analysis: {template: before}}]}",
+        "rolling: {analysis: {template: before}}",
+        "blueGreen: {prePromotionAnalysis: {template: before}}",
+    ] {
+        let said = said(elsewhere);
+        assert!(
+            said.contains("compares with the time before a switch, and there is none here"),
+            "{elsewhere}: {said}"
+        );
+    }
+    assert_eq!(
+        said("blueGreen: {postPromotionAnalysis: {template: before}}"),
+        "nothing\n"
+    );
+}
+
+#[test]
 fn environments() {
     let after = |text: &str| format!("{BASE}environments:\n{text}");
     let mut all = String::new();

@@ -16,7 +16,17 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     }
 }
 
-fn template(application: &Application, path: &str, name: &str, findings: &mut Findings<'_>) {
+/// Whether there is a time before, without the new version, that an analysis can compare with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    AfterTheSwitch,
+    Elsewhere,
+}
+
+fn template(application: &Application, path: &str, name: &str, place: Place, findings: &mut Findings<'_>) {
+    if place == Place::Elsewhere {
+        no_switch(application, path, name, findings);
+    }
     let names = application.analysis.keys().map(String::as_str);
     super::known(
         findings,
@@ -44,17 +54,22 @@ fn no_switch(application: &Application, path: &str, name: &str, findings: &mut F
 fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &mut Findings<'_>) {
     let at = "strategy.blueGreen";
     let analyses = [
-        ("prePromotionAnalysis", &strategy.pre_promotion_analysis),
-        ("postPromotionAnalysis", &strategy.post_promotion_analysis),
+        (
+            "prePromotionAnalysis",
+            &strategy.pre_promotion_analysis,
+            Place::Elsewhere,
+        ),
+        (
+            "postPromotionAnalysis",
+            &strategy.post_promotion_analysis,
+            Place::AfterTheSwitch,
+        ),
     ];
-    for (key, analysis) in analyses {
+    for (key, analysis, place) in analyses {
         if let Some(analysis) = analysis {
-            template(application, &format!("{at}.{key}"), &analysis.template, findings);
+            let path = format!("{at}.{key}");
+            template(application, &path, &analysis.template, place, findings);
         }
-    }
-    if let Some(analysis) = &strategy.pre_promotion_analysis {
-        let path = format!("{at}.prePromotionAnalysis");
-        no_switch(application, &path, &analysis.template, findings);
     }
     if strategy.preview_replica_count == Some(0) {
         findings
@@ -73,6 +88,7 @@ fn check_canary(application: &Application, canary: &Canary, findings: &mut Findi
             application,
             "strategy.canary.analysis",
             &analysis.template,
+            Place::Elsewhere,
             findings,
         );
         let steps = canary.effective_steps().len();
@@ -146,6 +162,7 @@ fn check_canary(application: &Application, canary: &Canary, findings: &mut Findi
                     application,
                     &format!("{path}.analysis"),
                     &analysis.template,
+                    Place::Elsewhere,
                     findings,
                 );
             }
@@ -264,6 +281,7 @@ fn check_rolling(application: &Application, rolling: &Rolling, findings: &mut Fi
             application,
             &format!("{at}.analysis"),
             &analysis.template,
+            Place::Elsewhere,
             findings,
         );
     }

@@ -1,9 +1,9 @@
 //! Every rule of assessment as a row: what is measured, what is tolerated, and the sentence that comes of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
+use cutover_analysis::{AnalysisState, Assessment, Counters, Mode, Reading, measure, queries_due};
+use cutover_model::{AnalysisTemplate, DryRun, Metric, Span, Timestamp, Verdict};
 
-use cutover_analysis::{AnalysisState, Assessment, Counters, Mode, Reading, measure, queries_due, terminate};
-use cutover_model::{AnalysisTemplate, Baseline, DryRun, Metric, Provider, Span, Timestamp, Verdict};
+use crate::world::{query, template};
 
 /// One row. `seen` is a letter a measurement: `g`ood (nothing of 100 failed), `b`ad (10 of 100), `n`o data (nobody came, until
 /// no more is waited for), `e`rror (the counters cannot be read).
@@ -14,38 +14,6 @@ struct Row {
     seen: &'static str,
     verdict: Option<Verdict>,
     sentence: &'static str,
-}
-
-fn template() -> AnalysisTemplate {
-    AnalysisTemplate {
-        interval: Span::from_secs(30),
-        initial_delay: Span::ZERO,
-        count: 1,
-        failure_limit: 0,
-        inconclusive_limit: 0,
-        consecutive_error_limit: 4,
-        consecutive_success_limit: 0,
-        baseline: Baseline::Stable,
-        dry_run: Vec::new(),
-        min_requests: 30,
-        metrics: vec![Metric::ErrorRate {
-            max: Some(5.0),
-            max_ratio: None,
-        }],
-    }
-}
-
-/// An answer below 1 is what a provider should give.
-fn below_one() -> Metric {
-    Metric::Query {
-        provider: Provider::Web {
-            url: "http://127.0.0.1/".to_owned(),
-            headers: std::collections::BTreeMap::new(),
-            timeout: Span::from_secs(1),
-        },
-        success_condition: Some("result < 1".to_owned()),
-        failure_condition: None,
-    }
 }
 
 /// Measures letter by letter, each time through JSON as the journal keeps it, until there is a verdict.
@@ -311,7 +279,7 @@ const ROWS: &[Row] = &[
                 max: None,
                 max_ratio: Some(2.0),
             });
-            t.metrics.push(below_one());
+            t.metrics.push(query());
             t.dry_run = vec![DryRun::Query];
         },
         mode: Mode::Inline,
@@ -323,7 +291,7 @@ const ROWS: &[Row] = &[
         rule: "dryRun: a provider of it that fails is no error",
         with: |t| {
             (t.consecutive_error_limit, t.failure_limit, t.count) = (0, 1, 1);
-            t.metrics.push(below_one());
+            t.metrics.push(query());
             t.dry_run = vec![DryRun::Query];
         },
         mode: Mode::Inline,
@@ -376,14 +344,4 @@ fn every_rule_has_its_verdict_and_its_sentence() {
             row.rule
         );
     }
-}
-
-#[test]
-fn one_that_is_ended_from_outside_is_inconclusive() {
-    let said = terminate(&AnalysisState::default(), "the step's deadline passed");
-    assert_eq!(said.verdict, Some(Verdict::Inconclusive));
-    assert_eq!(
-        said.because,
-        "ended before it had a verdict: the step's deadline passed; 0 measurements so far, 0 requests on the candidate, 0 failed"
-    );
 }

@@ -1,0 +1,12 @@
+//! The analysis from outside: readings in, verdicts out.
+
+#![cfg(test)]
+
+mod before;
+mod comparisons;
+mod odds;
+mod rules;
+mod sequential;
+mod sources;
+mod thresholds;
+mod world;
