@@ -225,6 +225,7 @@ async fn one<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, 
             dialect: job.dialect,
             fence: job.fence.clone(),
             policy: job.policy.clone(),
+            stop: job.stop.clone(),
         };
         note::write(session, &pen, &Note::RetireBelow(version.clone())).await?;
     }
@@ -284,11 +285,11 @@ fn no_turn(what: &str, error: LockError) -> PortError {
 pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
-            let mut session = locked(url, &pen.what, &pen.fence, &pen.policy, &Stop::never()).await?;
+            let mut session = locked(url, &pen.what, &pen.fence, &pen.policy, &pen.stop).await?;
             note::write(&mut session, &pen, &note).await
         }
         DatabaseUrl::Mysql(url) => {
-            let mut session = locked_mysql(url, &pen.what, &pen.fence, &pen.policy, &Stop::never()).await?;
+            let mut session = locked_mysql(url, &pen.what, &pen.fence, &pen.policy, &pen.stop).await?;
             note::write(&mut session, &pen, &note).await
         }
         DatabaseUrl::Sqlite(url) => {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use cutover_db::DatabaseUrl;
 use cutover_model::{
-    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationPhase, Timestamp, Version,
+    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, MigrationPhase, Timestamp,
+    Version,
 };
 use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
 use tokio::sync::watch;
@@ -75,6 +76,21 @@ impl MigrateDatabases {
         self
     }
 
+    /// Adds a database as [`Self::with`] does, with the files of the release that counts: of a file that runs again when it
+    /// changes, the text that another release has is forgotten.
+    #[must_use]
+    pub fn with_chosen(mut self, name: DatabaseName, url: DatabaseUrl, files: Vec<MigrationFile>) -> Self {
+        if let Some(known) = self.known.get_mut(&name) {
+            let again = |id: &MigrationId| {
+                let mut all = files.iter().map(|file| &file.migration.id);
+                all.any(|new| new.is_repeatable() && new.base() == id.base())
+            };
+            let kept = |old: &MigrationId| !old.is_repeatable() || !again(old);
+            known.files.retain(|old| kept(&old.migration.id));
+        }
+        self.with(name, url, files)
+    }
+
     /// Ends what runs, and what runs later, early: a statement is cancelled in its database, and nothing more is begun.
     /// Whoever waits for the work is told how far it came.
     pub fn stop(&self) {
@@ -124,6 +140,7 @@ impl MigrateDatabases {
             dialect: url.dialect(),
             fence: fence.clone(),
             policy: self.policy.clone(),
+            stop: Stop::by(&self.stopper),
         };
         adapter::note(url, pen, note).await
     }

@@ -3,27 +3,24 @@
 use cutover_model::DatabaseName;
 use cutover_ports::PortError;
 use cutover_sql::catalog::{Catalog, Change, changes};
-use cutover_sql::{Statement, split};
+use cutover_sql::split;
 
 use crate::databases::{Known, what};
-use crate::failure::plain;
+use crate::placeholders::Values;
 use crate::scratch::{self, Part};
 use crate::{MigrateDatabases, MigrationFile};
 
 /// A file's statements as they are on an empty database: a backfill in batches has nothing to do there.
-fn part(known: &Known, file: &MigrationFile) -> Result<Part, PortError> {
-    let filled = |one: &Statement| {
-        let text = known.values.fill(&one.text);
-        text.map_err(|failure| plain(&file.up.name, failure))
-    };
+fn part(known: &Known, file: &MigrationFile) -> Part {
     let statements = match &file.batched {
         Some(_) => Vec::new(),
-        None => file.up.statements.iter().map(filled).collect::<Result<_, _>>()?,
+        None => file.up.statements.iter().map(|one| one.text.clone()).collect(),
     };
-    Ok(Part {
+    Part {
         name: file.up.name.clone(),
         statements,
-    })
+        values: known.values.clone(),
+    }
 }
 
 impl MigrateDatabases {
@@ -39,9 +36,15 @@ impl MigrateDatabases {
         let applied = observed.history.iter().filter(|row| row.complete);
         let files = applied.filter_map(|row| {
             let same = known.files.iter().find(|file| row.is_of(&file.migration));
-            same.or_else(|| known.files.iter().find(|file| file.migration.id == row.id))
+            let named = || known.files.iter().find(|file| file.migration.id == row.id);
+            // Of a file that runs again the text of today stands for the one that ran.
+            let again = || {
+                let mut all = known.files.iter();
+                all.find(|file| row.id.is_repeatable() && file.migration.id.base() == row.id.base())
+            };
+            same.or_else(named).or_else(again)
         });
-        let parts = files.map(|file| part(known, file)).collect::<Result<_, _>>()?;
+        let parts = files.map(|file| part(known, file)).collect();
         let expected = scratch::produced(&what, &known.url, parts).await?;
         let found = scratch::live(&what, &known.url).await?;
         Ok(changes(&expected, &found))
@@ -69,8 +72,7 @@ impl MigrateDatabases {
     /// When they cannot be run on a scratch database.
     pub async fn produced(&self, database: &DatabaseName) -> Result<Catalog, PortError> {
         let known = self.find(database)?;
-        let parts = known.files.iter().map(|file| part(known, file));
-        let parts = parts.collect::<Result<_, _>>()?;
+        let parts = known.files.iter().map(|file| part(known, file)).collect();
         scratch::produced(&what(database), &known.url, parts).await
     }
 
@@ -95,6 +97,7 @@ impl MigrateDatabases {
         let part = Part {
             name: name.to_owned(),
             statements: statements.into_iter().map(|one| one.text).collect(),
+            values: Values::default(),
         };
         scratch::produced(&what(database), &known.url, vec![part]).await
     }

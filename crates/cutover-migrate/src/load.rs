@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cutover_model::{DatabaseName, Diagnostic, Digest, Location, Migration, MigrationId, MigrationPhase};
 use cutover_spec::StoredFile;
 use cutover_sql::{
-    Dialect, DirectiveError, DirectiveProblem, Header, Sync, controls_transaction, header, locate,
-    normalised, split,
+    Dialect, DirectiveError, DirectiveProblem, Header, SplitProblem, Sync, controls_transaction, header,
+    lacks_data, locate, normalised, split,
 };
 
 use crate::{MigrationFile, Script, weave};
@@ -28,7 +28,16 @@ pub fn from_files(
             Some((id, is_up)) => {
                 let pair = pairs.entry(id).or_default();
                 let side = if is_up { &mut pair.up } else { &mut pair.down };
-                *side = Some(file);
+                if let Some(other) = side.replace(file) {
+                    errors.push(
+                        Diagnostic::error(
+                            "migrate.duplicate-number",
+                            format!("{} and {} are the same migration", other.name, file.name),
+                        )
+                        .at(locate(&file.name, "", 0, 0))
+                        .help("cutover migrate validate"),
+                    );
+                }
             }
         }
     }
@@ -411,6 +420,18 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
         }
     };
     for statement in &statements {
+        if lacks_data(dialect, &statement.text) {
+            let at = place(statement.byte_offset, statement.text.len());
+            errors.push(
+                Diagnostic::error(
+                    "migrate.unparsable",
+                    format!("{}: {}", file.name, SplitProblem::UnclosedCopy),
+                )
+                .at(at)
+                .label("its lines stand below it, and a line `\\.` ends them")
+                .help("cutover migrate validate"),
+            );
+        }
         if controls_transaction(dialect, &statement.text) {
             let at = place(statement.byte_offset, statement.text.len());
             errors.push(
@@ -474,6 +495,36 @@ mod tests {
             }
             errors.into_iter().map(|error| error.code).collect()
         })
+    }
+
+    #[test]
+    fn a_copy_without_its_data_is_refused_before_it_runs() {
+        let file = |text: &str| StoredFile {
+            name: "001_a.up.sql".to_owned(),
+            text: format!("-- cutover: phase=expand\n-- cutover: irreversible reason=rows\n{text}"),
+        };
+        let read = |text: &str| from_files(&"main".parse().unwrap(), &[file(text)], Dialect::Postgres);
+        for text in ["COPY t FROM STDIN;", "COPY t (a) FROM stdin WITH (FORMAT csv)"] {
+            let found = read(text).unwrap_err();
+            assert_eq!(found[0].code, "migrate.unparsable", "{text}");
+        }
+        for text in [
+            "COPY t FROM stdin;\n1\n\\.\n",
+            "COPY t TO STDOUT;",
+            "COPY t FROM '/x';",
+        ] {
+            read(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_migration_under_two_names_is_refused() {
+        let found = load(&[
+            ("4_x.up.sql", "-- cutover: phase=expand\nSELECT 1"),
+            ("4_x.down.sql", ""),
+            ("V4__x.sql", "-- cutover: phase=expand\nSELECT 2"),
+        ]);
+        assert_eq!(found.unwrap_err(), ["migrate.duplicate-number"]);
     }
 
     const UP: &str = "-- Makes t.\n-- cutover: phase=expand\nCREATE TABLE t (a int);";

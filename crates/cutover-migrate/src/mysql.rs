@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cutover_db::{DbError, MySession, MysqlUrl, describe_mysql};
 use cutover_model::{DatabaseState, Fence, Span};
+use cutover_sql::ticked;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Error, Params, Row, Value};
 
@@ -45,7 +46,7 @@ impl MysqlSession {
             account: account.unwrap_or_default(),
             session,
             url: url.clone(),
-            prefix: format!("`{}`.", url.database().replace('`', "``")),
+            prefix: format!("{}.", ticked(url.database())),
             stop: Stop::never(),
             ensured: false,
         })

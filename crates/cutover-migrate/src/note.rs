@@ -11,6 +11,7 @@ use crate::failure::{Failure, plain};
 use crate::fence::{self, Meta};
 use crate::history::{self, Act, HistoryRow, LogEntry};
 use crate::session::Session;
+use crate::stop::Stop;
 use crate::{LockPolicy, Repair, job};
 
 /// A change of the bookkeeping.
@@ -35,12 +36,14 @@ pub(crate) struct Pen {
     pub(crate) dialect: Dialect,
     pub(crate) fence: Fence,
     pub(crate) policy: LockPolicy,
+    pub(crate) stop: Stop,
 }
 
 /// Changes it in one fenced transaction, tried again while somebody else holds the tables.
 pub(crate) async fn write<S: Session>(session: &mut S, pen: &Pen, note: &Note) -> Result<(), PortError> {
     let mut attempt = 1;
     loop {
+        pen.stop.check().map_err(|failure| plain(&pen.what, failure))?;
         let failure = match once(session, pen, pen.policy.timeout(attempt), note).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
@@ -49,7 +52,7 @@ pub(crate) async fn write<S: Session>(session: &mut S, pen: &Pen, note: &Note) -
         if !matches!(failure, Failure::Locked { .. }) || attempt >= pen.policy.tries {
             return Err(plain(&pen.what, failure));
         }
-        tokio::time::sleep(pen.policy.pause(attempt)).await;
+        pen.stop.rest(pen.policy.pause(attempt)).await;
         attempt += 1;
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cutover_model::Diagnostic;
 use cutover_ports::PortError;
-use cutover_sql::{filled, locate, placeholders};
+use cutover_sql::{Dialect, copied, filled, locate, placeholders};
 
 use crate::failure::{Blocker, Failure};
 use crate::session::{IndexState, Query, Session, TextRow};
@@ -33,7 +33,10 @@ impl Values {
 
     /// A statement as it is sent.
     pub(crate) fn fill(&self, text: &str) -> Result<String, Failure> {
-        filled(text, &self.0).map_err(|name| PortError::refused(missing(&name)).into())
+        let (command, data) = text.split_at(fillable(text));
+        let mut out = filled(command, &self.0).map_err(|name| PortError::refused(missing(&name)))?;
+        out.push_str(data);
+        Ok(out)
     }
 
     /// A message without the values that it repeats, or words of them: a parser names the word that it stumbles over. What
@@ -44,8 +47,14 @@ impl Values {
         let mut all: Vec<&str> = values.flat_map(|value| words(value).chain([value])).collect();
         all.retain(|text| text.len() > 3);
         all.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        all.iter()
-            .fold(said.to_owned(), |said, text| said.replace(text, "…"))
+        let said = all
+            .iter()
+            .fold(said.to_owned(), |said, text| said.replace(text, "…"));
+        if all.is_empty() {
+            said
+        } else {
+            without_excerpt(&said)
+        }
     }
 
     fn hidden(&self, failure: Failure) -> Failure {
@@ -77,6 +86,20 @@ impl Values {
     }
 }
 
+/// MySQL and MariaDB repeat a statement from the word that they stumble over, and cut it off, perhaps within a value.
+fn without_excerpt(said: &str) -> String {
+    let Some((before, rest)) = said.split_once(" near '") else {
+        return said.to_owned();
+    };
+    let after = rest.rfind("' at line").map_or("'", |end| &rest[end..]);
+    format!("{before} near '…{after}")
+}
+
+/// Up to where placeholders are looked for: the data of a `COPY` are rows, in which `${x}` is text.
+fn fillable(text: &str) -> usize {
+    copied(Dialect::Postgres, text).map_or(text.len(), |(command, _)| command.len())
+}
+
 fn missing(name: &str) -> Diagnostic {
     Diagnostic::error(
         "migrate.placeholder-missing",
@@ -96,7 +119,7 @@ pub fn missing_placeholders(files: &[MigrationFile], values: &BTreeMap<String, S
     for file in files {
         for script in std::iter::once(&file.up).chain(&file.down) {
             for statement in &script.statements {
-                for one in placeholders(&statement.text) {
+                for one in placeholders(&statement.text[..fillable(&statement.text)]) {
                     if !values.contains_key(one.name) {
                         out.push(missing(one.name).at(place(script, statement.byte_offset, &one.range)));
                     }
@@ -184,5 +207,28 @@ impl<S: Session> Session for Filling<'_, S> {
 
     async fn shape(&mut self) -> Result<Option<String>, Failure> {
         self.session.shape().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(value: &str) -> Values {
+        Values::new(BTreeMap::from([("name".to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn rows_are_no_place_for_a_value() {
+        let copy = "COPY ${name} FROM stdin;\nHello ${name}\n\\.";
+        let sent = values("users").fill(copy).unwrap();
+        assert_eq!(sent, "COPY users FROM stdin;\nHello ${name}\n\\.");
+    }
+
+    #[test]
+    fn a_value_that_the_server_cut_off_is_not_shown() {
+        let said = "You have an error near 'IDENTIFIED BY aaaaaaaaaabbbbbbbbbb' at line 1 (error 1064)";
+        let shown = values("aaaaaaaaaabbbbbbbbbbcccccccccc").hide(said);
+        assert_eq!(shown, "You have an error near '…' at line 1 (error 1064)");
     }
 }

@@ -151,6 +151,33 @@ impl PostgresSession {
             .collect())
     }
 
+    /// What cannot be cancelled is waited for; the next statement is not begun.
+    async fn cancel(&self) {
+        drop(self.session.cancel(&self.url).await);
+    }
+
+    /// Sends the data that a file brings for a `COPY … FROM STDIN`; cancelled as any other statement is.
+    async fn copy(&self, command: &str, data: &str) -> Result<u64, Failure> {
+        self.stop.check()?;
+        let run = async {
+            let sink = self.session.copy_in(command).await?;
+            tokio::pin!(sink);
+            sink.send(Bytes::copy_from_slice(data.as_bytes())).await?;
+            sink.finish().await
+        };
+        tokio::pin!(run);
+        let mut again = Duration::ZERO;
+        loop {
+            tokio::select! {
+                answer = &mut run => return answer.map_err(|error| self.failed(&error, command)),
+                () = self.stop.wanted_after(again) => {
+                    self.cancel().await;
+                    again = AGAIN;
+                }
+            }
+        }
+    }
+
     /// Runs one statement; when it takes longer than a lock may, looks who is in the way; when it is to end early, has the
     /// server cancel it, and waits for what comes of that.
     async fn simple(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
@@ -172,8 +199,7 @@ impl PostgresSession {
                     wait = self.lock_timeout.max(Duration::from_secs(1));
                 }
                 () = self.stop.wanted_after(again) => {
-                    // What cannot be cancelled is waited for; the next statement is not begun.
-                    drop(self.session.cancel(&self.url).await);
+                    self.cancel().await;
                     again = AGAIN;
                 }
             }
@@ -228,16 +254,6 @@ fn failure(error: &tokio_postgres::Error, sql: &str) -> Failure {
     }
 }
 
-/// Sends the data that a file brings for a `COPY … FROM STDIN`.
-async fn copy(session: &PgSession, command: &str, data: &str) -> Result<u64, Failure> {
-    let failed = |error: tokio_postgres::Error| failure(&error, command);
-    let sink = session.copy_in(command).await.map_err(failed)?;
-    tokio::pin!(sink);
-    let data = Bytes::copy_from_slice(data.as_bytes());
-    sink.send(data).await.map_err(failed)?;
-    sink.finish().await.map_err(failed)
-}
-
 /// The server counts characters from 1.
 fn position(error: &ServerError, sql: &str) -> Option<usize> {
     match error.position()? {
@@ -275,7 +291,7 @@ impl Session for PostgresSession {
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
         if let Some((command, data)) = copied(Dialect::Postgres, statement) {
-            return copy(&self.session, command, data).await;
+            return self.copy(command, data).await;
         }
         let messages = self.simple(statement).await?;
         let counted = messages.iter().rev().find_map(|message| match message {

@@ -1,6 +1,6 @@
 //! Which right is missing, from what a server says when it refuses: the statement that a person with that right runs. Pure.
 
-use cutover_sql::quoted;
+use cutover_sql::{quoted, ticked};
 
 /// For PostgreSQL's insufficient_privilege (42501). Only its English messages name the object.
 pub(crate) fn postgres(said: &str, sql: &str, user: &str) -> Option<String> {
@@ -16,6 +16,7 @@ pub(crate) fn postgres(said: &str, sql: &str, user: &str) -> Option<String> {
             "function" | "procedure" => ("EXECUTE", "ROUTINE"),
             "table" | "view" | "relation" => (
                 match first.as_str() {
+                    "COPY" => "INSERT",
                     "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" => first.as_str(),
                     _ => "ALL",
                 },
@@ -42,12 +43,11 @@ pub(crate) fn postgres(said: &str, sql: &str, user: &str) -> Option<String> {
 pub(crate) fn mysql(said: &str, database: &str, account: &str) -> Option<String> {
     let (right, _) = said.split_once(" command denied to user ")?;
     let (user, host) = account.rsplit_once('@')?;
-    let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
     Some(format!(
         "GRANT {right} ON {}.* TO {}@{}",
-        quoted(database),
-        quoted(user),
-        quoted(host)
+        ticked(database),
+        ticked(user),
+        ticked(host)
     ))
 }
 

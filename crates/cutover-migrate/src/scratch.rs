@@ -14,14 +14,16 @@ use cutover_sql::{Dialect, quoted};
 use crate::adapter::{blocking, db_error};
 use crate::failure::{Failure, plain};
 use crate::introspect;
+use crate::placeholders::{Filling, Values};
 use crate::postgres::PostgresSession;
 use crate::session::Session;
 use crate::sqlite::SqliteSession;
 
-/// Statements, and the file that they are of.
+/// Statements as written, the file that they are of, and what stands in place of its placeholders.
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) statements: Vec<String>,
+    pub(crate) values: Values,
 }
 
 /// On a scratch database nobody is in the way.
@@ -119,15 +121,21 @@ pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) ->
 
 async fn run<S: Session>(what: &str, session: &mut S, parts: &[Part]) -> Result<(), PortError> {
     for part in parts {
+        let mut filling = Filling {
+            session: &mut *session,
+            values: &part.values,
+        };
         for statement in &part.statements {
-            session
+            filling
                 .execute(statement)
                 .await
                 .map_err(|failure| match failure {
-                    Failure::Statement { said, .. } | Failure::Forbidden(said) => refuse(
-                        format!("{} fails on an empty database beside {what}: {said}", part.name),
-                        "cutover migrate validate",
-                    ),
+                    Failure::Statement { said, .. } | Failure::Forbidden(said) | Failure::Denied(said, _) => {
+                        refuse(
+                            format!("{} fails on an empty database beside {what}: {said}", part.name),
+                            "cutover migrate validate",
+                        )
+                    }
                     other => plain(what, other),
                 })?;
         }
@@ -173,7 +181,7 @@ async fn on_postgres(what: &str, url: &PostgresUrl, parts: &[Part]) -> Result<Ca
         .map_err(|failure| plain(what, failure))?;
     let create = format!("CREATE DATABASE {}", quoted(&name));
     beside.execute(&create).await.map_err(|failure| match failure {
-        Failure::Statement { said, .. } => refuse(
+        Failure::Statement { said, .. } | Failure::Denied(said, _) => refuse(
             format!("{what} gives no database to try the migrations on: {said}"),
             "psql -c 'ALTER ROLE \"the role of the URL\" CREATEDB'",
         ),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cutover_sql::Dialect;
+use cutover_sql::{Dialect, ended};
 
 use crate::job::commits_by_itself;
 use crate::{Direction, MigrationFile, Script};
@@ -33,7 +33,7 @@ pub(crate) fn text(dialect: Dialect, files: &[Arc<MigrationFile>], direction: Di
         let written = script.text.trim_start_matches('\u{feff}').trim();
         let directed = !file.syncs.is_empty() || !file.ended.is_empty() || file.batched.is_some();
         let body = if directed {
-            statements(script)
+            statements(dialect, script)
         } else {
             written.to_owned()
         };
@@ -48,7 +48,8 @@ pub(crate) fn text(dialect: Dialect, files: &[Arc<MigrationFile>], direction: Di
 }
 
 /// With what the header's directives add.
-fn statements(script: &Script) -> String {
-    let texts: Vec<&str> = script.statements.iter().map(|one| one.text.as_str()).collect();
-    texts.join(";\n")
+fn statements(dialect: Dialect, script: &Script) -> String {
+    let all = script.statements.iter();
+    let text: String = all.map(|one| ended(dialect, &one.text)).collect();
+    text.trim_end().to_owned()
 }

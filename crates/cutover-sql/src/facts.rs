@@ -41,6 +41,23 @@ pub fn copied(dialect: Dialect, statement: &str) -> Option<(&str, &str)> {
     Some((command, lines.strip_suffix("\\.").unwrap_or(lines)))
 }
 
+/// Whether it is a `COPY … FROM STDIN` whose data are not with it.
+#[must_use]
+pub fn lacks_data(dialect: Dialect, statement: &str) -> bool {
+    copied(dialect, statement).is_none() && copied(dialect, &format!("{statement};\n\\.")).is_some()
+}
+
+/// A statement with what ends it in a file: the data of a `COPY` have their own end.
+#[must_use]
+pub fn ended(dialect: Dialect, statement: &str) -> String {
+    let end = if copied(dialect, statement).is_some() {
+        ""
+    } else {
+        ";"
+    };
+    format!("{statement}{end}\n")
+}
+
 /// Whether it begins or ends a transaction itself, which the runner of a migration does.
 #[must_use]
 pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {

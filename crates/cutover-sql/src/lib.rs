@@ -24,8 +24,8 @@ mod sync_mysql;
 pub use declare::{Batches, EndSync};
 pub use dialect::Dialect;
 pub use facts::{
-    concurrent_index, concurrently, concurrently_dropped, controls_transaction, copied, outline,
-    outside_transaction, sets_session, subject_table, writes_rows,
+    concurrent_index, concurrently, concurrently_dropped, controls_transaction, copied, ended, lacks_data,
+    outline, outside_transaction, sets_session, subject_table, writes_rows,
 };
 pub use header::{DirectiveError, DirectiveProblem, Header, Placed, header};
 pub use normal::normalised;

@@ -26,7 +26,10 @@ fn list(columns: &[String]) -> String {
 
 /// Whether two values are the same, as a condition that is never NULL. A coercibility of 5 is a number's or a time's.
 fn same(a: &str, b: &str) -> String {
-    let bytes = |value: &str| format!("CAST(CONVERT({value} USING utf8mb4) AS BINARY)");
+    // Bytes that are no text are compared as they are: converted, those that are not UTF-8 would all be the same.
+    let bytes = |value: &str| {
+        format!("CAST(IF(CHARSET({value}) = 'binary', {value}, CONVERT({value} USING utf8mb4)) AS BINARY)")
+    };
     format!(
         "IF(COERCIBILITY({a}) = 5 AND COERCIBILITY({b}) = 5, ({a}) + 0 <=> ({b}) + 0, {} <=> {})",
         bytes(a),

@@ -76,6 +76,18 @@ impl MariaDbServer {
     }
 
     fn start_with(certificate: Option<(&str, &str)>) -> Result<Self, TestkitError> {
+        // Anybody may take the port before the server has it.
+        let mut last = String::new();
+        for _ in 0..5 {
+            match Self::try_start(certificate)? {
+                Ok(server) => return Ok(server),
+                Err(said) => last = said,
+            }
+        }
+        Err(TestkitError::Silent(last))
+    }
+
+    fn try_start(certificate: Option<(&str, &str)>) -> Result<Result<Self, String>, TestkitError> {
         let owner = owner();
         let folder = tempfile::Builder::new()
             .prefix("cutover-mariadb-")
@@ -113,16 +125,11 @@ impl MariaDbServer {
         run(install)?;
         // From here on the keeper removes the folder.
         let folder = folder.keep();
-        let mut last = String::new();
-        for _ in 0..5 {
-            let mut server = Self::keep(&folder, owner, &more)?;
-            match server.wait_until_ready() {
-                Ok(()) => return Ok(server),
-                Err(why) => last = format!("{why}: {}", log_end(&folder)),
-            }
-        }
-        std::fs::remove_dir_all(&folder)?;
-        Err(TestkitError::Silent(last))
+        let mut server = Self::keep(&folder, owner, &more)?;
+        Ok(match server.wait_until_ready() {
+            Ok(()) => Ok(server),
+            Err(why) => Err(format!("{why}: {}", log_end(&folder))),
+        })
     }
 
     fn keep(folder: &Path, owner: Option<(Uid, Gid)>, more: &[String]) -> Result<Self, TestkitError> {

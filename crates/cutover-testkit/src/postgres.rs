@@ -90,6 +90,18 @@ impl PostgresServer {
     /// # Errors
     /// When a program fails or the server never answers.
     pub fn start(programs: &Path) -> Result<Self, TestkitError> {
+        // Anybody may take the port before the server has it.
+        let mut last = String::new();
+        for _ in 0..5 {
+            match Self::try_start(programs)? {
+                Ok(server) => return Ok(server),
+                Err(said) => last = said,
+            }
+        }
+        Err(TestkitError::Silent(last))
+    }
+
+    fn try_start(programs: &Path) -> Result<Result<Self, String>, TestkitError> {
         let owner = owner();
         let folder = tempfile::Builder::new()
             .prefix("cutover-postgres-")
@@ -113,16 +125,11 @@ impl PostgresServer {
         run(initdb)?;
         // From here on the keeper removes the folder.
         let folder = folder.keep();
-        let mut last = String::new();
-        for _ in 0..5 {
-            let mut server = Self::keep(programs, &folder, owner)?;
-            match server.wait_until_ready() {
-                Ok(()) => return Ok(server),
-                Err(why) => last = format!("{why}: {}", log_end(&folder)),
-            }
-        }
-        std::fs::remove_dir_all(&folder)?;
-        Err(TestkitError::Silent(last))
+        let mut server = Self::keep(programs, &folder, owner)?;
+        Ok(match server.wait_until_ready() {
+            Ok(()) => Ok(server),
+            Err(why) => Err(format!("{why}: {}", log_end(&folder))),
+        })
     }
 
     fn keep(programs: &Path, folder: &Path, owner: Option<(Uid, Gid)>) -> Result<Self, TestkitError> {

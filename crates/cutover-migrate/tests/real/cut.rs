@@ -258,6 +258,13 @@ async fn a_right_that_is_missing_is_named_with_the_statement_that_gives_it_on_po
         bed.run(&expected).await;
         app.up(&MINE, file, 1).await.unwrap();
     }
+    // A scratch database needs a right that no GRANT gives.
+    let error = app.databases(&MINE).drift(&main_db()).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.scratch", "{error}");
+    assert!(
+        error.diagnostic.help.as_ref().unwrap().contains("CREATEDB"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

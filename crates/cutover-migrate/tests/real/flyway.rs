@@ -71,6 +71,30 @@ async fn runs_again_when_it_changes(kind: Kind) {
     assert!(bed.databases(&later).check(&main_db()).await.is_empty());
 }
 
+/// By hand, of another release than the one that is deployed: both are known, and the one that was asked for counts.
+#[tokio::test]
+async fn the_text_of_the_release_that_counts_runs() {
+    let Some(bed) = bed(Kind::Sqlite).await else {
+        return;
+    };
+    for round in [&["t", "more", "view"][..], &[]] {
+        let databases = bed.databases(&files(FIRST)).with_chosen(
+            main_db(),
+            bed.url.parse().unwrap(),
+            bed.files(&files(SECOND)),
+        );
+        let mut done = Vec::new();
+        databases
+            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+            .await
+            .unwrap();
+        let done: Vec<&str> = done.iter().map(|report| report.id.base()).collect();
+        assert_eq!(done, round);
+        assert_eq!(bed.number("SELECT count(*) FROM v").await, 2);
+        assert!(databases.examine(&main_db(), true).await.unwrap().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn repeatable_on_sqlite() {
     runs_again_when_it_changes(Kind::Sqlite).await;

@@ -256,29 +256,34 @@ async fn values_of_every_kind_are_compared_as_what_they_are_on_mariadb() {
         (
             "001_p.up.sql",
             "-- cutover: phase=expand
-CREATE TABLE p (id integer PRIMARY KEY, cents bigint, day date, word varchar(20) COLLATE utf8mb4_unicode_ci);
-INSERT INTO p VALUES (1, 150, '2026-11-28', 'a'), (2, NULL, NULL, NULL), (3, 100, '2026-01-01', 'É');",
+CREATE TABLE p (id integer PRIMARY KEY, cents bigint, day date, word varchar(20) COLLATE utf8mb4_unicode_ci,
+    raw varbinary(4));
+INSERT INTO p VALUES (1, 150, '2026-11-28', 'a', x'FF'), (2, NULL, NULL, NULL, NULL), (3, 100, '2026-01-01', 'É', x'C0');",
         ),
         ("001_p.down.sql", "DROP TABLE p"),
         (
             "002_p.up.sql",
             "-- cutover: phase=expand
--- cutover: sync table=p old=cents,day,word new=price,at,term up=\"cents / 100, day, word\" down=\"price * 100, date(at), term\"
+-- cutover: sync table=p old=cents,day,word,raw new=price,at,term,bytes up=\"cents / 100, day, word, raw\" down=\"price * 100, date(at), term, bytes\"
 ALTER TABLE p ADD COLUMN price decimal(10,2), ADD COLUMN at datetime(6),
-    ADD COLUMN term varchar(20) COLLATE utf8mb4_general_ci",
+    ADD COLUMN term varchar(20) COLLATE utf8mb4_general_ci, ADD COLUMN bytes varbinary(4)",
         ),
-        ("002_p.down.sql", "ALTER TABLE p DROP COLUMN price, DROP COLUMN at, DROP COLUMN term"),
+        ("002_p.down.sql", "ALTER TABLE p DROP COLUMN price, DROP COLUMN at, DROP COLUMN term, DROP COLUMN bytes"),
         (
             "003_p.up.sql",
-            "-- cutover: phase=backfill\n-- cutover: backfill table=p key=id new=price,at,term\n",
+            "-- cutover: phase=backfill\n-- cutover: backfill table=p key=id new=price,at,term,bytes\n",
         ),
         ("003_p.down.sql", ""),
     ];
     up_to(&bed, &files, Reach::All, false).await;
-    let agree = "SELECT count(*) FROM p WHERE NOT (price <=> cents / 100 AND at <=> day AND CAST(term AS binary) <=> CAST(word AS binary))";
+    let agree = "SELECT count(*) FROM p WHERE NOT (price <=> cents / 100 AND at <=> day AND CAST(term AS binary) <=> CAST(word AS binary) \
+                 AND bytes <=> raw)";
     assert_eq!(bed.number(agree).await, 0);
     bed.run("UPDATE p SET price = 2.5, term = 'A' WHERE id = 1").await;
     bed.run("UPDATE p SET cents = 175 WHERE id = 3").await;
+    // Neither is UTF-8: as text they would be the same.
+    bed.run("UPDATE p SET raw = x'FE' WHERE id = 1").await;
+    bed.run("UPDATE p SET bytes = x'C1' WHERE id = 3").await;
     bed.run("INSERT INTO p (id, price, at, term) VALUES (4, 1, '2026-02-02', 'ß')")
         .await;
     assert_eq!(bed.number(agree).await, 0);

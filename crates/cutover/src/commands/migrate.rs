@@ -61,7 +61,7 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             let names = found.keys().cloned().collect();
             for (name, set) in found {
                 databases = databases
-                    .with(name.clone(), set.url, set.migrations)
+                    .with_chosen(name.clone(), set.url, set.migrations)
                     .with_placeholders(&name, set.placeholders);
             }
             (version.clone(), names)

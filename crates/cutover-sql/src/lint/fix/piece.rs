@@ -8,6 +8,7 @@ use super::is_contract;
 use crate::ddl::Ddl;
 use crate::lint::state::outside;
 use crate::schema::mentions;
+use crate::{Dialect, ended};
 
 /// A file as `--fix` writes it, before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl FixedFile {
             let _ = writeln!(out, "-- cutover: {directive}");
         }
         for statement in &self.statements {
-            let _ = writeln!(out, "{statement};");
+            out.push_str(&ended(Dialect::Postgres, statement));
         }
         out
     }
