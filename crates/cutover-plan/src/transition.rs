@@ -252,12 +252,16 @@ impl State {
             Doing::Idle { .. } | Doing::Failed { .. } => record.at,
         };
         let first = !matches!(self.doing, Doing::Running { .. } | Doing::Unknown { .. });
+        // What a step that goes on waits for stays so under a new controller: a gate that is closed may be answered at
+        // every moment.
+        if !matches!(self.doing, Doing::Running { .. }) {
+            self.waiting = None;
+        }
         self.doing = Doing::Running {
             since,
             attempt,
             generation,
         };
-        self.waiting = None;
         if first {
             self.answer = None;
             self.answered_by = None;

@@ -28,6 +28,11 @@ impl Failure {
         self
     }
 
+    /// Whether it is this one.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.found.iter().any(|found| found.code == code)
+    }
+
     /// Wrong usage or a wrong file.
     pub(crate) const fn usage(found: Vec<Diagnostic>) -> Self {
         Self {

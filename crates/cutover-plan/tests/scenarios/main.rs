@@ -325,3 +325,55 @@ fn a_plan_of_the_form_before_is_read() {
     let read: cutover_model::Plan = serde_json::from_value(value).unwrap();
     assert_eq!((read.format, read.told_on_abort.len()), (1, 0));
 }
+
+/// Another controller writes its intent anew: between that and its first look, a closed gate is closed all the same.
+#[test]
+fn a_closed_gate_may_be_answered_while_the_controller_changes() {
+    use cutover_model::{Action, Event, Generation, Record, Timestamp, UpgradePhase, WaitingOn};
+    let shop = Shop::canary().with(GATES).running("1.0.0");
+    let Planned::Plan(mut plan) = shop.plan("1.1.0", Goal::Upgrade) else {
+        panic!("there is a plan");
+    };
+    plan.steps
+        .retain(|step| matches!(step.action, Action::Window { .. }));
+    let gate = plan.steps.first().unwrap().id;
+    let at = Timestamp::from_second(1_800_000_000).unwrap();
+    let controlled = |generation| Event::Controlled {
+        generation: Generation(generation),
+        holder: "somebody".to_owned(),
+    };
+    let intent = |generation| Event::Intent {
+        step: gate,
+        generation: Generation(generation),
+        attempt: 1,
+    };
+    let events = [
+        controlled(1),
+        intent(1),
+        Event::Waiting {
+            on: WaitingOn {
+                what: "the window".to_owned(),
+                since: at,
+                until: None,
+                then: "it goes on by itself".to_owned(),
+            },
+        },
+        controlled(2),
+        intent(2),
+    ];
+    let created = Event::Created {
+        plan: plan.id.clone(),
+        plan_format: plan.format,
+        engine: "1".to_owned(),
+        kind: plan.kind,
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        by: "somebody".to_owned(),
+    };
+    let record = |seq, event| Record { seq, at, event };
+    let mut state = cutover_plan::start(&plan, &record(1, created)).unwrap();
+    for (seq, event) in (2..).zip(events) {
+        state = cutover_plan::next(&plan, &state, &record(seq, event)).unwrap();
+    }
+    assert_eq!(state.phase, UpgradePhase::WaitingForGate);
+}

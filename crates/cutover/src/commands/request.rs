@@ -19,24 +19,42 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Command, why:
     let open = must_be_open(ctx).await?;
     ask(ctx, &open, command, why.as_deref()).await?;
     if let Some(controller) = controller(ctx).await? {
-        tell(ctx, &open, command, Some(&controller));
-        wait_for_resume(ctx, &open, command).await?;
-        if command == Command::Abort {
-            return aborted(watch::follow(ctx, machine, &open.id).await);
-        }
-        return Ok(ExitCode::Done);
+        return left_to(ctx, machine, &open, command, &controller).await;
     }
     if command == Command::Pause {
         tell(ctx, &open, command, None);
         return Ok(ExitCode::Done);
     }
-    let end = go_on(ctx, machine, &open.id, Role::Foreground).await?;
-    let outcome = end.conclude(ctx).await;
+    let outcome = match go_on(ctx, machine, &open.id, Role::Foreground).await {
+        Ok(end) => end.conclude(ctx).await,
+        // Another controller was quicker by a moment: it finds the request.
+        Err(failure) if failure.is("lease.held") => match controller(ctx).await? {
+            Some(controller) => return left_to(ctx, machine, &open, command, &controller).await,
+            None => Err(failure),
+        },
+        Err(failure) => Err(failure),
+    };
     if command == Command::Abort {
         aborted(outcome)
     } else {
         outcome
     }
+}
+
+/// A controller is at work and carries the request out; an abort is followed to its end.
+async fn left_to(
+    ctx: &Context,
+    machine: &Machine,
+    open: &UpgradeHead,
+    command: Command,
+    controller: &str,
+) -> Outcome {
+    tell(ctx, open, command, Some(controller));
+    wait_for_resume(ctx, open, command).await?;
+    if command == Command::Abort {
+        return aborted(watch::follow(ctx, machine, &open.id).await);
+    }
+    Ok(ExitCode::Done)
 }
 
 /// Of an abort that was asked for, being back is the success.

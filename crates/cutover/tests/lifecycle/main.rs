@@ -346,7 +346,8 @@ fn a_closed_window_is_waited_for_refused_or_opened_by_a_person() {
                 && status["upgrade"]["step"]["title"].to_string().contains(&stage)
         }
     };
-    stage.run(&["approve", "--why", "it burns"]);
+    let approved = stage.run(&["approve", "--why", "it burns"]);
+    assert!(!approved.stderr.contains("error["), "{}", approved.stderr);
     // Before the shift it is asked again; an abort is not held up.
     stage.until(|status| {
         status["desired"].as_object().is_some_and(|all| all.len() > 2) && of("window")(status)
