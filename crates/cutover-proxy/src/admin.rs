@@ -179,7 +179,7 @@ fn status_of(refusal: &Refusal) -> StatusCode {
         Refusal::StaleFence { .. } | Refusal::ForeignStore { .. } => StatusCode::FORBIDDEN,
         Refusal::SerialConflict { .. } | Refusal::HandedOver => StatusCode::CONFLICT,
         Refusal::InvalidTable { .. } | Refusal::CannotListen { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Refusal::NotSaved { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Refusal::NotSaved { .. } | Refusal::HoldNotSaved { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Refusal::NotAcknowledged { .. } => StatusCode::GATEWAY_TIMEOUT,
         Refusal::BadRequest { .. } => StatusCode::BAD_REQUEST,
     }

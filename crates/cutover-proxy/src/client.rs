@@ -95,16 +95,7 @@ impl Client {
     /// [`ClientError::Refused`] if nothing was changed ([`Refusal::NotAcknowledged`] excepted);
     /// [`ClientError::Broken`] if that is not known.
     pub async fn publish(&self, request: &PublishRequest) -> Result<PublishReceipt, ClientError> {
-        let deadline = Instant::now() + ANSWER_WITHIN;
-        loop {
-            match self.call(Method::PUT, "/table", Some(request)).await {
-                // Nothing was done; its successor answers at the same place at once.
-                Err(ClientError::Refused(Refusal::HandedOver)) if Instant::now() < deadline => {
-                    sleep(Duration::from_millis(10)).await;
-                }
-                other => return other,
-            }
-        }
+        self.change(Method::PUT, "/table", request).await
     }
 
     /// The proxy holds publishes back for a moment: another process is about to take its place.
@@ -125,9 +116,9 @@ impl Client {
     /// Requests of a service, or of all, wait at the proxy from now on.
     ///
     /// # Errors
-    /// If the proxy does not answer.
+    /// If the proxy does not answer; [`Refusal::HoldNotSaved`] if it holds, but not beyond its end.
     pub async fn hold(&self, request: &HoldRequest) -> Result<Vec<HoldView>, ClientError> {
-        self.call(Method::POST, "/hold", Some(request)).await
+        self.change(Method::POST, "/hold", request).await
     }
 
     /// This process has taken over, and holds.
@@ -143,9 +134,9 @@ impl Client {
     /// Requests wait no longer; those that do go on one after the other.
     ///
     /// # Errors
-    /// If the proxy does not answer.
+    /// If the proxy does not answer; [`Refusal::HoldNotSaved`] if requests go on, but the next process holds them again.
     pub async fn release(&self, request: &ReleaseRequest) -> Result<Vec<HoldView>, ClientError> {
-        self.call(Method::POST, "/release", Some(request)).await
+        self.change(Method::POST, "/release", request).await
     }
 
     /// Counters since the proxy's start.
@@ -213,6 +204,25 @@ impl Client {
             Ok(Ok(Handed::Refused(refusal))) => Err(ClientError::Refused(refusal)),
             Ok(Err(error)) => Err(self.broken(error.to_string())),
             Err(_) => Err(self.broken("no answer in time".to_owned())),
+        }
+    }
+
+    /// Asks the process that is in charge, also while another one takes its place.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        loop {
+            match self.call(method.clone(), path, Some(body)).await {
+                // Nothing was done; its successor answers at the same place at once.
+                Err(ClientError::Refused(Refusal::HandedOver)) if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                other => return other,
+            }
         }
     }
 

@@ -138,7 +138,7 @@ impl Holding {
             let routes = registry.routes.iter();
             routes.filter_map(|route| route.hold.rule()).collect()
         };
-        saved::keep(&self.path, move |path| {
+        let kept = saved::keep(&self.path, move |path| {
             if holds.is_empty() {
                 return match std::fs::remove_file(path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -151,7 +151,11 @@ impl Holding {
             };
             cutover_os::write_whole(path, &serde_json::to_vec_pretty(&saved)?)
         })
-        .await
+        .await;
+        kept.map_err(|error| Refusal::HoldNotSaved {
+            path: self.path.display().to_string(),
+            reason: error.to_string(),
+        })
     }
 
     fn matching(&self, service: Option<&ServiceName>) -> Vec<Arc<RouteState>> {

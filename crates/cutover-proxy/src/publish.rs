@@ -243,7 +243,11 @@ impl Publisher {
         let bound = Self::bind_missing(&sockets, resolved.listens())?;
         let serial = current.serial + 1;
         let saved = SavedTable::new(serial, Some(request.fence.clone()), resolved.table().clone());
-        saved::keep(&self.path, move |path| saved.save(path)).await?;
+        let kept = saved::keep(&self.path, move |path| saved.save(path)).await;
+        kept.map_err(|error| Refusal::NotSaved {
+            path: self.path.display().to_string(),
+            reason: error.to_string(),
+        })?;
         let listens = resolved.listens().to_vec();
         let followed = Followed {
             serial,

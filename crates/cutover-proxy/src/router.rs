@@ -110,11 +110,11 @@ impl MetricSource for ProxyRouter {
 
 /// Reading changes nothing, however it ends.
 fn read_failed(error: &ClientError) -> PortError {
-    PortError::transient(diagnostic(error))
+    PortError::transient(error.diagnostic())
 }
 
 fn apply_failed(error: &ClientError) -> PortError {
-    let diagnostic = diagnostic(error);
+    let diagnostic = error.diagnostic();
     match error {
         ClientError::Unreachable { .. } => PortError::transient(diagnostic),
         ClientError::Refused(Refusal::StaleFence { .. }) => PortError::stale("the proxy"),
@@ -122,6 +122,7 @@ fn apply_failed(error: &ClientError) -> PortError {
             Refusal::SerialConflict { .. }
             | Refusal::HandedOver
             | Refusal::NotSaved { .. }
+            | Refusal::HoldNotSaved { .. }
             | Refusal::CannotListen { .. },
         ) => PortError::transient(diagnostic),
         ClientError::Refused(
@@ -133,26 +134,31 @@ fn apply_failed(error: &ClientError) -> PortError {
     }
 }
 
-fn diagnostic(error: &ClientError) -> Diagnostic {
-    let (code, help) = match error {
-        ClientError::Unreachable { .. } => ("proxy.unreachable", "cutover status"),
-        ClientError::Broken { .. } => ("proxy.broke-off", "cutover proxy status"),
-        ClientError::Unknown { .. } => ("proxy.unknown-answer", "cutover proxy status"),
-        ClientError::Refused(refusal) => match refusal {
-            Refusal::StaleFence { .. } => ("fence.stale", "cutover status"),
-            Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover down"),
-            Refusal::SerialConflict { .. } => ("proxy.table-changed", "cutover proxy status"),
-            Refusal::InvalidTable { .. } => ("proxy.invalid-table", "cutover check"),
-            Refusal::CannotListen { .. } => ("proxy.cannot-listen", "cutover check"),
-            Refusal::NotSaved { .. } => ("proxy.table-not-saved", "cutover status"),
-            Refusal::HandedOver => ("proxy.handed-over", "cutover proxy status"),
-            Refusal::NotAcknowledged { .. } => ("proxy.not-acknowledged", "cutover proxy status"),
-            Refusal::BadRequest { .. } => ("proxy.bad-request", "cutover proxy status"),
-        },
-    };
-    let message = match error {
-        ClientError::Refused(refusal) => refusal.to_string(),
-        other => other.to_string(),
-    };
-    Diagnostic::error(code, message).help(help)
+impl ClientError {
+    /// What a person is shown.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        let (code, help) = match self {
+            Self::Unreachable { .. } => ("proxy.unreachable", "cutover status"),
+            Self::Broken { .. } => ("proxy.broke-off", "cutover proxy status"),
+            Self::Unknown { .. } => ("proxy.unknown-answer", "cutover proxy status"),
+            Self::Refused(refusal) => match refusal {
+                Refusal::StaleFence { .. } => ("fence.stale", "cutover status"),
+                Refusal::ForeignStore { .. } => ("fence.foreign-store", "cutover down"),
+                Refusal::SerialConflict { .. } => ("proxy.table-changed", "cutover proxy status"),
+                Refusal::InvalidTable { .. } => ("proxy.invalid-table", "cutover check"),
+                Refusal::CannotListen { .. } => ("proxy.cannot-listen", "cutover check"),
+                Refusal::NotSaved { .. } => ("proxy.table-not-saved", "cutover status"),
+                Refusal::HoldNotSaved { .. } => ("proxy.hold-not-saved", "cutover proxy status"),
+                Refusal::HandedOver => ("proxy.handed-over", "cutover proxy status"),
+                Refusal::NotAcknowledged { .. } => ("proxy.not-acknowledged", "cutover proxy status"),
+                Refusal::BadRequest { .. } => ("proxy.bad-request", "cutover proxy status"),
+            },
+        };
+        let message = match self {
+            Self::Refused(refusal) => refusal.to_string(),
+            other => other.to_string(),
+        };
+        Diagnostic::error(code, message).help(help)
+    }
 }

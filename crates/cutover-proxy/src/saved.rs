@@ -9,8 +9,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::wire::Refusal;
-
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
 
@@ -83,24 +81,13 @@ impl SavedTable {
 }
 
 /// Does what writes a file, where it may take its time.
-///
-/// # Errors
-/// [`Refusal::NotSaved`] with its reason.
 pub(crate) async fn keep(
     path: &Path,
     write: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
-) -> Result<(), Refusal> {
+) -> io::Result<()> {
     let own = path.to_owned();
     let written = tokio::task::spawn_blocking(move || write(&own)).await;
-    let reason = match written {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    Err(Refusal::NotSaved {
-        path: path.display().to_string(),
-        reason,
-    })
+    written.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// Reads a file of this format; nothing if there is none.

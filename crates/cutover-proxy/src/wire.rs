@@ -89,7 +89,7 @@ pub struct HoldView {
     pub waiting: u64,
 }
 
-/// Why a publish did not happen.
+/// Why the proxy did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum Refusal {
@@ -134,6 +134,14 @@ pub enum Refusal {
     /// The table could not be written to disk, so it was not served either.
     #[error("cannot keep the table on disk at {path}: {reason}")]
     NotSaved {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// What is held could not be written to disk. It is held, or let go, all the same, until the process ends.
+    #[error("requests are held or let go as asked, but that cannot be kept on disk at {path}: {reason}")]
+    HoldNotSaved {
         /// The file.
         path: String,
         /// What the system said.

@@ -39,7 +39,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
                 .client()
                 .hold(&request)
                 .await
-                .map_err(|error| unreachable(&error))?;
+                .map_err(|error| refused(&error))?;
             tell(ctx, &held, request.service.as_ref())
         }
         Proxy::Release(release) => {
@@ -52,7 +52,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
                 .client()
                 .release(&request)
                 .await
-                .map_err(|error| unreachable(&error))?;
+                .map_err(|error| refused(&error))?;
             tell(ctx, &let_go, request.service.as_ref())
         }
         Proxy::Upgrade => super::proxy_upgrade::run(ctx, machine).await,
@@ -85,11 +85,11 @@ fn tell(ctx: &Context, views: &[HoldView], service: Option<&ServiceName>) -> Out
 
 async fn status(ctx: &Context, client: &Client, metrics: bool) -> Outcome {
     if metrics {
-        let text = client.metrics().await.map_err(|error| unreachable(&error))?;
+        let text = client.metrics().await.map_err(|error| refused(&error))?;
         ctx.printer.data(&text);
         return Ok(ExitCode::Done);
     }
-    let stats = client.stats().await.map_err(|error| unreachable(&error))?;
+    let stats = client.stats().await.map_err(|error| refused(&error))?;
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&stats);
     } else {
@@ -118,7 +118,7 @@ async fn watch(ctx: &Context, client: &Client) -> Outcome {
                 silent += 1;
                 continue;
             }
-            Err(error) => return Err(unreachable(&error)),
+            Err(error) => return Err(refused(&error)),
         };
         silent = 0;
         if ctx.printer.is_json() {
@@ -133,6 +133,6 @@ async fn watch(ctx: &Context, client: &Client) -> Outcome {
     }
 }
 
-fn unreachable(error: &ClientError) -> Failure {
-    Failure::new("proxy.unreachable", error.to_string(), "cutover status")
+fn refused(error: &ClientError) -> Failure {
+    error.diagnostic().into()
 }
