@@ -121,12 +121,14 @@ async fn answer(
             Ok(asked) => result(holding.release(&asked).await),
             Err(refusal) => json(status_of(&refusal), &refusal),
         },
-        (&Method::POST, "/handover/hold") => {
-            done(body(request).await.map(|asked| holding.follow_hold(&asked)))
-        }
-        (&Method::POST, "/handover/release") => {
-            done(body(request).await.map(|asked| holding.follow_release(&asked)))
-        }
+        (&Method::POST, "/handover/hold") => match body(request).await {
+            Ok(asked) => done(holding.follow_hold(&asked).await),
+            Err(refusal) => done(Err(refusal)),
+        },
+        (&Method::POST, "/handover/release") => match body(request).await {
+            Ok(asked) => done(holding.follow_release(&asked).await),
+            Err(refusal) => done(Err(refusal)),
+        },
         (&Method::POST, "/handover") => done(publisher.hold_back().await),
         (&Method::POST, "/handover/done") => done(publisher.hand_over().await),
         (&Method::PUT, "/handover/table") => match body(request).await {

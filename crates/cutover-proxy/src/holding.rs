@@ -1,5 +1,5 @@
 //! Requests are held and let go, as somebody asks: on disk, so that a proxy that is started again still holds them, and
-//! also by the process before this one, which may still serve connections.
+//! also by the processes before this one, which may still serve connections.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,44 +81,52 @@ impl Holding {
     /// Holds, and returns when that is on disk.
     ///
     /// # Errors
-    /// If it cannot be kept. Requests are held all the same, until the process ends.
+    /// If it cannot be kept, or a process before this one refuses. Requests are held all the same, until the process
+    /// ends.
     pub(crate) async fn hold(&self, asked: &HoldRequest) -> Result<Vec<HoldView>, Refusal> {
         // One after the other, and none while another process takes over: what it reads is what was asked last.
         let _turn = self.publisher.turn().await?;
         let routes = self.begin(asked);
-        if let Some(before) = self.publisher.before()
-            && let Err(error) = before.follow_hold(asked).await
-        {
-            tracing::debug!(%error, "the process before this one holds nothing");
-        }
+        let passed = self.pass_on_hold(asked).await;
         self.keep().await?;
+        passed?;
         Ok(views(&routes))
     }
 
     /// Holds no longer; those that wait go on one after the other.
     ///
     /// # Errors
-    /// If that cannot be kept. Requests go on all the same, and are held again by the next process.
+    /// If that cannot be kept: requests go on all the same, and are held again by the next process. Or if a process
+    /// before this one refuses: its requests wait on.
     pub(crate) async fn release(&self, asked: &ReleaseRequest) -> Result<Vec<HoldView>, Refusal> {
         let _turn = self.publisher.turn().await?;
         let routes = self.end(asked);
-        if let Some(before) = self.publisher.before()
-            && let Err(error) = before.follow_release(asked).await
-        {
-            tracing::debug!(%error, "the process before this one lets nothing go");
-        }
+        let passed = self.pass_on_release(asked).await;
         self.keep().await?;
+        passed?;
         Ok(views(&routes))
     }
 
     /// What the process that has taken over was asked. What is on disk is its own.
-    pub(crate) fn follow_hold(&self, asked: &HoldRequest) {
+    pub(crate) async fn follow_hold(&self, asked: &HoldRequest) -> Result<(), Refusal> {
         self.begin(asked);
+        self.pass_on_hold(asked).await
     }
 
     /// What the process that has taken over was asked.
-    pub(crate) fn follow_release(&self, asked: &ReleaseRequest) {
+    pub(crate) async fn follow_release(&self, asked: &ReleaseRequest) -> Result<(), Refusal> {
         self.end(asked);
+        self.pass_on_release(asked).await
+    }
+
+    async fn pass_on_hold(&self, asked: &HoldRequest) -> Result<(), Refusal> {
+        let passed = self.publisher.pass_on(async |before| before.follow_hold(asked).await);
+        passed.await
+    }
+
+    async fn pass_on_release(&self, asked: &ReleaseRequest) -> Result<(), Refusal> {
+        let passed = self.publisher.pass_on(async |before| before.follow_release(asked).await);
+        passed.await
     }
 
     fn end(&self, asked: &ReleaseRequest) -> Vec<Arc<RouteState>> {

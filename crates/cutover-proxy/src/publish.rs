@@ -102,7 +102,7 @@ impl Publisher {
     }
 
     /// A process whose place this one took and that may still serve.
-    pub(crate) fn before(&self) -> Option<Client> {
+    fn before(&self) -> Option<Client> {
         lock(&self.predecessor).clone()
     }
 
@@ -155,15 +155,21 @@ impl Publisher {
         let confirmed = self.confirm(followed.serial, Ended::IsFine).await;
         self.shared.registry().settle(&settled);
         confirmed?;
-        self.pass_on(&followed).await
+        self.pass_on(async |before| before.follow(&followed).await).await
     }
 
-    /// The process before this one serves by the table, too, or has ended.
-    async fn pass_on(&self, followed: &Followed) -> Result<(), Refusal> {
+    /// Returns when the process before this one, and those before that, have done the same or have ended.
+    ///
+    /// # Errors
+    /// What one of them refused.
+    pub(crate) async fn pass_on(
+        &self,
+        ask: impl AsyncFnOnce(&Client) -> Result<(), ClientError>,
+    ) -> Result<(), Refusal> {
         let Some(before) = self.before() else {
             return Ok(());
         };
-        match before.follow(followed).await {
+        match ask(&before).await {
             Ok(()) => Ok(()),
             Err(ClientError::Refused(refusal)) => Err(refusal),
             Err(_) => {
@@ -260,7 +266,7 @@ impl Publisher {
         let confirmed = self.confirm(serial, Ended::IsMissed).await;
         self.shared.registry().settle(&settled);
         confirmed?;
-        self.pass_on(&followed).await?;
+        self.pass_on(async |before| before.follow(&followed).await).await?;
         self.take_up(&mut sockets, bound)?;
         self.let_go(&mut sockets, &listens).await;
         tracing::info!(serial, "every worker serves by the new table");

@@ -305,3 +305,55 @@ async fn a_hold_outlives_the_process_and_is_passed_on_at_an_upgrade() {
     assert_eq!(visit().await.unwrap().body, "old", "let go for good");
     end(&fourth, Signal::SIGTERM);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_and_a_release_reach_every_process_that_still_serves() {
+    let old = Instance::start("old");
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (mut last, client) = start(&listener, &folder).await;
+    publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
+    let (mut visits, mut before) = (Vec::new(), Vec::new());
+    for open in 1..=2 {
+        let visit = async move { Visitor::connect(addr).await.unwrap().get("/hold").await.unwrap() };
+        visits.push(tokio::spawn(visit));
+        let is_open = async || client.in_flight(None).await.unwrap().in_flight == open;
+        eventually("what each process serves is counted", is_open).await;
+        let next = upgrade(&listener, &folder, &client).await;
+        before.push(std::mem::replace(&mut last, next));
+    }
+    // Where processes are asked whose place was taken.
+    let asked_at = || {
+        let paths = std::fs::read_dir(folder.path()).unwrap();
+        let paths = paths.map(|entry| entry.unwrap().path());
+        let kept = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("proxy.sock.") && !name.ends_with(".fds")
+        };
+        paths.filter(kept).collect::<Vec<_>>()
+    };
+    let holding = async || {
+        let mut holding = Vec::new();
+        for path in asked_at() {
+            holding.push(Client::new(path).stats().await.unwrap().routes[0].holding);
+        }
+        holding
+    };
+    client.hold(&HoldRequest::default()).await.unwrap();
+    assert_eq!(holding().await, [true, true]);
+    client.release(&ReleaseRequest::default()).await.unwrap();
+    assert_eq!(holding().await, [false, false]);
+    old.release();
+    for visit in visits {
+        assert_eq!(visit.await.unwrap().body, "old");
+    }
+    for process in before {
+        assert!(process.wait_ended(PATIENCE).unwrap());
+        process.reap().unwrap();
+    }
+    client.hold(&HoldRequest::default()).await.unwrap();
+    let left = asked_at().len();
+    assert_eq!(left, 1, "the one before has ended and is forgotten; of others only it knew");
+    end(&last, Signal::SIGTERM);
+}
