@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use tokio::time::Instant;
 
@@ -13,8 +13,6 @@ use crate::connection::Client;
 use crate::snapshot::Revision;
 use crate::state::EndpointState;
 use crate::wall_clock;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// More of a client's text than this does not go into a line, in bytes.
 const LONGEST: usize = 1024;
@@ -30,7 +28,6 @@ pub(crate) struct Entry {
     uri: Uri,
     host: Option<HeaderValue>,
     agent: Option<HeaderValue>,
-    trace: Option<HeaderValue>,
     status: Option<StatusCode>,
     answer_bytes: u64,
     cut: bool,
@@ -43,6 +40,8 @@ pub(crate) struct Served {
     pub(crate) revision: Arc<Revision>,
     pub(crate) instance: Option<Arc<EndpointState>>,
     pub(crate) attempts: usize,
+    /// The `traceparent` that it was sent with.
+    pub(crate) trace: HeaderValue,
 }
 
 /// A request that may get a line. It is written when this is dropped: after the answer's last byte, or when the client
@@ -57,14 +56,15 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// `host` is the one of a request that is well-formed.
     pub(crate) fn new<B>(
         log: &RouteLog,
         sampled: bool,
         arrived: Instant,
         client: &Client,
         request: &Request<B>,
+        host: Option<HeaderValue>,
     ) -> Box<Self> {
-        let field = |name: HeaderName| request.headers().get(name).cloned();
         Box::new(Self {
             log: log.clone(),
             sampled,
@@ -76,9 +76,8 @@ impl Pending {
                 http2: client.http2,
                 method: request.method().clone(),
                 uri: request.uri().clone(),
-                host: field(HOST),
-                agent: field(USER_AGENT),
-                trace: field(TRACEPARENT),
+                host,
+                agent: request.headers().get(USER_AGENT).cloned(),
                 status: None,
                 answer_bytes: 0,
                 cut: false,
@@ -147,15 +146,6 @@ impl Entry {
                 text(out, value.as_bytes())?;
             }
         }
-        // The id of the trace alone: of its parts the second.
-        let mut parts = self
-            .trace
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b'-'));
-        if let Some(id) = parts.nth(1) {
-            write!(out, ",\"trace\":")?;
-            text(out, id)?;
-        }
         match self.status {
             Some(status) => {
                 let (status, bytes) = (status.as_u16(), self.answer_bytes);
@@ -173,6 +163,11 @@ impl Entry {
                 write!(out, ",\"instance\":")?;
                 text(out, instance.instance.to_string().as_bytes())?;
             }
+            // The id of the trace alone: of its parts the second.
+            if let Some(id) = served.trace.as_bytes().split(|byte| *byte == b'-').nth(1) {
+                write!(out, ",\"trace\":")?;
+                text(out, id)?;
+            }
         }
         out.push(b'}');
         Ok(())
@@ -189,9 +184,6 @@ impl Entry {
             uri: Uri::from_static("/a?token=secret"),
             host: Some(HeaderValue::from_static("a.test")),
             agent: Some(HeaderValue::from_bytes(b"\"\\\x80").unwrap()),
-            trace: Some(HeaderValue::from_static(
-                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            )),
             status: Some(StatusCode::OK),
             answer_bytes: 3,
             cut: false,
@@ -218,7 +210,6 @@ mod tests {
         assert!(!text.contains("secret"), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["path"], "/a");
-        assert_eq!(value["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(value["status"], 200);
         assert_eq!(value["userAgent"], "\"\\\u{fffd}");
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use cutover_model::routing::UpstreamProtocol;
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE,
 };
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
@@ -44,7 +44,7 @@ use crate::request_body::{BodyWatch, RequestBody};
 use crate::resilience::RetryRule;
 use crate::snapshot::Revision;
 use crate::state::EndpointState;
-use crate::trace_context;
+use crate::trace_context::{self, TRACEPARENT};
 use crate::waiting::{Late, Waits};
 use crate::worker::Worker;
 
@@ -67,8 +67,8 @@ struct Forwarding {
     exchange: Exchange,
     /// The cookie for the client.
     session: Option<HeaderValue>,
-    /// Whether somebody wants to know who served it.
-    logged: bool,
+    /// For the log, if there is one: the trace as the instance is told it.
+    trace: Option<HeaderValue>,
     watch: Option<Rc<BodyWatch>>,
     /// Whether doing it twice does no more than doing it once.
     repeatable: bool,
@@ -120,6 +120,11 @@ pub(crate) async fn handle(
     } else {
         request::check(&mut request, limits)
     };
+    // A host that is none may be a secret: `user:password@shop`.
+    let host = match checked {
+        Ok(()) => request.headers().get(HOST).cloned(),
+        Err(_) => None,
+    };
     let checked = match checked {
         Ok(()) if worker.shared.holds.load(Relaxed) => {
             why = proxy_status::HELD;
@@ -136,7 +141,7 @@ pub(crate) async fn handle(
         if let Some(log) = &route.access_log {
             let sampled = log.is_sampled(worker.random.borrow_mut().random_range(0..100));
             let arrived = arrived.unwrap_or_else(Instant::now);
-            logged = Some(Pending::new(log, sampled, arrived, &client, &request));
+            logged = Some(Pending::new(log, sampled, arrived, &client, &request, host));
         }
         if checked.is_err() {
             route.state.rejected.fetch_add(1, Relaxed);
@@ -271,6 +276,7 @@ impl Forwarding {
             &HeaderValue::from_static("localhost"),
         );
         trace_context::ensure(&mut parts.headers, &mut *worker.random.borrow_mut());
+        let trace = parts.headers.get(TRACEPARENT).filter(|_| logged).cloned();
         if let Some(protocol) = protocol {
             fields::ask_upgrade(&mut parts.headers, protocol);
         }
@@ -302,7 +308,7 @@ impl Forwarding {
             began: exchange.started(),
             exchange,
             session: assignment.session,
-            logged,
+            trace,
             worker,
             client,
             watch,
@@ -626,8 +632,8 @@ impl Forwarding {
         self.exchange.answered(status.as_u16());
         let mut response = plain(&self.client, status, text);
         response.headers_mut().insert(PROXY_STATUS, why);
-        if self.logged {
-            response.extensions_mut().insert(self.served());
+        if let Some(served) = self.served() {
+            response.extensions_mut().insert(served);
         }
         // The rest of a body that is still coming cannot be told from the next request.
         if self.watch.is_some_and(|watch| !watch.complete.get()) {
@@ -664,8 +670,8 @@ impl Forwarding {
         answer_fields::tell(response.headers_mut(), &self.exchange);
         give_session(response.headers_mut(), self.session.take());
         response.extensions_mut().clear();
-        if self.logged {
-            response.extensions_mut().insert(self.served());
+        if let Some(served) = self.served() {
+            response.extensions_mut().insert(served);
         }
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
@@ -675,12 +681,14 @@ impl Forwarding {
         })
     }
 
-    fn served(&self) -> Served {
-        Served {
+    /// Who served it, if somebody wants to know.
+    fn served(&self) -> Option<Served> {
+        Some(Served {
             revision: Arc::clone(self.exchange.serving()),
             instance: self.exchange.endpoint().cloned(),
             attempts: self.attempts,
-        }
+            trace: self.trace.clone()?,
+        })
     }
 
     fn switch_protocols(mut self, mut response: Response<Incoming>) -> Response<AnswerBody> {
@@ -698,7 +706,7 @@ impl Forwarding {
         self.exchange.leave_gate();
         let from_instance = hyper::upgrade::on(&mut response);
         let session = self.session.take();
-        let served = self.logged.then(|| self.served());
+        let served = self.served();
         let mut switched = Response::new(AnswerBody::text(Arc::clone(&self.client.state), ""));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());

@@ -120,12 +120,16 @@ impl Holding {
     }
 
     async fn pass_on_hold(&self, asked: &HoldRequest) -> Result<(), Refusal> {
-        let passed = self.publisher.pass_on(async |before| before.follow_hold(asked).await);
+        let passed = self
+            .publisher
+            .pass_on(async |before| before.follow_hold(asked).await);
         passed.await
     }
 
     async fn pass_on_release(&self, asked: &ReleaseRequest) -> Result<(), Refusal> {
-        let passed = self.publisher.pass_on(async |before| before.follow_release(asked).await);
+        let passed = self
+            .publisher
+            .pass_on(async |before| before.follow_release(asked).await);
         passed.await
     }
 

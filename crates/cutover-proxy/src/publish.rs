@@ -266,7 +266,8 @@ impl Publisher {
         let confirmed = self.confirm(serial, Ended::IsMissed).await;
         self.shared.registry().settle(&settled);
         confirmed?;
-        self.pass_on(async |before| before.follow(&followed).await).await?;
+        self.pass_on(async |before| before.follow(&followed).await)
+            .await?;
         self.take_up(&mut sockets, bound)?;
         self.let_go(&mut sockets, &listens).await;
         tracing::info!(serial, "every worker serves by the new table");

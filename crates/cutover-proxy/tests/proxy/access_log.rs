@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use cutover_model::RoutePolicy;
 use cutover_proxy::{HoldRequest, ReleaseRequest};
+use http_body_util::Full;
+use hyper::Request;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::http2::Caller;
 use crate::instance::Instance;
 use crate::rig::{Rig, STABLE, eventually, publish, table};
 use crate::visitor::Visitor;
@@ -44,11 +47,14 @@ async fn a_line_says_who_asked_and_who_answered_and_keeps_secrets_to_itself() {
     visitor.send(request.as_bytes()).await.unwrap();
     assert_eq!(visitor.answer().await.unwrap().body, "one");
     visitor
-        .send(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+        .send(b"GET / HTTP/1.1\r\nHost: u:hush4@a\r\n\r\n")
         .await
         .unwrap();
     assert_eq!(visitor.answer().await.unwrap().status, 400);
-    let found = await_lines(&path, 2).await;
+    let (mut caller, _) = Caller::connect(rig.addr).await;
+    let request = Request::get("http://u:hush5@a/").body(Full::default()).unwrap();
+    assert_eq!(caller.send(request).await.unwrap().0, 400);
+    let found = await_lines(&path, 3).await;
     let line = &found[0];
     for (key, value) in [
         ("client", "127.0.0.1"),
@@ -67,13 +73,41 @@ async fn a_line_says_who_asked_and_who_answered_and_keeps_secrets_to_itself() {
         "{line}"
     );
     assert_eq!(line["attempts"], 1);
-    assert_eq!(found[1]["status"], 400);
-    assert!(found[1]["revision"].is_null(), "nobody was asked");
+    for refused in &found[1..] {
+        assert_eq!(refused["status"], 400);
+        assert!(refused["revision"].is_null(), "nobody was asked");
+        assert!(refused["host"].is_null(), "what is no host may be a secret");
+    }
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("hush"), "{text}");
     let stats = rig.client.stats().await.unwrap();
     let counted = stats.routes[0].access_log.unwrap();
-    assert_eq!((counted.written, counted.dropped), (2, 0));
+    assert_eq!((counted.written, counted.dropped), (3, 0));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_trace_is_the_one_that_the_instance_is_told() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    let path = rig.folder.path().join("access.log");
+    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
+        .await;
+    let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+    let given = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let valid = format!("traceparent: 00-{given}-00f067aa0ba902b7-01\r\n");
+    let mut told = Vec::new();
+    for field in [valid.as_str(), "", "traceparent: 00-mine-00f067aa0ba902b7-01\r\n"] {
+        let request = format!("GET /fields HTTP/1.1\r\nHost: a.test\r\n{field}\r\n");
+        visitor.send(request.as_bytes()).await.unwrap();
+        let fields = visitor.answer().await.unwrap().body;
+        let (_, trace) = fields.split_once("\"00-").unwrap();
+        told.push(trace[..32].to_owned());
+    }
+    let found = await_lines(&path, 3).await;
+    let logged: Vec<_> = found.iter().map(|line| line["trace"].as_str().unwrap()).collect();
+    assert_eq!(logged, told);
+    assert_eq!(logged[0], given);
     rig.stop().await;
 }
 

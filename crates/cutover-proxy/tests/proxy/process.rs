@@ -354,6 +354,9 @@ async fn a_hold_and_a_release_reach_every_process_that_still_serves() {
     }
     client.hold(&HoldRequest::default()).await.unwrap();
     let left = asked_at().len();
-    assert_eq!(left, 1, "the one before has ended and is forgotten; of others only it knew");
+    assert_eq!(
+        left, 1,
+        "the one before has ended and is forgotten; of others only it knew"
+    );
     end(&last, Signal::SIGTERM);
 }
