@@ -17,7 +17,11 @@ use crate::wall_clock;
 /// More of a client's text than this does not go into a line, in bytes.
 const LONGEST: usize = 1024;
 
-/// One line. Values of the request are kept as they came: what a line costs is paid by the log's thread.
+/// Few lines are longer, in bytes.
+const USUAL: usize = 384;
+
+/// What its line says. Values of the request are kept as they came, which keeps what was read from the connection in
+/// memory too: only as long as the request is open.
 #[derive(Debug)]
 pub(crate) struct Entry {
     ended_ms: u64,
@@ -51,8 +55,7 @@ pub(crate) struct Pending {
     log: RouteLog,
     sampled: bool,
     arrived: Instant,
-    /// Always there, but in the drop.
-    entry: Option<Entry>,
+    entry: Entry,
 }
 
 impl Pending {
@@ -69,7 +72,7 @@ impl Pending {
             log: log.clone(),
             sampled,
             arrived,
-            entry: Some(Entry {
+            entry: Entry {
                 ended_ms: 0,
                 took_us: 0,
                 client: client.ip,
@@ -82,53 +85,48 @@ impl Pending {
                 answer_bytes: 0,
                 cut: false,
                 served: None,
-            }),
+            },
         })
     }
 
     /// The answer's head is known. What the proxy itself says no to is always logged.
     pub(crate) fn answered(&mut self, status: StatusCode, served: Option<Served>) {
         self.sampled |= status.is_server_error() || served.is_none();
-        if let Some(entry) = &mut self.entry {
-            entry.status = Some(status);
-            entry.served = served;
-        }
+        self.entry.status = Some(status);
+        self.entry.served = served;
     }
 
     pub(crate) fn carried(&mut self, bytes: usize) {
-        if let Some(entry) = &mut self.entry {
-            entry.answer_bytes += bytes as u64;
-        }
+        self.entry.answer_bytes += bytes as u64;
     }
 
     pub(crate) fn cut(&mut self) {
         self.sampled = true;
-        if let Some(entry) = &mut self.entry {
-            entry.cut = true;
-        }
+        self.entry.cut = true;
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.sampled
-            && let Some(mut entry) = self.entry.take()
-        {
-            entry.ended_ms = wall_clock::now_ms();
-            entry.took_us = u64::try_from(self.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.log.sink.put(entry);
+        if self.sampled {
+            self.entry.ended_ms = wall_clock::now_ms();
+            self.entry.took_us = u64::try_from(self.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.log.sink.put(self.entry.line());
         }
     }
 }
 
 impl Entry {
-    /// Appends the line, without its end.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// The line, with its end.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(USUAL);
         // Writing to a Vec cannot fail.
-        self.try_write(out).unwrap_or_default();
+        self.write(&mut line).unwrap_or_default();
+        line.push(b'\n');
+        line
     }
 
-    fn try_write(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    fn write(&self, out: &mut Vec<u8>) -> io::Result<()> {
         write!(
             out,
             "{{\"timeMs\":{},\"tookUs\":{},\"client\":\"{}\",\"protocol\":\"{}\",\"method\":",
@@ -204,9 +202,7 @@ mod tests {
 
     #[test]
     fn a_line_is_json_without_the_query() {
-        let mut line = Vec::new();
-        Entry::sample().write(&mut line);
-        let text = String::from_utf8(line).unwrap();
+        let text = String::from_utf8(Entry::sample().line()).unwrap();
         assert!(!text.contains("secret"), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["path"], "/a");
@@ -216,14 +212,13 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut() {
-        let mut line = Vec::new();
         let path = format!("/{}", "x".repeat(10_000));
         let entry = Entry {
             uri: path.parse().unwrap(),
             status: None,
             ..Entry::sample()
         };
-        entry.write(&mut line);
+        let line = entry.line();
         assert!(line.len() < 2_000);
         assert!(serde_json::from_slice::<serde_json::Value>(&line).unwrap()["status"].is_null());
     }

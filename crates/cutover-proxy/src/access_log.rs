@@ -1,6 +1,6 @@
 //! A line of JSON for some of the requests, written by a thread of its own.
 //!
-//! A worker hands over what it knows and goes on. When the disk is slower than the requests, lines are left out and
+//! A worker hands over the line and goes on. When the disk is slower than the requests, lines are left out and
 //! counted; a request never waits. What may be a secret is not in a line: of the target the path alone, of the fields
 //! those that say who asks with what.
 
@@ -9,24 +9,22 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
 
 use cutover_model::RoutePolicy;
 use cutover_model::routing::AccessLog;
 
-use crate::access_entry::Entry;
 use crate::snapshot::Snapshot;
 use crate::tls::UseOfBroken;
 use crate::wire::Refusal;
 
-/// Lines that may wait to be written: a second's worth of a busy worker, a few megabytes.
+/// Lines that may wait to be written: a second's worth of a busy worker.
 const QUEUE: usize = 16 * 1024;
 
-/// How long a line waits for others, at most, and how often the file is looked for.
-const FLUSH: Duration = Duration::from_millis(500);
+/// What they may take of memory together, in bytes. Whole queues of the longest lines would be a hundred megabytes.
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What is written at once.
 const BLOCK: usize = 64 * 1024;
@@ -42,7 +40,9 @@ pub(crate) struct RouteLog {
 #[derive(Debug)]
 pub(crate) struct Sink {
     path: PathBuf,
-    lines: SyncSender<Entry>,
+    lines: SyncSender<Vec<u8>>,
+    /// What the lines take that are put and neither written nor dropped yet.
+    waiting: Arc<AtomicUsize>,
     counts: Arc<Counts>,
 }
 
@@ -104,28 +104,41 @@ impl Sink {
                 None
             }
         };
-        let (lines, receiver) = sync_channel(QUEUE);
-        let counts = Arc::new(Counts::default());
+        let (sink, lines) = Self::new(path);
         let writer = Writer {
             path: path.to_owned(),
+            failing: file.is_none(),
             file,
+            torn: false,
             block: Vec::with_capacity(BLOCK),
-            waiting: 0,
-            counts: Arc::clone(&counts),
+            count: 0,
+            taken: 0,
+            waiting: Arc::clone(&sink.waiting),
+            counts: Arc::clone(&sink.counts),
         };
         thread::Builder::new()
             .name("proxy-log".to_owned())
-            .spawn(move || writer.run(&receiver))?;
-        Ok(Self {
+            .spawn(move || writer.run(&lines))?;
+        Ok(sink)
+    }
+
+    fn new(path: &Path) -> (Self, Receiver<Vec<u8>>) {
+        let (lines, receiver) = sync_channel(QUEUE);
+        let sink = Self {
             path: path.to_owned(),
             lines,
-            counts,
-        })
+            waiting: Arc::default(),
+            counts: Arc::default(),
+        };
+        (sink, receiver)
     }
 
     /// Never waits.
-    pub(crate) fn put(&self, entry: Entry) {
-        if self.lines.try_send(entry).is_err() {
+    pub(crate) fn put(&self, line: Vec<u8>) {
+        let taken = line.capacity();
+        let before = self.waiting.fetch_add(taken, Relaxed);
+        if before + taken > QUEUE_BYTES || self.lines.try_send(line).is_err() {
+            self.waiting.fetch_sub(taken, Relaxed);
             self.counts.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -137,77 +150,99 @@ fn append_to(path: &Path) -> io::Result<File> {
     options.append(true).create(true).mode(0o600).open(path)
 }
 
+/// Whether the file is still the one at the path: whoever rotates logs moves it away.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = || {
+        let (open, there) = (file.metadata()?, std::fs::metadata(path)?);
+        io::Result::Ok(open.ino() == there.ino() && open.dev() == there.dev())
+    };
+    same().unwrap_or(false)
+}
+
 struct Writer {
     path: PathBuf,
     file: Option<File>,
+    /// Whether the last block could not be written: that is said once, not for each.
+    failing: bool,
+    /// Whether the file may end in half a line.
+    torn: bool,
     block: Vec<u8>,
     /// Lines in the block.
-    waiting: u64,
+    count: u64,
+    /// What they took in the queue.
+    taken: usize,
+    waiting: Arc<AtomicUsize>,
     counts: Arc<Counts>,
 }
 
 impl Writer {
-    fn run(mut self, lines: &Receiver<Entry>) {
-        loop {
-            match lines.recv_timeout(FLUSH) {
-                Ok(entry) => {
-                    self.add(&entry);
-                    // Whatever else has come meanwhile goes with it.
-                    while let Ok(entry) = lines.try_recv() {
-                        self.add(&entry);
-                    }
-                    self.flush();
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+    /// Until nobody can put a line any more.
+    fn run(mut self, lines: &Receiver<Vec<u8>>) {
+        while let Ok(line) = lines.recv() {
+            self.add(&line);
+            // Whatever else has come meanwhile goes with it.
+            while let Ok(line) = lines.try_recv() {
+                self.add(&line);
             }
+            self.flush();
         }
     }
 
-    fn add(&mut self, entry: &Entry) {
-        entry.write(&mut self.block);
-        self.block.push(b'\n');
-        self.waiting += 1;
+    fn add(&mut self, line: &Vec<u8>) {
+        self.block.extend_from_slice(line);
+        self.count += 1;
+        self.taken += line.capacity();
         if self.block.len() >= BLOCK {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
-        if self.block.is_empty() {
+        if self.count == 0 {
             return;
         }
-        self.look_for_file();
-        let written = self.file.as_mut().map(|file| file.write_all(&self.block));
-        let count = match written {
-            Some(Ok(())) => &self.counts.written,
-            Some(Err(error)) => {
-                tracing::warn!(%error, path = %self.path.display(), "the access log cannot be written now");
-                self.file = None;
+        let count = match self.write() {
+            Ok(()) => {
+                self.failing = false;
+                &self.counts.written
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(%error, path = %self.path.display(), "the access log cannot be written now");
+                }
                 &self.counts.dropped
             }
-            None => &self.counts.dropped,
         };
-        count.fetch_add(self.waiting, Relaxed);
+        count.fetch_add(self.count, Relaxed);
+        self.waiting.fetch_sub(self.taken, Relaxed);
         self.block.clear();
-        self.waiting = 0;
+        (self.count, self.taken) = (0, 0);
     }
 
-    /// Whoever rotates logs moves the file away: then there is another one, or none, at the path.
-    fn look_for_file(&mut self) {
-        let same = |file: &File| {
-            let (open, there) = (file.metadata().ok()?, std::fs::metadata(&self.path).ok()?);
-            Some(open.ino() == there.ino() && open.dev() == there.dev())
+    fn write(&mut self) -> io::Result<()> {
+        let file = match self.file.take().filter(|file| is_at(file, &self.path)) {
+            Some(file) => file,
+            None => {
+                self.torn = false;
+                append_to(&self.path)?
+            }
         };
-        if !self.file.as_ref().and_then(same).unwrap_or(false) {
-            self.file = append_to(&self.path).ok();
+        let file = self.file.insert(file);
+        if std::mem::replace(&mut self.torn, true) {
+            file.write_all(b"\n")?;
         }
+        file.write_all(&self.block)?;
+        self.torn = false;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::access_entry::Entry;
 
     fn sink(path: &Path) -> Sink {
         Sink::open(path, UseOfBroken::Refuse).unwrap()
@@ -234,10 +269,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
         let sink = sink(&path);
-        sink.put(Entry::sample());
+        sink.put(Entry::sample().line());
         lines_of(&path, 1);
         std::fs::rename(&path, &moved).unwrap();
-        sink.put(Entry::sample());
+        sink.put(Entry::sample().line());
         lines_of(&path, 1);
         lines_of(&moved, 1);
         assert_eq!(sink.counts.dropped.load(Relaxed), 0);
@@ -250,12 +285,12 @@ mod tests {
         assert!(Sink::open(&path, UseOfBroken::Refuse).is_err());
         let sink = Sink::open(&path, UseOfBroken::Await).unwrap();
         for _ in 0..QUEUE * 2 {
-            sink.put(Entry::sample());
+            sink.put(Entry::sample().line());
         }
         std::fs::create_dir(folder.path().join("sub")).unwrap();
         let mut put = 2 * QUEUE as u64;
         while sink.counts.written.load(Relaxed) == 0 {
-            sink.put(Entry::sample());
+            sink.put(Entry::sample().line());
             put += 1;
             thread::yield_now();
         }
@@ -264,5 +299,57 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(counted(), put, "each line is counted once");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let (sink, lines) = Sink::new(Path::new("a.log"));
+        let put = 10_000;
+        for _ in 0..put {
+            sink.put(vec![b'x'; 5_000]);
+        }
+        let waiting: Vec<_> = lines.try_iter().collect();
+        let bytes: usize = waiting.iter().map(Vec::capacity).sum();
+        assert!((QUEUE_BYTES - 5_000..=QUEUE_BYTES).contains(&bytes), "{bytes}");
+        let dropped = sink.counts.dropped.load(Relaxed);
+        assert_eq!(waiting.len() as u64 + dropped, put);
+    }
+
+    #[test]
+    fn half_a_line_is_not_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        std::fs::write(&path, "{\"half").unwrap();
+        let counts = Arc::new(Counts::default());
+        let mut writer = Writer {
+            path: path.clone(),
+            // Open for reading alone: a write fails, as on a full disk.
+            file: Some(File::open(&path).unwrap()),
+            failing: false,
+            torn: false,
+            block: Vec::new(),
+            count: 0,
+            taken: 0,
+            waiting: Arc::new(AtomicUsize::new(30)),
+            counts: Arc::clone(&counts),
+        };
+        let line = || {
+            let mut line = Vec::with_capacity(10);
+            line.extend_from_slice(b"{}\n");
+            line
+        };
+        writer.add(&line());
+        writer.flush();
+        writer.file = Some(append_to(&path).unwrap());
+        for _ in 0..2 {
+            writer.add(&line());
+            writer.flush();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"half\n{}\n{}\n");
+        assert_eq!(
+            (counts.written.load(Relaxed), counts.dropped.load(Relaxed)),
+            (2, 1)
+        );
+        assert_eq!(writer.waiting.load(Relaxed), 0);
     }
 }
