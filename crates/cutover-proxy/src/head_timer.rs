@@ -40,6 +40,8 @@ impl Default for HeadTimer {
 
 impl HeadTimer {
     fn note(&self, deadline: std::time::Instant) {
+        // What is waited for from now on is not over, whatever became of the wait before.
+        self.0.over.store(false, Relaxed);
         let since = Instant::from_std(deadline).saturating_duration_since(self.0.began);
         let micros = u64::try_from(since.as_micros()).unwrap_or(NEVER - 1);
         self.0.deadline_us.store(micros, Relaxed);
@@ -122,6 +124,8 @@ pub(crate) async fn watched<F: Future>(connection: F, timer: HeadTimer, limit: D
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -159,5 +163,12 @@ mod tests {
         };
         let took = watched(connection, timer, limit).await;
         assert!(took >= limit * 3, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_time_that_is_over_does_not_count_for_the_next_head() {
+        let timer = HeadTimer::default();
+        timer.0.over.store(true, Relaxed);
+        assert!(timer.sleep(Duration::from_secs(60)).now_or_never().is_none());
     }
 }
