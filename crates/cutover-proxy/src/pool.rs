@@ -28,6 +28,13 @@ use crate::options::Limits;
 use crate::request_body::RequestBody;
 use crate::state::EndpointState;
 
+/// Of an answer: more than of a request, as the instance is trusted and has been asked already. With any other number
+/// than 100, hyper makes room for them on the heap, once an answer.
+const MAX_FIELDS: usize = 256;
+
+/// An answer's head, in bytes.
+const MAX_HEAD: usize = 256 * 1024;
+
 /// A connection that one request may use.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -205,7 +212,8 @@ pub(crate) async fn connect(
     }
     let socket = Socket::from(stream.as_fd().try_clone_to_owned()?);
     let (sender, connection) = Builder::new()
-        .max_header_size(256 * 1024)
+        .max_headers(MAX_FIELDS)
+        .max_header_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;

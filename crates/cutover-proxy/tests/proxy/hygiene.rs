@@ -254,3 +254,22 @@ async fn answers_that_cannot_be_trusted() {
     assert_eq!(rig.revision(STABLE).await.cut_answers, 2);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_has_up_to_256_fields() {
+    let rig = Rig::start_with(|options| options.limits.connect_patience = Duration::from_millis(20));
+    for (fields, status) in [(255, 200), (256, 502)] {
+        let fields: String = (0..fields).map(|n| format!("X-{n}: {n}\r\n")).collect();
+        let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n");
+        let (addr, _, task) = answering(bytes.leak().as_bytes()).await;
+        rig.route(&[(STABLE, 10_000, &[addr])]).await;
+        let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+        let answer = visitor.get("/").await.unwrap();
+        assert_eq!(answer.status, status, "{fields}");
+        if status == 200 {
+            assert_eq!(answer.field("x-254"), Some("254"));
+        }
+        task.abort();
+    }
+    rig.stop().await;
+}
