@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use cutover_model::RoutePolicy;
 use cutover_model::routing::AccessLog;
+use tokio::time::Instant;
 
 use crate::snapshot::Snapshot;
 use crate::tls::UseOfBroken;
@@ -25,6 +27,9 @@ const QUEUE: usize = 16 * 1024;
 
 /// What they may take of memory together, in bytes. Whole queues of the longest lines would be a hundred megabytes.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+
+/// How often a stop looks whether the last lines are written.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What is written at once.
 const BLOCK: usize = 64 * 1024;
@@ -142,6 +147,13 @@ impl Sink {
             self.counts.dropped.fetch_add(1, Relaxed);
         }
     }
+
+    /// Returns when whatever was put is written or dropped, or at the deadline. Blocks.
+    pub(crate) fn settle(&self, deadline: Instant) {
+        while self.waiting.load(Relaxed) > 0 && Instant::now() < deadline {
+            thread::park_timeout(LOOK);
+        }
+    }
 }
 
 /// Only its owner may read it: paths and addresses are nobody else's business.
@@ -239,8 +251,6 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::access_entry::Entry;
 
@@ -313,6 +323,20 @@ mod tests {
         assert!((QUEUE_BYTES - 5_000..=QUEUE_BYTES).contains(&bytes), "{bytes}");
         let dropped = sink.counts.dropped.load(Relaxed);
         assert_eq!(waiting.len() as u64 + dropped, put);
+    }
+
+    #[test]
+    fn settled_means_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let sink = sink(&path);
+        let put = QUEUE / 2;
+        for _ in 0..put {
+            sink.put(Entry::sample().line());
+        }
+        sink.settle(Instant::now() + Duration::from_secs(30));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), put);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cutover_model::RouteTable;
@@ -36,6 +37,9 @@ use crate::snapshot::Snapshot;
 use crate::state::EndpointState;
 use crate::wire::Refusal;
 use crate::worker::{self, Control};
+
+/// How long a stop waits for the access log.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Why a proxy did not start.
 #[derive(Debug, Error)]
@@ -87,7 +91,8 @@ impl RunningProxy {
     }
 
     /// Stops accepting (the listening sockets stay with whoever else holds them), finishes what is open with
-    /// `Connection: close`, ends. Blocks until then, at most the drain time-out.
+    /// `Connection: close`, writes the last lines of the access log, ends. Blocks until then: at most the drain
+    /// time-out and a second.
     pub fn stop(self) {
         for control in &self.shared.controls {
             drop(control.send(Control::Stop));
@@ -98,6 +103,13 @@ impl RunningProxy {
         // The thread may have ended already.
         let _ = self.stop.send(());
         drop(self.manager.join());
+        // The threads that write are not joined: a disk may hang for ever.
+        let deadline = Instant::now() + LAST_LINES;
+        for route in &self.shared.snapshot.load().routes {
+            if let Some(log) = &route.access_log {
+                log.sink.settle(deadline);
+            }
+        }
     }
 }
 

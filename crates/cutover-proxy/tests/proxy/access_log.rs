@@ -1,6 +1,7 @@
 //! The access log: what is in a line, and what never is.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use cutover_model::RoutePolicy;
@@ -8,6 +9,7 @@ use cutover_proxy::{HoldRequest, ReleaseRequest};
 use http_body_util::Full;
 use hyper::Request;
 use serde_json::Value;
+use tokio::net::unix::pipe::OpenOptions;
 use tokio::time::Instant;
 
 use crate::http2::Caller;
@@ -177,4 +179,32 @@ async fn a_file_that_cannot_be_written_is_refused_before_anything_changes() {
     assert_eq!(rig.client.table().await.unwrap(), now);
     publish(&rig.client, now.table).await;
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_last_lines_but_not_for_ever() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    let path = rig.folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // Nobody reads, and it is full: a disk that hangs.
+    let pipe = OpenOptions::new().read_write(true).open_sender(&path).unwrap();
+    pipe.writable().await.unwrap();
+    while pipe.try_write(&[b' '; 4096]).is_ok() {}
+    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
+        .await;
+    assert_eq!(
+        Visitor::connect(rig.addr)
+            .await
+            .unwrap()
+            .get("/")
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    let stops = Instant::now();
+    rig.stop().await;
+    let took = stops.elapsed();
+    assert!(took >= Duration::from_secs(1), "{took:?}");
 }
