@@ -15,8 +15,9 @@ const NUMBERS: usize = 31;
 /// From this share of errors on, in per cent, they are shown as wrong.
 const NOTABLE: f64 = 0.05;
 
-/// With `before`, rates and quantiles of what came since; without, of everything. Revisions that are not routed are shown
-/// while they have open requests.
+/// With `before`, rates, quantiles and counts of what came since; without, of everything. What is open, waits or is held
+/// is always as it is now. Revisions that are not routed are shown while they have open requests, and routes without any
+/// while something is to be said of them.
 pub(crate) fn proxy(stats: &Stats, before: Option<&Stats>, style: &Style) -> String {
     // Another process counts from zero again.
     let before = before.filter(|before| before.epoch == stats.epoch);
@@ -37,31 +38,41 @@ pub(crate) fn proxy(stats: &Stats, before: Option<&Stats>, style: &Style) -> Str
         page.push(Line::indent(9).tone(Tone::Dim, &format!("listens on {}", listener.address)));
     }
     for route in &stats.routes {
+        let known = before.and_then(|before| before.routes.iter().find(|old| old.service == route.service));
+        let shown = |one: &&RevisionStats| {
+            one.revision.service == route.service
+                && (one.in_flight > 0 || one.instances.iter().any(|i| i.routed))
+        };
+        let revisions: Vec<_> = stats.revisions.iter().filter(shown).collect();
+        let bounds = bounds(route, known);
+        let problem = route.tls.as_ref().and_then(|tls| tls.problem.as_ref());
+        let missing = since_then(route, known, |route| {
+            route.access_log.map_or(0, |log| log.dropped)
+        });
+        if revisions.is_empty() && bounds.is_empty() && problem.is_none() && missing == 0 {
+            continue;
+        }
         page.blank();
-        let refused = route.rejected + route.unavailable;
+        let refused = since_then(route, known, |route| route.rejected + route.unavailable);
         let mut head = Line::indent(2).tone(Tone::Strong, route.service.as_str());
         if refused > 0 {
             let text = format!("{} answered by the proxy itself", words::number(refused));
             head = head.to(NUMBERS).tone(Tone::Dim, &text);
         }
         page.push(head);
-        let shown = |one: &&RevisionStats| {
-            one.revision.service == route.service
-                && (one.in_flight > 0 || one.instances.iter().any(|i| i.routed))
-        };
-        for one in stats.revisions.iter().filter(shown) {
+        for one in revisions {
             let known =
                 before.and_then(|before| before.revisions.iter().find(|old| old.revision == one.revision));
             let span = before.map(|before| stats.uptime_ms.saturating_sub(before.uptime_ms));
             page.push(revision(one, known, span).fit(style.edge()));
-            if let Some(trouble) = trouble(one) {
+            if let Some(trouble) = trouble(one, known) {
                 page.hanging(Line::indent(4), Tone::Waiting, &trouble, style.edge());
             }
         }
-        for text in bounds(route) {
+        for text in bounds {
             page.push(Line::indent(4).tone(Tone::Waiting, &text).fit(style.edge()));
         }
-        if let Some(problem) = route.tls.as_ref().and_then(|tls| tls.problem.as_ref()) {
+        if let Some(problem) = problem {
             page.hanging(
                 Line::indent(4).tone(Tone::Wrong, "tls  "),
                 Tone::Wrong,
@@ -69,8 +80,8 @@ pub(crate) fn proxy(stats: &Stats, before: Option<&Stats>, style: &Style) -> Str
                 style.edge(),
             );
         }
-        if let Some(log) = route.access_log.filter(|log| log.dropped > 0) {
-            let text = format!("access log: {} lines are missing", words::number(log.dropped));
+        if missing > 0 {
+            let text = format!("access log: {} lines are missing", words::number(missing));
             page.push(Line::indent(4).tone(Tone::Waiting, &text));
         }
     }
@@ -87,11 +98,10 @@ fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option
         .to(14)
         .plain(&one.revision.version.to_string());
     let line = line.to(SHARE).plain(&format!("{:>7}", one.weight.to_string()));
-    let count = |one: &RevisionStats| one.answers.iter().map(|(_, count)| count).sum::<u64>();
-    let answers = count(one) - before.map_or(0, count).min(count(one));
-    let errors = one
-        .errors
-        .saturating_sub(before.map_or(0, |before| before.errors));
+    let answers = since_then(one, before, |one| {
+        one.answers.iter().map(|(_, count)| count).sum()
+    });
+    let errors = since_then(one, before, |one| one.errors);
     let line = match span_ms.filter(|span| *span > 0) {
         Some(span) => {
             let rate = answers as f64 * 1_000.0 / span as f64;
@@ -120,14 +130,15 @@ fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option
 }
 
 /// What went wrong with a revision, if anything did.
-fn trouble(one: &RevisionStats) -> Option<String> {
+fn trouble(one: &RevisionStats, before: Option<&RevisionStats>) -> Option<String> {
+    let counted = |figure| since_then(one, before, figure);
     let figures = [
-        (one.retries, "retries"),
-        (one.ejections, "ejections"),
+        (counted(|one| one.retries), "retries"),
+        (counted(|one| one.ejections), "ejections"),
         (one.pending, "waiting"),
-        (one.overflowed, "turned away"),
-        (one.cut_writes, "cut writes"),
-        (one.answered_by_stable, "answered by stable"),
+        (counted(|one| one.overflowed), "turned away"),
+        (counted(|one| one.cut_writes), "cut writes"),
+        (counted(|one| one.answered_by_stable), "answered by stable"),
     ];
     let figures = figures.iter().filter(|(count, _)| *count > 0);
     let mut parts: Vec<String> = figures
@@ -146,18 +157,21 @@ fn trouble(one: &RevisionStats) -> Option<String> {
 }
 
 /// What is held, and what the budget did not allow.
-fn bounds(route: &RouteStats) -> Vec<String> {
+fn bounds(route: &RouteStats, before: Option<&RouteStats>) -> Vec<String> {
     let mut lines = Vec::new();
     if route.holding || route.held > 0 {
         lines.push(format!("requests are held, {} wait", words::number(route.held)));
     }
-    if route.over_budget > 0 {
-        lines.push(format!(
-            "{} retries over the budget",
-            words::number(route.over_budget)
-        ));
+    let over_budget = since_then(route, before, |route| route.over_budget);
+    if over_budget > 0 {
+        lines.push(format!("{} retries over the budget", words::number(over_budget)));
     }
     lines
+}
+
+/// A counter, or what it has grown by.
+fn since_then<T>(now: &T, before: Option<&T>, counter: fn(&T) -> u64) -> u64 {
+    counter(now).saturating_sub(before.map_or(0, counter))
 }
 
 fn since(now: &Histogram, before: Option<&Histogram>) -> Histogram {
@@ -193,9 +207,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn trouble_and_holds_are_named() {
-        let stats: Stats = serde_json::from_value(serde_json::json!({
+    fn troubled() -> Stats {
+        serde_json::from_value(serde_json::json!({
             "epoch": 1, "pid": 1, "serial": 12, "uptimeMs": 1_000, "workers": 2, "connections": 14, "listeners": [],
             "routes": [{
                 "service": "web", "requests": 9, "rejected": 2, "unavailable": 1, "overBudget": 4, "holding": true,
@@ -213,7 +226,12 @@ mod tests {
                 }]
             }]
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn trouble_and_holds_are_named() {
+        let stats = troubled();
         let text = proxy(&stats, None, &Style::bare());
         for shown in [
             "3 answered by the proxy itself",
@@ -226,6 +244,36 @@ mod tests {
         ] {
             assert!(text.contains(shown), "{shown:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn of_counters_what_came_since_is_shown_and_what_is_now_stays() {
+        let mut before = troubled();
+        before.uptime_ms = 500;
+        before.routes[0].rejected = 1;
+        before.revisions[0].retries = 3;
+        let text = proxy(&troubled(), Some(&before), &Style::bare());
+        for shown in [
+            "1 answered by the proxy itself",
+            "    2 retries, 127.0.0.1:9: probes fail",
+            "requests are held, 7 wait",
+        ] {
+            assert!(text.contains(shown), "{shown:?} is not in\n{text}");
+        }
+        for old in ["over the budget", "missing"] {
+            assert!(!text.contains(old), "{old:?} is in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_route_of_which_nothing_is_to_be_said_is_left_out() {
+        let mut stats = troubled();
+        stats.revisions.clear();
+        let route = &mut stats.routes[0];
+        (route.holding, route.over_budget, route.access_log) = (false, 0, None);
+        assert!(proxy(&stats, None, &Style::bare()).contains("7 wait"));
+        stats.routes[0].held = 0;
+        assert!(!proxy(&stats, None, &Style::bare()).contains("web"));
     }
 
     #[test]
