@@ -111,7 +111,7 @@ impl Drop for Pending {
         if self.sampled {
             self.entry.ended_ms = wall_clock::now_ms();
             self.entry.took_us = u64::try_from(self.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.log.sink.put(self.entry.line());
+            self.log.put(self.entry.line());
         }
     }
 }

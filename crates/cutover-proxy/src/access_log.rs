@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use cutover_model::RoutePolicy;
+use cutover_model::ServiceRoute;
 use cutover_model::routing::AccessLog;
 use tokio::time::Instant;
 
@@ -38,6 +38,7 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct RouteLog {
     pub(crate) sink: Arc<Sink>,
+    pub(crate) counts: Arc<Counts>,
     percentage: u8,
 }
 
@@ -45,13 +46,19 @@ pub(crate) struct RouteLog {
 #[derive(Debug)]
 pub(crate) struct Sink {
     path: PathBuf,
-    lines: SyncSender<Vec<u8>>,
+    lines: SyncSender<Line>,
     /// What the lines take that are put and neither written nor dropped yet.
     waiting: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Line {
+    text: Vec<u8>,
+    /// Of its route: several may have one file.
     counts: Arc<Counts>,
 }
 
-/// Lines of one file.
+/// Lines of one route, since it has a log.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) written: AtomicU64,
@@ -63,28 +70,32 @@ impl RouteLog {
     /// Opens the file, which may block, or goes on with the one that is open. A table that names a file that cannot be
     /// written is refused; the kept one is served without it, and every line counts as dropped.
     pub(crate) fn open(
-        policy: &RoutePolicy,
+        route: &ServiceRoute,
         current: &Snapshot,
         before: &[Option<Self>],
         broken: UseOfBroken,
     ) -> Result<Option<Self>, Refusal> {
-        let Some(AccessLog { path, percentage }) = &policy.access_log else {
+        let Some(AccessLog { path, percentage }) = &route.policy.access_log else {
             return Ok(None);
         };
         let path = Path::new(path);
-        let open = current
-            .routes
-            .iter()
-            .filter_map(|route| route.access_log.as_ref());
-        let mut open = open.chain(before.iter().flatten());
+        let served = || {
+            current
+                .routes
+                .iter()
+                .filter_map(|now| Some((now, now.access_log.as_ref()?)))
+        };
+        let mut open = served().map(|(_, log)| log).chain(before.iter().flatten());
         let sink = match open.find(|log| log.sink.path == path) {
             Some(log) => Arc::clone(&log.sink),
             None => Arc::new(Sink::open(path, broken).map_err(|error| Refusal::InvalidTable {
                 what: format!("the access log {} cannot be written: {error}", path.display()),
             })?),
         };
+        let counted = served().find(|(now, _)| now.state.service == route.service);
         Ok(Some(Self {
             sink,
+            counts: counted.map_or_else(Arc::default, |(_, log)| Arc::clone(&log.counts)),
             percentage: *percentage,
         }))
     }
@@ -94,8 +105,9 @@ impl RouteLog {
         draw < self.percentage
     }
 
-    pub(crate) fn counts(&self) -> &Arc<Counts> {
-        &self.sink.counts
+    /// Never waits.
+    pub(crate) fn put(&self, text: Vec<u8>) {
+        self.sink.put(text, &self.counts);
     }
 }
 
@@ -116,10 +128,9 @@ impl Sink {
             file,
             torn: false,
             block: Vec::with_capacity(BLOCK),
-            count: 0,
+            counts: Vec::new(),
             taken: 0,
             waiting: Arc::clone(&sink.waiting),
-            counts: Arc::clone(&sink.counts),
         };
         thread::Builder::new()
             .name("proxy-log".to_owned())
@@ -127,24 +138,27 @@ impl Sink {
         Ok(sink)
     }
 
-    fn new(path: &Path) -> (Self, Receiver<Vec<u8>>) {
+    fn new(path: &Path) -> (Self, Receiver<Line>) {
         let (lines, receiver) = sync_channel(QUEUE);
         let sink = Self {
             path: path.to_owned(),
             lines,
             waiting: Arc::default(),
-            counts: Arc::default(),
         };
         (sink, receiver)
     }
 
-    /// Never waits.
-    pub(crate) fn put(&self, line: Vec<u8>) {
-        let taken = line.capacity();
+    fn put(&self, text: Vec<u8>, counts: &Arc<Counts>) {
+        let taken = text.capacity();
         let before = self.waiting.fetch_add(taken, Relaxed);
+        let counted = Arc::clone(counts);
+        let line = Line {
+            text,
+            counts: counted,
+        };
         if before + taken > QUEUE_BYTES || self.lines.try_send(line).is_err() {
             self.waiting.fetch_sub(taken, Relaxed);
-            self.counts.dropped.fetch_add(1, Relaxed);
+            counts.dropped.fetch_add(1, Relaxed);
         }
     }
 
@@ -179,56 +193,57 @@ struct Writer {
     /// Whether the file may end in half a line.
     torn: bool,
     block: Vec<u8>,
-    /// Lines in the block.
-    count: u64,
+    /// Whose lines are in the block, one for each.
+    counts: Vec<Arc<Counts>>,
     /// What they took in the queue.
     taken: usize,
     waiting: Arc<AtomicUsize>,
-    counts: Arc<Counts>,
 }
 
 impl Writer {
     /// Until nobody can put a line any more.
-    fn run(mut self, lines: &Receiver<Vec<u8>>) {
+    fn run(mut self, lines: &Receiver<Line>) {
         while let Ok(line) = lines.recv() {
-            self.add(&line);
+            self.add(line);
             // Whatever else has come meanwhile goes with it.
             while let Ok(line) = lines.try_recv() {
-                self.add(&line);
+                self.add(line);
             }
             self.flush();
         }
     }
 
-    fn add(&mut self, line: &Vec<u8>) {
-        self.block.extend_from_slice(line);
-        self.count += 1;
-        self.taken += line.capacity();
+    fn add(&mut self, line: Line) {
+        self.block.extend_from_slice(&line.text);
+        self.counts.push(line.counts);
+        self.taken += line.text.capacity();
         if self.block.len() >= BLOCK {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
-        if self.count == 0 {
+        if self.counts.is_empty() {
             return;
         }
-        let count = match self.write() {
-            Ok(()) => {
-                self.failing = false;
-                &self.counts.written
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::warn!(%error, path = %self.path.display(), "the access log cannot be written now");
-                }
-                &self.counts.dropped
-            }
-        };
-        count.fetch_add(self.count, Relaxed);
+        let written = self.write();
+        if let Err(error) = &written
+            && !self.failing
+        {
+            tracing::warn!(%error, path = %self.path.display(), "the access log cannot be written now");
+        }
+        self.failing = written.is_err();
+        for counts in self.counts.drain(..) {
+            let outcome = if self.failing {
+                &counts.dropped
+            } else {
+                &counts.written
+            };
+            outcome.fetch_add(1, Relaxed);
+        }
         self.waiting.fetch_sub(self.taken, Relaxed);
         self.block.clear();
-        (self.count, self.taken) = (0, 0);
+        self.taken = 0;
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -254,8 +269,16 @@ mod tests {
     use super::*;
     use crate::access_entry::Entry;
 
-    fn sink(path: &Path) -> Sink {
-        Sink::open(path, UseOfBroken::Refuse).unwrap()
+    fn log_to(path: &Path, broken: UseOfBroken) -> RouteLog {
+        log(Sink::open(path, broken).unwrap())
+    }
+
+    fn log(sink: Sink) -> RouteLog {
+        RouteLog {
+            sink: Arc::new(sink),
+            counts: Arc::default(),
+            percentage: 100,
+        }
     }
 
     /// Waits until a file has so many lines.
@@ -278,14 +301,14 @@ mod tests {
     fn a_file_that_was_moved_away_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
-        let sink = sink(&path);
-        sink.put(Entry::sample().line());
+        let log = log_to(&path, UseOfBroken::Refuse);
+        log.put(Entry::sample().line());
         lines_of(&path, 1);
         std::fs::rename(&path, &moved).unwrap();
-        sink.put(Entry::sample().line());
+        log.put(Entry::sample().line());
         lines_of(&path, 1);
         lines_of(&moved, 1);
-        assert_eq!(sink.counts.dropped.load(Relaxed), 0);
+        assert_eq!(log.counts.dropped.load(Relaxed), 0);
     }
 
     #[test]
@@ -293,18 +316,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/a.log");
         assert!(Sink::open(&path, UseOfBroken::Refuse).is_err());
-        let sink = Sink::open(&path, UseOfBroken::Await).unwrap();
+        let log = log_to(&path, UseOfBroken::Await);
         for _ in 0..QUEUE * 2 {
-            sink.put(Entry::sample().line());
+            log.put(Entry::sample().line());
         }
         std::fs::create_dir(folder.path().join("sub")).unwrap();
         let mut put = 2 * QUEUE as u64;
-        while sink.counts.written.load(Relaxed) == 0 {
-            sink.put(Entry::sample().line());
+        while log.counts.written.load(Relaxed) == 0 {
+            log.put(Entry::sample().line());
             put += 1;
             thread::yield_now();
         }
-        let counted = || sink.counts.written.load(Relaxed) + sink.counts.dropped.load(Relaxed);
+        let counted = || log.counts.written.load(Relaxed) + log.counts.dropped.load(Relaxed);
         while counted() < put {
             thread::yield_now();
         }
@@ -314,14 +337,15 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_in_bytes() {
         let (sink, lines) = Sink::new(Path::new("a.log"));
+        let log = log(sink);
         let put = 10_000;
         for _ in 0..put {
-            sink.put(vec![b'x'; 5_000]);
+            log.put(vec![b'x'; 5_000]);
         }
         let waiting: Vec<_> = lines.try_iter().collect();
-        let bytes: usize = waiting.iter().map(Vec::capacity).sum();
+        let bytes: usize = waiting.iter().map(|line| line.text.capacity()).sum();
         assert!((QUEUE_BYTES - 5_000..=QUEUE_BYTES).contains(&bytes), "{bytes}");
-        let dropped = sink.counts.dropped.load(Relaxed);
+        let dropped = log.counts.dropped.load(Relaxed);
         assert_eq!(waiting.len() as u64 + dropped, put);
     }
 
@@ -329,12 +353,12 @@ mod tests {
     fn settled_means_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
-        let sink = sink(&path);
+        let log = log_to(&path, UseOfBroken::Refuse);
         let put = QUEUE / 2;
         for _ in 0..put {
-            sink.put(Entry::sample().line());
+            log.put(Entry::sample().line());
         }
-        sink.settle(Instant::now() + Duration::from_secs(30));
+        log.sink.settle(Instant::now() + Duration::from_secs(30));
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), put);
     }
@@ -352,21 +376,21 @@ mod tests {
             failing: false,
             torn: false,
             block: Vec::new(),
-            count: 0,
+            counts: Vec::new(),
             taken: 0,
             waiting: Arc::new(AtomicUsize::new(30)),
-            counts: Arc::clone(&counts),
         };
         let line = || {
-            let mut line = Vec::with_capacity(10);
-            line.extend_from_slice(b"{}\n");
-            line
+            let mut text = Vec::with_capacity(10);
+            text.extend_from_slice(b"{}\n");
+            let counts = Arc::clone(&counts);
+            Line { text, counts }
         };
-        writer.add(&line());
+        writer.add(line());
         writer.flush();
         writer.file = Some(append_to(&path).unwrap());
         for _ in 0..2 {
-            writer.add(&line());
+            writer.add(line());
             writer.flush();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"half\n{}\n{}\n");

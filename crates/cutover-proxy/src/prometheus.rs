@@ -298,13 +298,24 @@ fn write_instances(out: &mut String, labelled: &[(String, &RevisionStats)]) -> s
     for (name, kind, help, value) in series {
         head(out, name, kind, help)?;
         for (labels, stats) in labelled {
-            for one in &stats.instances {
+            for one in distinct(&stats.instances) {
                 let instance = escape(&one.instance.to_string());
                 writeln!(out, "{name}{{{labels},instance=\"{instance}\"}} {}", value(one))?;
             }
         }
     }
     Ok(())
+}
+
+/// An instance whose address has changed is there once for each: under one name, only the one that is routed counts, or
+/// the newest.
+fn distinct(instances: &[InstanceStats]) -> impl Iterator<Item = &InstanceStats> {
+    let of_others = |index: usize, one: &InstanceStats| {
+        let mut others = instances.iter().enumerate();
+        others.any(|(other, same)| same.instance == one.instance && (same.routed || other > index))
+    };
+    let kept = move |(index, one): &(usize, &InstanceStats)| one.routed || !of_others(*index, one);
+    instances.iter().enumerate().filter(kept).map(|(_, one)| one)
 }
 
 fn write_mirrors(out: &mut String, app: &str, stats: &Stats) -> std::fmt::Result {
@@ -457,5 +468,33 @@ mod tests {
         exported.sort_unstable();
         documented.sort_unstable();
         assert_eq!(exported, documented);
+    }
+
+    #[test]
+    fn an_instance_that_has_moved_is_one_series() {
+        let instance = |address: &str, routed| {
+            serde_json::json!({
+                "instance": "web/1", "address": address, "routed": routed, "ejected": false, "inFlight": 0,
+                "attempts": 1, "failures": 0
+            })
+        };
+        let revision = serde_json::json!({
+            "revision": "web@1.0.0#aaaaaa", "track": "stable", "weight": 10_000, "inFlight": 0, "assigned": 0,
+            "firstAttempts": 0, "firstAttemptFailures": 0, "answers": [], "errors": 0, "answeredByStable": 0,
+            "connectFailures": 0, "timeouts": 0, "retries": 0, "cutWrites": 0, "cutAnswers": 0, "totalUs": 0,
+            "latency": [],
+            "instances": [
+                instance("127.0.0.1:7", false), instance("127.0.0.1:8", true), instance("127.0.0.1:9", false)
+            ]
+        });
+        let mut stats = empty();
+        stats.revisions.push(serde_json::from_value(revision).unwrap());
+        let text = render("shop", &stats);
+        let mut seen = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (series, _) = line.rsplit_once(' ').unwrap();
+            assert!(seen.insert(series), "twice: {series}");
+        }
+        assert!(text.contains("instance=\"web/1\"} 1"), "{text}");
     }
 }

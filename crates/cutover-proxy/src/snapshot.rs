@@ -136,7 +136,7 @@ impl ResolvedTable {
         self.doors = doors.collect::<Result<_, _>>()?;
         let mut logs = Vec::new();
         for route in &self.table.services {
-            logs.push(RouteLog::open(&route.policy, current, &logs, broken)?);
+            logs.push(RouteLog::open(route, current, &logs, broken)?);
         }
         self.access_logs = logs;
         Ok(self)

@@ -67,7 +67,7 @@ fn tls(snapshot: &Snapshot, service: &ServiceName) -> Option<TlsStats> {
 fn access_log(snapshot: &Snapshot, service: &ServiceName) -> Option<AccessLogStats> {
     let mut routes = snapshot.routes.iter();
     let route = routes.find(|route| route.state.service == *service)?;
-    let counts = route.access_log.as_ref()?.counts();
+    let counts = &route.access_log.as_ref()?.counts;
     Some(AccessLogStats {
         written: counts.written.load(Relaxed),
         dropped: counts.dropped.load(Relaxed),

@@ -270,7 +270,7 @@ pub struct RouteStats {
     /// Copies of its requests, if there ever was one to be made.
     #[serde(default)]
     pub mirror: Option<MirrorStats>,
-    /// Its access log, if it has any. Routes with the same file have the same numbers.
+    /// Its access log, if it has any.
     #[serde(default)]
     pub access_log: Option<AccessLogStats>,
 }
@@ -299,7 +299,7 @@ pub struct MirrorStats {
     pub not_compared: u64,
 }
 
-/// The lines of one route's access log, since its file was named first.
+/// One route's lines in its access log, since it has one. Others may write to the same file, and count their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessLogStats {

@@ -1,5 +1,6 @@
 //! The access log: what is in a line, and what never is.
 
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -207,4 +208,37 @@ async fn a_stop_waits_for_the_last_lines_but_not_for_ever() {
     rig.stop().await;
     let took = stops.elapsed();
     assert!(took >= Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn routes_with_one_file_count_their_own_lines() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    let path = rig.folder.path().join("access.log");
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    rig.client.add_listeners(&[listener.as_fd()]).await.unwrap();
+    let mut both = table(rig.addr, &[(STABLE, 10_000, &[instance.addr])]);
+    both.services
+        .extend(table(addr, &[("web@1.0.0#aaaaaa", 10_000, &[instance.addr])]).services);
+    both.services[1].service = "web".parse().unwrap();
+    for route in &mut both.services {
+        route.policy = policy(&path, 100);
+    }
+    // The second time the counters go on.
+    for round in 1..=2 {
+        publish(&rig.client, both.clone()).await;
+        for addr in [rig.addr, rig.addr, addr] {
+            let mut visitor = Visitor::connect(addr).await.unwrap();
+            assert_eq!(visitor.get("/").await.unwrap().status, 200);
+        }
+        await_lines(&path, round * 3).await;
+        eventually("each counts its own", || async {
+            let stats = rig.client.stats().await.unwrap();
+            let written = stats.routes.iter().map(|route| route.access_log.unwrap().written);
+            written.eq([round as u64 * 2, round as u64])
+        })
+        .await;
+    }
+    rig.stop().await;
 }
