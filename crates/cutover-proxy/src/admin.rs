@@ -122,18 +122,18 @@ async fn answer(
             Err(refusal) => json(status_of(&refusal), &refusal),
         },
         (&Method::POST, "/handover/hold") => match body(request).await {
-            Ok(asked) => done(holding.follow_hold(&asked).await),
-            Err(refusal) => done(Err(refusal)),
+            Ok(asked) => result(holding.follow_hold(&asked).await),
+            Err(refusal) => json(status_of(&refusal), &refusal),
         },
         (&Method::POST, "/handover/release") => match body(request).await {
-            Ok(asked) => done(holding.follow_release(&asked).await),
-            Err(refusal) => done(Err(refusal)),
+            Ok(asked) => result(holding.follow_release(&asked).await),
+            Err(refusal) => json(status_of(&refusal), &refusal),
         },
-        (&Method::POST, "/handover") => done(publisher.hold_back().await),
-        (&Method::POST, "/handover/done") => done(publisher.hand_over().await),
+        (&Method::POST, "/handover") => result(publisher.hold_back().await),
+        (&Method::POST, "/handover/done") => result(publisher.hand_over().await),
         (&Method::PUT, "/handover/table") => match body(request).await {
-            Ok(followed) => done(publisher.follow(followed).await),
-            Err(refusal) => done(Err(refusal)),
+            Ok(followed) => result(publisher.follow(followed).await),
+            Err(refusal) => json(status_of(&refusal), &refusal),
         },
         (&Method::GET, "/metrics") => {
             let text = prometheus::render(&shared.application, &stats::collect(shared));
@@ -167,13 +167,6 @@ async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refu
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
     let body = body.map_err(|error| bad(error.to_string()))?.to_bytes();
     serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))
-}
-
-fn done(result: Result<(), Refusal>) -> Response<Full<Bytes>> {
-    match result {
-        Ok(()) => json(StatusCode::OK, &()),
-        Err(refusal) => json(status_of(&refusal), &refusal),
-    }
 }
 
 fn status_of(refusal: &Refusal) -> StatusCode {
