@@ -7,16 +7,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
 use crate::access_entry::Pending;
 use crate::client_io::ConnectionState;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::grpc;
+use crate::instance_body::InstanceBody;
+use crate::instance_io::Broken;
 use crate::mirror_compare::Side;
 use crate::patience::Patience;
-use crate::pool::Lease;
 use crate::request_body::BodyWatch;
 
 /// What a client reads: a text of ours, or what an instance sends.
@@ -31,7 +32,7 @@ pub(crate) struct AnswerBody {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BrokenOff {
     #[error("the instance broke off")]
-    Instance(#[source] hyper::Error),
+    Instance(#[source] Broken),
     #[error("the instance sent nothing for too long")]
     Silence,
 }
@@ -42,9 +43,8 @@ enum Source {
 }
 
 struct FromInstance {
-    incoming: Incoming,
-    /// Given back to the pool when the answer has ended well.
-    lease: Option<Lease>,
+    /// Its connection goes back to the pool when the answer has ended well.
+    body: InstanceBody,
     watch: Option<std::rc::Rc<BodyWatch>>,
     exchange: Option<Exchange>,
     /// Its trailers say whether it was a success.
@@ -69,8 +69,7 @@ impl AnswerBody {
 
     pub(crate) fn from_instance(
         connection: Arc<ConnectionState>,
-        incoming: Incoming,
-        lease: Lease,
+        body: InstanceBody,
         watch: Option<std::rc::Rc<BodyWatch>>,
         exchange: Exchange,
         grpc: bool,
@@ -79,8 +78,7 @@ impl AnswerBody {
         Self {
             connection,
             source: Source::Instance(Box::new(FromInstance {
-                incoming,
-                lease: Some(lease),
+                body,
                 watch,
                 exchange: Some(exchange),
                 grpc,
@@ -116,7 +114,8 @@ impl FromInstance {
             return;
         };
         let request_sent = self.watch.as_ref().is_none_or(|watch| watch.complete.get());
-        if let (Some(lease), Some(endpoint), true) = (self.lease.take(), exchange.endpoint(), request_sent) {
+        if let (Some(lease), Some(endpoint), true) = (self.body.release(), exchange.endpoint(), request_sent)
+        {
             let worker = &exchange.worker;
             worker.pool.put(lease, endpoint, &worker.shared.limits);
         }
@@ -126,7 +125,7 @@ impl FromInstance {
         if let Some(error) = self.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let polled = self.body.poll_frame(cx);
         if let (Poll::Ready(_), Some(silence)) = (&polled, &mut self.silence) {
             silence.moved();
         }
@@ -157,7 +156,7 @@ impl FromInstance {
                 {
                     exchange.answered(status);
                 }
-                if self.incoming.is_end_stream() {
+                if self.body.is_end_stream() {
                     self.ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -174,7 +173,7 @@ impl FromInstance {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.cut();
         }
-        self.lease = None;
+        drop(self.body.release());
         self.compared = None;
         // hyper writes out what it has only when there is nothing to do; an error at once would throw the head away,
         // and the client would take a broken answer for a dead proxy.
@@ -209,14 +208,14 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Text(text) => text.is_none(),
-            Source::Instance(answer) => answer.broken.is_none() && answer.incoming.is_end_stream(),
+            Source::Instance(answer) => answer.broken.is_none() && answer.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            Source::Instance(answer) => answer.incoming.size_hint(),
+            Source::Instance(answer) => answer.body.size_hint(),
         }
     }
 }
@@ -225,7 +224,7 @@ impl Drop for AnswerBody {
     fn drop(&mut self) {
         // hyper drops a body that is empty from the start without asking it for anything.
         if let Source::Instance(answer) = &mut self.source
-            && answer.incoming.is_end_stream()
+            && answer.body.is_end_stream()
         {
             answer.ended();
         }

@@ -18,6 +18,9 @@ const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
+/// The Host of a request of HTTP/1.0 that has none.
+pub(crate) const NO_HOST: &[u8] = b"localhost";
+
 /// Fields that are nothing for trailers.
 const NO_TRAILERS: [HeaderName; 20] = [
     AUTHORIZATION,
@@ -102,24 +105,32 @@ impl Found {
 
 /// What a `Connection` line names belongs to the connection too.
 fn take_out_named(headers: &mut HeaderMap) {
+    for name in &named(headers) {
+        headers.remove(name);
+    }
+}
+
+/// What `Connection` lines name, but for what they cannot take away.
+pub(crate) fn named(headers: &HeaderMap) -> Vec<HeaderName> {
     let mut named = Vec::new();
     for value in headers.get_all(CONNECTION) {
         for token in value.as_bytes().split(|byte| *byte == b',') {
             let token = token.trim_ascii();
             let usual = token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close");
-            if !usual && let Ok(name) = HeaderName::from_bytes(token) {
+            if !usual
+                && let Ok(name) = HeaderName::from_bytes(token)
+                && !PROTECTED.contains(&name)
+            {
                 named.push(name);
             }
         }
     }
-    for name in named.iter().filter(|name| !PROTECTED.contains(name)) {
-        headers.remove(name);
-    }
+    named
 }
 
 /// Makes a client's fields an instance's. What a client claims about itself in forwarding fields is not passed on.
 /// Whether it takes trailers is.
-pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin, fallback_host: &HeaderValue) {
+pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin) {
     let found = Found::among(headers);
     let trailers = found.has(&TE) && takes_trailers(headers);
     // `Expect` goes too: the proxy has answered 100 itself as soon as the body is wanted.
@@ -130,8 +141,9 @@ pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin, fallback_hos
     }
     let host = headers.get(HOST).cloned();
     let host = host.unwrap_or_else(|| {
-        headers.insert(HOST, fallback_host.clone());
-        fallback_host.clone()
+        let none = HeaderValue::from_bytes(NO_HOST).unwrap_or(HeaderValue::from_static(""));
+        headers.insert(HOST, none.clone());
+        none
     });
     headers.insert(X_FORWARDED_HOST, host);
     headers.insert(X_FORWARDED_FOR, client.address.clone());
@@ -140,7 +152,7 @@ pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin, fallback_hos
     headers.insert(FORWARDED, client.forwarded.clone());
 }
 
-fn takes_trailers(headers: &HeaderMap) -> bool {
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
     headers.get_all(TE).iter().any(|value| {
         let mut codings = value.as_bytes().split(|byte| *byte == b',');
         codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
@@ -233,11 +245,7 @@ mod tests {
             ("host", "a"),
             ("expect", "100-continue"),
         ]);
-        to_instance(
-            &mut headers,
-            &Origin::new("1.2.3.4".parse().unwrap(), true),
-            &HeaderValue::from_static("z"),
-        );
+        to_instance(&mut headers, &Origin::new("1.2.3.4".parse().unwrap(), true));
         assert_eq!(headers["x-forwarded-for"], "1.2.3.4");
         assert_eq!(headers["x-forwarded-host"], "a");
         assert_eq!(

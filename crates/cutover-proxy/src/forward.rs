@@ -6,7 +6,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,15 +13,11 @@ use std::time::Duration;
 
 use cutover_model::routing::UpstreamProtocol;
 use hyper::body::{Body, Incoming};
-use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE,
-};
+use hyper::header::{HOST, HeaderMap, HeaderValue, SET_COOKIE, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
 use rand::Rng as _;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy, split};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::access_entry::{Pending, Served};
@@ -34,17 +29,22 @@ use crate::exchange::Exchange;
 use crate::fields;
 use crate::grpc;
 use crate::http2;
+use crate::instance_body::InstanceBody;
+use crate::instance_io::{Broken, Failure};
 use crate::mirror;
 use crate::mirror_compare::Side;
 use crate::multiplexed::{self, TurnedAway};
+use crate::outgoing::Outgoing;
+use crate::own_answer::{close_after, plain, refuse, unavailable};
 use crate::pool::{self, Lease};
 use crate::proxy_status::{self, PROXY_STATUS};
 use crate::request;
 use crate::request_body::{BodyWatch, RequestBody};
 use crate::resilience::RetryRule;
 use crate::snapshot::Revision;
+use crate::splice;
 use crate::state::EndpointState;
-use crate::trace_context::{self, TRACEPARENT};
+use crate::trace_context::Trace;
 use crate::waiting::{Late, Waits};
 use crate::worker::Worker;
 
@@ -56,9 +56,6 @@ const GIVE_BACK: Duration = Duration::from_millis(100);
 
 /// Between two rounds over instances all of which refuse connections.
 const ROUND_PAUSE: Duration = Duration::from_millis(25);
-
-/// How long a client may still send when the instance has ended a connection that had changed its protocol.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a request's way through the proxy needs besides the request itself.
 struct Forwarding {
@@ -72,9 +69,10 @@ struct Forwarding {
     watch: Option<Rc<BodyWatch>>,
     /// Whether doing it twice does no more than doing it once.
     repeatable: bool,
-    /// To make the request again. Only for those that are repeatable, or are sent over HTTP/2, where an instance may
-    /// turn them away unread.
-    parts: Option<Parts>,
+    /// The request without its body.
+    parts: Parts,
+    /// How its fields are written for an instance; nothing if they are an instance's already.
+    outgoing: Option<Outgoing>,
     /// Whether it is sent over HTTP/2.
     http2: bool,
     /// How often a connection ended before it was looked at.
@@ -96,11 +94,22 @@ struct Forwarding {
 
 /// How one attempt ended.
 enum Attempt {
-    Answered(Response<Incoming>, Lease),
-    /// Nothing was sent: here is the request again.
-    Unsent(Box<Request<RequestBody>>),
+    Answered(Answer, Lease),
+    /// It may go elsewhere: here is its body again.
+    Unsent(RequestBody),
     /// The answer for the client.
     Failed(StatusCode, &'static str),
+}
+
+/// An instance's answer; without a body of its own, that is read from the connection.
+type Answer = Response<Option<Incoming>>;
+
+/// How it ended.
+enum Outcome {
+    Answered(Answer, Lease),
+    Failed(StatusCode, &'static str),
+    /// There was no place for it.
+    TooMany,
 }
 
 /// Answers a request. Never fails: what goes wrong is an answer too.
@@ -129,7 +138,7 @@ pub(crate) async fn handle(
         Ok(()) if worker.shared.holds.load(Relaxed) => {
             why = proxy_status::HELD;
             arrived = Some(Instant::now());
-            held(&worker, &client, &request).await
+            Box::pin(held(&worker, &client, &request)).await
         }
         other => other,
     };
@@ -208,51 +217,6 @@ async fn held(worker: &Rc<Worker>, client: &Client, request: &Request<Incoming>)
     parked.map_err(|()| StatusCode::SERVICE_UNAVAILABLE)
 }
 
-/// Not now; the same may be right in a moment.
-fn unavailable(client: &Client, text: &'static str, why: HeaderValue) -> Response<AnswerBody> {
-    let mut response = plain(client, StatusCode::SERVICE_UNAVAILABLE, text);
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    headers.insert(PROXY_STATUS, why);
-    response
-}
-
-/// Nothing more is served on the connection. HTTP/2 says so by frames, not by a field.
-fn close_after(client: &Client, response: &mut Response<AnswerBody>) {
-    if !client.http2 {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-}
-
-fn plain(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
-    let text = if status == StatusCode::NO_CONTENT {
-        ""
-    } else {
-        text
-    };
-    let mut response = Response::new(AnswerBody::text(Arc::clone(&client.state), text));
-    *response.status_mut() = status;
-    if !text.is_empty() {
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    }
-    response
-}
-
-/// An answer to a client that is at fault: what follows on the connection cannot be trusted.
-fn refuse(client: &Client, status: StatusCode, text: &'static str) -> Response<AnswerBody> {
-    let mut response = plain(client, status, text);
-    if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED {
-        close_after(client, &mut response);
-    }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(ALLOW, request::ALLOWED);
-    }
-    response
-}
-
 impl Forwarding {
     async fn run(
         worker: Rc<Worker>,
@@ -270,25 +234,28 @@ impl Forwarding {
         let (mut parts, incoming) = request.into_parts();
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
-        fields::to_instance(
-            &mut parts.headers,
-            &client.origin,
-            &HeaderValue::from_static("localhost"),
-        );
-        trace_context::ensure(&mut parts.headers, &mut *worker.random.borrow_mut());
-        let trace = parts.headers.get(TRACEPARENT).filter(|_| logged).cloned();
-        if let Some(protocol) = protocol {
-            fields::ask_upgrade(&mut parts.headers, protocol);
-        }
-        if http2 {
-            multiplexed::address(&mut parts);
-        }
-        let repeatable = request::is_idempotent(&parts.method) && upgrade.is_none();
+        let trace = Trace::of(&parts.headers, &mut *worker.random.borrow_mut());
+        let logged_trace = logged.then(|| trace.told(&parts.headers)).flatten();
         let shadow = if upgrade.is_none() {
-            mirror::shadow(&worker, client.listen, &assignment.revision, &parts)
+            let told = (&client.origin, &trace);
+            mirror::shadow(&worker, client.listen, &assignment.revision, told, &parts)
         } else {
             None
         };
+        let outgoing = if http2 || upgrade.is_some() {
+            fields::to_instance(&mut parts.headers, &client.origin);
+            trace.apply(&mut parts.headers);
+            if let Some(protocol) = protocol {
+                fields::ask_upgrade(&mut parts.headers, protocol);
+            }
+            if http2 {
+                multiplexed::address(&mut parts);
+            }
+            None
+        } else {
+            Some(Outgoing::new(&parts.headers, trace))
+        };
+        let repeatable = request::is_idempotent(&parts.method) && upgrade.is_none();
         let (shadow, compared) = shadow.map_or((None, None), |(shadow, side)| (Some(shadow), side));
         let (body, watch) = if bodyless {
             if let Some(shadow) = shadow {
@@ -296,7 +263,7 @@ impl Forwarding {
             }
             (RequestBody::Empty, None)
         } else {
-            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state), http2 || repeatable));
+            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state)));
             if let Some(shadow) = shadow {
                 watch.copy_to(shadow, Rc::clone(&worker));
             }
@@ -304,16 +271,17 @@ impl Forwarding {
             (body, Some(watch))
         };
         let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, assignment.drawn);
-        let forwarding = Self {
+        let mut forwarding = Self {
             began: exchange.started(),
             exchange,
             session: assignment.session,
-            trace,
+            trace: logged_trace,
             worker,
             client,
             watch,
             repeatable,
-            parts: (repeatable || http2).then(|| parts.clone()),
+            parts,
+            outgoing,
             http2,
             goaways: 0,
             upgrade,
@@ -325,22 +293,30 @@ impl Forwarding {
             give_up: None,
             unreached: false,
         };
-        forwarding.enter(Request::from_parts(parts, body)).await
+        match forwarding.enter(body).await {
+            Outcome::Answered(answer, lease) => forwarding.answer(answer, lease),
+            Outcome::Failed(status, text) => forwarding.fail(status, text),
+            Outcome::TooMany => forwarding.too_many(),
+        }
     }
 
-    async fn enter(mut self, request: Request<RequestBody>) -> Response<AnswerBody> {
-        if !self.exchange.enter_gate().await {
-            self.exchange
-                .turned_back(StatusCode::SERVICE_UNAVAILABLE.as_u16());
-            let mut response = unavailable(
-                &self.client,
-                "as many requests are open as may be\n",
-                proxy_status::CIRCUIT,
-            );
-            if self.watch.is_some() {
-                close_after(&self.client, &mut response);
-            }
-            return response;
+    fn too_many(mut self) -> Response<AnswerBody> {
+        self.exchange
+            .turned_back(StatusCode::SERVICE_UNAVAILABLE.as_u16());
+        let mut response = unavailable(
+            &self.client,
+            "as many requests are open as may be\n",
+            proxy_status::CIRCUIT,
+        );
+        if self.watch.is_some() {
+            close_after(&self.client, &mut response);
+        }
+        response
+    }
+
+    async fn enter(&mut self, body: RequestBody) -> Outcome {
+        if !self.exchange.enter_gate_now() && !Box::pin(self.exchange.enter_gate()).await {
+            return Outcome::TooMany;
         }
         let down = |revision: &Revision| {
             let mut all = revision.endpoints.iter();
@@ -355,39 +331,39 @@ impl Forwarding {
             self.exchange.given_up();
             self.exchange.divert(stable, pass);
         }
-        self.forward(request).await
+        self.forward(body).await
     }
 
-    async fn forward(mut self, mut request: Request<RequestBody>) -> Response<AnswerBody> {
+    async fn forward(&mut self, mut body: RequestBody) -> Outcome {
         loop {
             let Some(index) = self.worker.choose(self.exchange.serving(), &self.tried) else {
-                if self.look_elsewhere().await {
+                if Box::pin(self.look_elsewhere()).await {
                     continue;
                 }
                 self.unreached = true;
-                return self.fail(StatusCode::BAD_GATEWAY, "no instance can be reached\n");
+                return Outcome::Failed(StatusCode::BAD_GATEWAY, "no instance can be reached\n");
             };
             let endpoint = self.exchange.enter(index);
-            match self.attempt(&endpoint, request).await {
-                Attempt::Answered(response, _)
-                    if !fields::is_well_framed(response.headers(), response.version()) =>
+            match self.attempt(&endpoint, body).await {
+                Attempt::Answered(answer, _)
+                    if !fields::is_well_framed(answer.headers(), answer.version()) =>
                 {
                     self.exchange.attempt_failed();
-                    return self.fail(StatusCode::BAD_GATEWAY, "the instance's answer is malformed\n");
+                    return Outcome::Failed(StatusCode::BAD_GATEWAY, "the instance's answer is malformed\n");
                 }
-                Attempt::Answered(response, lease) => {
+                Attempt::Answered(answer, lease) => {
                     endpoint.readmit();
                     let rule = self.exchange.serving().resilience.retries;
-                    if rule.is_unwanted(response.status().as_u16())
-                        && let Some(again) = self.elsewhere(&endpoint).await
+                    if rule.is_unwanted(answer.status().as_u16())
+                        && let Some(again) = Box::pin(self.elsewhere(&endpoint)).await
                     {
-                        request = *again;
+                        body = again;
                         continue;
                     }
-                    return self.answer(response, lease);
+                    return Outcome::Answered(answer, lease);
                 }
-                Attempt::Unsent(again) => request = *again,
-                Attempt::Failed(status, text) => return self.fail(status, text),
+                Attempt::Unsent(again) => body = again,
+                Attempt::Failed(status, text) => return Outcome::Failed(status, text),
             }
         }
     }
@@ -430,7 +406,7 @@ impl Forwarding {
         (other && !stable.endpoints.is_empty()).then_some(stable)
     }
 
-    async fn attempt(&mut self, endpoint: &Arc<EndpointState>, request: Request<RequestBody>) -> Attempt {
+    async fn attempt(&mut self, endpoint: &Arc<EndpointState>, body: RequestBody) -> Attempt {
         self.attempts += 1;
         if self.attempts > 1 {
             self.exchange.shard().retries.fetch_add(1, Relaxed);
@@ -447,24 +423,31 @@ impl Forwarding {
         };
         let mut lease = match pooled {
             Some(lease) => lease,
-            None => match pool::connect(&self.worker.pool, endpoint, spoken, times.connect).await {
+            None => match Box::pin(self.connect(endpoint, times.connect)).await {
                 Ok(lease) => lease,
                 Err(error) => {
                     tracing::debug!(%error, instance = %endpoint.instance, "cannot connect");
                     self.refused(endpoint);
-                    return Attempt::Unsent(Box::new(request));
+                    return Attempt::Unsent(body);
                 }
             },
         };
-        let sending = lease.send(request);
+        let as_client = self
+            .outgoing
+            .as_ref()
+            .map(|outgoing| (outgoing, &self.client.origin));
+        let sending = lease.send(&self.parts, as_client, body);
         let waits = Waits {
             times,
             began: self.began,
             per_try: rule.per_try.filter(|_| self.repeatable),
         };
-        let mut error = match waits.answer(sending, self.watch.as_deref()).await {
-            Ok(Ok(response)) => return Attempt::Answered(response, lease),
-            Ok(Err(error)) => error,
+        let failure = match waits
+            .answer(&self.worker.alarms, sending, self.watch.as_deref())
+            .await
+        {
+            Ok(Ok(answer)) => return Attempt::Answered(answer, lease),
+            Ok(Err(failure)) => failure,
             Err(Late::Client) => {
                 return Attempt::Failed(StatusCode::REQUEST_TIMEOUT, "the request's body did not come\n");
             }
@@ -474,11 +457,11 @@ impl Forwarding {
                 drop(lease);
                 if late == Late::Attempt
                     && rule.on_timeout
-                    && let Some(request) = self.again().await
+                    && let Some(body) = Box::pin(self.again()).await
                     && self.may_resend(rule)
                 {
                     self.tried.push(endpoint.key);
-                    return Attempt::Unsent(request);
+                    return Attempt::Unsent(body);
                 }
                 return Attempt::Failed(
                     StatusCode::GATEWAY_TIMEOUT,
@@ -489,40 +472,59 @@ impl Forwarding {
         if self.watch.as_ref().is_some_and(|watch| watch.client_fault.get()) {
             return Attempt::Failed(StatusCode::BAD_REQUEST, "the request's body is malformed\n");
         }
-        if let Some(request) = error.take_message() {
-            // A connection that the instance had closed while it was idle says nothing about the instance.
-            if !lease.reused {
-                self.refused(endpoint);
-            }
-            return Attempt::Unsent(Box::new(request));
-        }
-        if let Some(how) = multiplexed::turned_away(error.error())
-            && let Some(request) = self.again().await
-        {
-            self.worker.pool.forget(endpoint, &lease);
-            return self.turned_away(endpoint, how, request);
-        }
-        self.lost(endpoint, lease.reused, error.error()).await
+        Box::pin(self.failed(endpoint, &lease, failure)).await
     }
 
-    /// The request again, for another instance, if there is one and the answer of this one may be thrown away.
-    async fn elsewhere(&mut self, endpoint: &EndpointState) -> Option<Box<Request<RequestBody>>> {
+    async fn connect(&self, endpoint: &EndpointState, limit: Duration) -> io::Result<Lease> {
+        if self.upgrade.is_some() {
+            return pool::connect_to_change(endpoint, limit).await;
+        }
+        let spoken = self.exchange.serving().upstream;
+        pool::connect(&self.worker.pool, endpoint, spoken, limit).await
+    }
+
+    /// There was no answer.
+    async fn failed(&mut self, endpoint: &Arc<EndpointState>, lease: &Lease, failure: Failure) -> Attempt {
+        let broken = match failure {
+            Failure::Unsent => {
+                // A connection that the instance had closed while it was idle says nothing about the instance.
+                if !lease.reused {
+                    self.refused(endpoint);
+                }
+                match self.body_again().await {
+                    Some(body) => return Attempt::Unsent(body),
+                    None => Broken::Ended,
+                }
+            }
+            Failure::Broken(broken) => broken,
+        };
+        if let Some(how) = broken.turned_away()
+            && let Some(body) = self.again().await
+        {
+            self.worker.pool.forget(endpoint, lease);
+            return self.turned_away(endpoint, how, body);
+        }
+        self.lost(endpoint, lease.reused, &broken).await
+    }
+
+    /// The body again, for another instance, if there is one and the answer of this one may be thrown away.
+    async fn elsewhere(&mut self, endpoint: &EndpointState) -> Option<RequestBody> {
         let rule = self.exchange.serving().resilience.retries;
         if !self.repeatable || self.resent >= rule.attempts {
             return None;
         }
         self.tried.push(endpoint.key);
         let another = self.worker.choose(self.exchange.serving(), &self.tried).is_some();
-        let request = if another || self.stable_instead().is_some() {
+        let body = if another || self.stable_instead().is_some() {
             self.again().await
         } else {
             None
         };
-        let request = request.filter(|_| self.may_resend(rule));
-        if request.is_some() {
+        let body = body.filter(|_| self.may_resend(rule));
+        if body.is_some() {
             self.exchange.attempt_failed();
         }
-        request
+        body
     }
 
     /// Takes a retry from the budget, if policy and budget leave one.
@@ -543,36 +545,38 @@ impl Forwarding {
         allowed
     }
 
-    /// The request as it was, if it may be sent again and its body can be.
-    async fn again(&self) -> Option<Box<Request<RequestBody>>> {
-        let parts = self.parts.clone()?;
-        let body = match &self.watch {
-            None => RequestBody::Empty,
-            Some(watch) => timeout(GIVE_BACK, watch.again()).await.ok()??,
-        };
-        Some(multiplexed::rebuilt(parts, body))
+    /// The body, if the request may be sent again and its body can be. Only what is repeatable may, and what goes over
+    /// HTTP/2, where an instance may turn it away unread.
+    async fn again(&self) -> Option<RequestBody> {
+        if self.repeatable || self.http2 {
+            self.body_again().await
+        } else {
+            None
+        }
     }
 
-    fn turned_away(
-        &mut self,
-        endpoint: &EndpointState,
-        how: TurnedAway,
-        request: Box<Request<RequestBody>>,
-    ) -> Attempt {
+    async fn body_again(&self) -> Option<RequestBody> {
+        match &self.watch {
+            None => Some(RequestBody::Empty),
+            Some(watch) => timeout(GIVE_BACK, watch.again()).await.ok()?,
+        }
+    }
+
+    fn turned_away(&mut self, endpoint: &EndpointState, how: TurnedAway, body: RequestBody) -> Attempt {
         self.goaways += 1;
         // A connection that ends says nothing about the instance; one that ends again and again does.
         if how == TurnedAway::Refused || self.goaways > MAX_GOAWAYS {
             self.exchange.attempt_failed();
             self.tried.push(endpoint.key);
         }
-        Attempt::Unsent(request)
+        Attempt::Unsent(body)
     }
 
     /// It was sent, and no answer came back.
-    async fn lost(&mut self, endpoint: &EndpointState, reused: bool, error: &hyper::Error) -> Attempt {
-        tracing::debug!(%error, instance = %endpoint.instance, "a request was lost");
+    async fn lost(&mut self, endpoint: &EndpointState, reused: bool, broken: &Broken) -> Attempt {
+        tracing::debug!(error = %broken, instance = %endpoint.instance, "a request was lost");
         self.lost += 1;
-        let nonsense = error.is_parse();
+        let nonsense = broken.is_nonsense();
         // On a connection that was idle before, it may just have been closed: once, the same instance is tried afresh,
         // and nobody is charged.
         let free = reused && self.lost == 1;
@@ -584,11 +588,11 @@ impl Forwarding {
         };
         let cut = again.is_none() && !nonsense;
         match again {
-            Some(request) if free => Attempt::Unsent(request),
-            Some(request) if rule.on_reset && self.may_resend(rule) => {
+            Some(body) if free => Attempt::Unsent(body),
+            Some(body) if rule.on_reset && self.may_resend(rule) => {
                 self.exchange.attempt_failed();
                 self.tried.push(endpoint.key);
-                Attempt::Unsent(request)
+                Attempt::Unsent(body)
             }
             _ => {
                 self.exchange.attempt_failed();
@@ -642,7 +646,7 @@ impl Forwarding {
         response
     }
 
-    fn answer(mut self, mut response: Response<Incoming>, lease: Lease) -> Response<AnswerBody> {
+    fn answer(mut self, mut response: Answer, lease: Lease) -> Response<AnswerBody> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch_protocols(response);
         }
@@ -676,7 +680,8 @@ impl Forwarding {
         *response.version_mut() = Version::HTTP_11;
         let connection = Arc::clone(&self.client.state);
         response.map(|incoming| {
-            AnswerBody::from_instance(connection, incoming, lease, self.watch, self.exchange, grpc, idle)
+            let body = InstanceBody::new(incoming, lease);
+            AnswerBody::from_instance(connection, body, self.watch, self.exchange, grpc, idle)
                 .compared(self.compared)
         })
     }
@@ -691,7 +696,7 @@ impl Forwarding {
         })
     }
 
-    fn switch_protocols(mut self, mut response: Response<Incoming>) -> Response<AnswerBody> {
+    fn switch_protocols(mut self, mut response: Answer) -> Response<AnswerBody> {
         let protocol = response.headers().get(UPGRADE).cloned();
         let (Some(from_client), Some(protocol)) = (self.upgrade.take(), protocol) else {
             self.exchange.attempt_failed();
@@ -717,7 +722,7 @@ impl Forwarding {
         answer_fields::tell(switched.headers_mut(), &self.exchange);
         give_session(switched.headers_mut(), session);
         fields::ask_upgrade(switched.headers_mut(), protocol);
-        tokio::task::spawn_local(splice(from_client, from_instance, self.exchange));
+        tokio::task::spawn_local(splice::splice(from_client, from_instance, self.exchange));
         switched
     }
 }
@@ -726,36 +731,4 @@ fn give_session(headers: &mut HeaderMap, session: Option<HeaderValue>) {
     if let Some(cookie) = session {
         headers.append(SET_COOKIE, cookie);
     }
-}
-
-/// Carries bytes both ways until both sides have ended. The exchange counts as open until then.
-async fn splice(client: OnUpgrade, instance: OnUpgrade, exchange: Exchange) {
-    let (Ok(client), Ok(instance)) = (client.await, instance.await) else {
-        return;
-    };
-    let (mut from_client, mut to_client) = split(TokioIo::new(client));
-    let (mut from_instance, mut to_instance) = split(TokioIo::new(instance));
-    let mut up = pin!(carry(&mut from_client, &mut to_instance));
-    let mut down = pin!(carry(&mut from_instance, &mut to_client));
-    let ended = tokio::select! {
-        ended = up.as_mut() => match ended {
-            Ok(()) => down.await,
-            Err(error) => Err(error),
-        },
-        ended = down.as_mut() => match ended {
-            // An instance that has gone is not kept among those with open requests by a client that does not hang up.
-            Ok(()) => timeout(LAST_WORDS, up).await.unwrap_or(Ok(())),
-            Err(error) => Err(error),
-        },
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "an upgraded connection ended");
-    }
-    drop(exchange);
-}
-
-/// One way, the end included.
-async fn carry(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-    copy(from, to).await?;
-    to.shutdown().await
 }

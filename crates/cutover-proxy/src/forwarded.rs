@@ -13,6 +13,8 @@ pub(crate) struct Origin {
     pub(crate) proto: HeaderValue,
     /// `Forwarded` (RFC 7239). Without `host`: the Host goes on as it came.
     pub(crate) forwarded: HeaderValue,
+    /// All of them as they stand in a head.
+    pub(crate) lines: Vec<u8>,
 }
 
 impl Origin {
@@ -23,11 +25,15 @@ impl Origin {
             IpAddr::V4(ip) => format!("for={ip};proto={proto}"),
             IpAddr::V6(ip) => format!("for=\"[{ip}]\";proto={proto}"),
         };
+        let lines = format!(
+            "x-forwarded-for: {ip}\r\nx-real-ip: {ip}\r\nx-forwarded-proto: {proto}\r\nforwarded: {node}\r\n"
+        );
         let unknown = HeaderValue::from_static("unknown");
         Self {
             address: HeaderValue::from_str(&ip.to_string()).unwrap_or(unknown),
             proto: HeaderValue::from_static(proto),
             forwarded: HeaderValue::from_str(&node).unwrap_or(HeaderValue::from_static("for=unknown")),
+            lines: lines.into_bytes(),
         }
     }
 }

@@ -71,11 +71,18 @@ impl Gate {
         entered.is_ok().then(|| Pass(Arc::clone(self)))
     }
 
+    /// Without waiting, and only if nobody else does.
+    pub(crate) fn enter_now(self: &Arc<Self>) -> Option<Pass> {
+        if self.pending.load(SeqCst) == 0 {
+            self.try_enter()
+        } else {
+            None
+        }
+    }
+
     /// One after the other, in the order in which they came. `None` for one that is too much, or waited too long.
     pub(crate) async fn enter(self: &Arc<Self>, max_pending: u32, wait: Duration) -> Option<Pass> {
-        if self.pending.load(SeqCst) == 0
-            && let Some(pass) = self.try_enter()
-        {
+        if let Some(pass) = self.enter_now() {
             return Some(pass);
         }
         let turn = self.line_up(max_pending);

@@ -84,6 +84,7 @@ impl HeadScan {
                 self.request_line(bytes)
             }
             At::RequestLine => self.request_line(bytes),
+            At::Name(0) => self.dull_line(bytes).unwrap_or_else(|| self.name(bytes[0], 0)),
             At::Name(length) => self.name(bytes[0], length),
             At::Value(kind) => self.value(bytes, kind),
             At::Body(left) => {
@@ -138,6 +139,17 @@ impl HeadScan {
     fn line_ends(&mut self, bytes: &[u8], end: usize) {
         let before = if end == 0 { self.last } else { bytes[end - 1] };
         self.fault |= before != b'\r';
+    }
+
+    /// A whole line at once, if it is there and its name cannot matter: most are like this.
+    fn dull_line(&mut self, bytes: &[u8]) -> Option<usize> {
+        if matches!(bytes[0], b'c' | b'C' | b't' | b'T' | b'\r' | b'\n') {
+            return None;
+        }
+        let end = memchr(b'\n', bytes)?;
+        memchr(b':', &bytes[..end])?;
+        self.line_ends(bytes, end);
+        Some(end + 1)
     }
 
     fn name(&mut self, byte: u8, length: usize) -> usize {
@@ -266,6 +278,7 @@ mod tests {
         for text in [
             "GET / HTTP/1.1\nHost: a\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\n\n",
             "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
         ] {

@@ -4,6 +4,7 @@
 //! body has been read, and what finds no place is dropped and counted. Nothing of it counts as the candidate's.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,19 +13,22 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use cutover_model::RoutePolicy;
 use cutover_model::routing::{Mirror, UpstreamProtocol};
-use http_body_util::BodyExt as _;
+use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request};
 use rand::Rng as _;
 use tokio::time::timeout;
 
+use crate::fields;
+use crate::forwarded::Origin;
+use crate::instance_body::InstanceBody;
 use crate::mirror_compare::{Comparison, Side};
 use crate::mirror_state::{MirrorState, Place};
 use crate::pick;
 use crate::pool;
 use crate::request_body::RequestBody;
 use crate::snapshot::{Revision, Route};
+use crate::trace_context::Trace;
 use crate::wire::Refusal;
 use crate::worker::Worker;
 
@@ -91,6 +95,7 @@ impl Mirroring {
         route: &Route,
         worker: &Worker,
         assigned: &Revision,
+        (client, trace): (&Origin, &Trace),
         parts: &Parts,
     ) -> Option<(Shadow, Option<Side>)> {
         let candidate = route.revisions.get(route.candidate?)?;
@@ -113,6 +118,8 @@ impl Mirroring {
             (None, None)
         };
         let mut parts = parts.clone();
+        fields::to_instance(&mut parts.headers, client);
+        trace.apply(&mut parts.headers);
         if !self.credentials {
             parts.headers.remove(AUTHORIZATION);
             parts.headers.remove(COOKIE);
@@ -144,17 +151,21 @@ fn length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The copy of a request with these parts, as they go to an instance, if one is to be made; and where its original's
+/// The copy of a client's request with these parts, if one is to be made; and where its original's
 /// answer is to be noted, if the two are compared.
 pub(crate) fn shadow(
     worker: &Worker,
     listen: SocketAddr,
     assigned: &Revision,
+    told: (&Origin, &Trace),
     parts: &Parts,
 ) -> Option<(Shadow, Option<Side>)> {
     worker.with_snapshot(|snapshot| {
         let route = snapshot.route(listen)?;
-        route.mirroring.as_ref()?.begin(route, worker, assigned, parts)
+        route
+            .mirroring
+            .as_ref()?
+            .begin(route, worker, assigned, told, parts)
     })
 }
 
@@ -223,14 +234,13 @@ impl Shadow {
                     .ok()?
             }
         };
-        let request = Request::from_parts(parts, RequestBody::whole(read));
-        let response = lease.send(request).await.ok()?;
+        let response = lease.send(&parts, None, RequestBody::whole(read)).await.ok()?;
         if let Some(side) = &mut side {
             side.status(response.status().as_u16());
         }
-        let mut body = response.into_body();
+        let mut body = InstanceBody::new(response.into_body(), lease);
         let mut left = max_body;
-        while let Some(frame) = body.frame().await {
+        while let Some(frame) = poll_fn(|cx| body.poll_frame(cx)).await {
             let Ok(data) = frame.ok()?.into_data() else {
                 continue;
             };
@@ -246,7 +256,9 @@ impl Shadow {
         if let Some(side) = side {
             side.end();
         }
-        worker.shadows.put(lease, endpoint, limits);
+        if let Some(lease) = body.release() {
+            worker.shadows.put(lease, endpoint, limits);
+        }
         drop(place);
         Some(())
     }

@@ -9,7 +9,6 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::header::HOST;
 use hyper::http::uri::{Authority, Scheme, Uri};
@@ -190,9 +189,4 @@ pub(crate) fn turned_away(error: &hyper::Error) -> Option<TurnedAway> {
         cause = found.source();
     }
     None
-}
-
-/// The request again.
-pub(crate) fn rebuilt(parts: hyper::http::request::Parts, body: RequestBody) -> Box<Request<RequestBody>> {
-    Box::new(Request::from_parts(parts, body))
 }

@@ -1,15 +1,13 @@
 //! One worker's connections to instances.
 //!
-//! Never shared between threads. A connection is in the pool only while nothing is open on it; its task, which runs
-//! beside, notices when the instance closes it.
+//! Never shared between threads. A connection of HTTP/1.1 is in the pool only while nothing is open on it; that the
+//! instance has closed it is seen when it is taken out, or when the pool is swept.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
-use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -17,23 +15,21 @@ use cutover_model::routing::UpstreamProtocol;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use socket2::Socket;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::answer_head::{MAX_FIELDS, MAX_HEAD};
+use crate::forwarded::Origin;
+use crate::instance_io::{Broken, Failure, InstanceIo};
 use crate::multiplexed::{self, Connections, Place};
 use crate::options::Limits;
+use crate::outgoing::Outgoing;
 use crate::request_body::RequestBody;
 use crate::state::EndpointState;
-
-/// Of an answer: more than of a request, as the instance is trusted and has been asked already. With any other number
-/// than 100, hyper makes room for them on the heap, once an answer.
-const MAX_FIELDS: usize = 256;
-
-/// An answer's head, in bytes.
-const MAX_HEAD: usize = 256 * 1024;
 
 /// A connection that one request may use.
 #[derive(Debug)]
@@ -45,16 +41,16 @@ pub(crate) struct Lease {
 
 #[derive(Debug)]
 enum Sender {
-    /// With a second descriptor of the same socket, to look at it without hyper.
-    Http1(SendRequest<RequestBody>, Socket),
+    Http1(Box<InstanceIo>),
+    /// It is to change its protocol, and is for one request only.
+    Changing(SendRequest<RequestBody>),
     /// One of many requests on it.
     Http2(Place),
 }
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
-    socket: Socket,
+    io: Box<InstanceIo>,
     since: Instant,
 }
 
@@ -103,16 +99,10 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&endpoint.key)?;
-        let mut index = list.len();
-        while index > 0 {
-            index -= 1;
-            let idle = &list[index];
-            if idle.sender.is_closed() || (look && idle.has_ended()) {
-                list.remove(index);
-            } else if idle.sender.is_ready() {
-                let Idle { sender, socket, .. } = list.remove(index);
+        while let Some(Idle { io, .. }) = list.pop() {
+            if !io.has_ended(look) {
                 return Some(Lease {
-                    sender: Sender::Http1(sender, socket),
+                    sender: Sender::Http1(io),
                     reused: true,
                 });
             }
@@ -121,21 +111,18 @@ impl Pool {
     }
 
     pub(crate) fn put(&self, lease: Lease, endpoint: &EndpointState, limits: &Limits) {
-        let Sender::Http1(sender, socket) = lease.sender else {
+        let Sender::Http1(mut io) = lease.sender else {
             return;
         };
-        if sender.is_closed() || !endpoint.routed.load(Relaxed) {
+        if !io.is_reusable() || !endpoint.routed.load(Relaxed) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
         let list = idle.entry(endpoint.key).or_default();
         if list.len() < limits.max_idle {
+            io.rest();
             let since = Instant::now();
-            list.push(Idle {
-                sender,
-                socket,
-                since,
-            });
+            list.push(Idle { io, since });
         }
     }
 
@@ -149,7 +136,7 @@ impl Pool {
     pub(crate) fn sweep(&self, limits: &Limits) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain(|idle| !idle.sender.is_closed() && now - idle.since < limits.idle_timeout);
+            list.retain(|idle| now - idle.since < limits.idle_timeout && !idle.io.has_ended(false));
             !list.is_empty()
         });
         self.shared.sweep(limits);
@@ -161,75 +148,108 @@ impl Pool {
             self.shared.forget(endpoint.key, place);
         }
     }
-
-    fn forget_closed(&self, key: u64) {
-        if let Some(list) = self.idle.borrow_mut().get_mut(&key) {
-            list.retain(|idle| !idle.sender.is_closed());
-        }
-    }
 }
 
 impl Lease {
-    /// Sends, and waits for the answer's head.
+    /// Sends, and waits for the answer's head. The fields of `parts` are an instance's, or with `as_client`, which is for
+    /// HTTP/1.1 only, the client's own. Without a body of its own, the answer's body is read from this lease.
     pub(crate) async fn send(
         &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        parts: &Parts,
+        as_client: Option<(&Outgoing, &Origin)>,
+        body: RequestBody,
+    ) -> Result<Response<Option<Incoming>>, Failure> {
         match &mut self.sender {
-            Sender::Http1(sender, _) => sender.try_send_request(request).await,
-            Sender::Http2(place) => place.sender.try_send_request(request).await,
+            Sender::Http1(io) => {
+                io.begin(parts, as_client, body);
+                let mut headers = HeaderMap::new();
+                let answer = poll_fn(|cx| io.poll_answer(cx, &mut headers)).await?;
+                Ok(answer.map(|()| None))
+            }
+            Sender::Changing(sender) => by_hyper(sender.try_send_request(whole(parts, body)).await),
+            Sender::Http2(place) => by_hyper(place.sender.try_send_request(whole(parts, body)).await),
+        }
+    }
+
+    /// Where the answer's body is read, if the answer had none of its own.
+    pub(crate) fn io(&mut self) -> Option<&mut InstanceIo> {
+        match &mut self.sender {
+            Sender::Http1(io) => Some(io),
+            Sender::Changing(_) | Sender::Http2(_) => None,
+        }
+    }
+
+    pub(crate) fn as_io(&self) -> Option<&InstanceIo> {
+        match &self.sender {
+            Sender::Http1(io) => Some(io),
+            Sender::Changing(_) | Sender::Http2(_) => None,
         }
     }
 }
 
-impl Idle {
-    /// Whether the kernel already knows that the instance has hung up (or says something unasked).
-    fn has_ended(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        !matches!(self.socket.peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
+fn whole(parts: &Parts, body: RequestBody) -> Request<RequestBody> {
+    Request::from_parts(parts.clone(), body)
 }
 
-/// Opens a connection, within `limit`; its task runs on the calling worker's local set until it is closed.
+fn by_hyper(
+    sent: Result<Response<Incoming>, TrySendError<Request<RequestBody>>>,
+) -> Result<Response<Option<Incoming>>, Failure> {
+    sent.map(|answer| answer.map(Some)).map_err(|mut error| {
+        if error.take_message().is_some() {
+            Failure::Unsent
+        } else {
+            Failure::Broken(Broken::Hyper(error.into_error()))
+        }
+    })
+}
+
+/// Opens a connection, within `limit`.
 pub(crate) async fn connect(
-    pool: &Rc<Pool>,
+    pool: &Pool,
     endpoint: &EndpointState,
     spoken: UpstreamProtocol,
     limit: Duration,
 ) -> io::Result<Lease> {
-    let stream = timeout(limit, TcpStream::connect(endpoint.address)).await??;
-    // A port of the ephemeral range on which nobody listens can connect to itself.
-    if stream.local_addr()? == endpoint.address {
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    stream.set_nodelay(true)?;
-    if spoken == UpstreamProtocol::H2c {
+    let stream = open(endpoint, limit).await?;
+    let sender = if spoken == UpstreamProtocol::H2c {
         let connection = multiplexed::begin(stream).await?;
-        return Ok(Lease {
-            sender: Sender::Http2(pool.shared.add(endpoint.key, connection)),
-            reused: false,
-        });
-    }
-    let socket = Socket::from(stream.as_fd().try_clone_to_owned()?);
+        Sender::Http2(pool.shared.add(endpoint.key, connection))
+    } else {
+        Sender::Http1(Box::new(InstanceIo::new(stream)))
+    };
+    Ok(Lease {
+        sender,
+        reused: false,
+    })
+}
+
+/// Opens a connection that is to change its protocol; its task runs on the calling worker's local set until it has.
+pub(crate) async fn connect_to_change(endpoint: &EndpointState, limit: Duration) -> io::Result<Lease> {
+    let stream = open(endpoint, limit).await?;
     let (sender, connection) = Builder::new()
         .max_headers(MAX_FIELDS)
         .max_header_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    let key = endpoint.key;
-    let weak = Rc::downgrade(pool);
     tokio::task::spawn_local(async move {
-        // How it ended reaches the request that was open on it; an idle one ends without anybody to tell.
+        // How it ended reaches the request that was open on it.
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "connection to an instance ended");
         }
-        if let Some(pool) = weak.upgrade() {
-            pool.forget_closed(key);
-        }
     });
     Ok(Lease {
-        sender: Sender::Http1(sender, socket),
+        sender: Sender::Changing(sender),
         reused: false,
     })
+}
+
+async fn open(endpoint: &EndpointState, limit: Duration) -> io::Result<TcpStream> {
+    let stream = timeout(limit, TcpStream::connect(endpoint.address)).await??;
+    // A port of the ephemeral range on which nobody listens can connect to itself.
+    if stream.local_addr()? == endpoint.address {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

@@ -30,13 +30,13 @@ pub(crate) struct BodyWatch {
     pub(crate) waiting_for_client: Cell<bool>,
     pub(crate) progress: Cell<Instant>,
     connection: Arc<ConnectionState>,
-    kept: Option<RefCell<Kept>>,
+    kept: RefCell<Kept>,
     given_back: Notify,
     /// Gets what passes, and leaves at the end of it.
     shadow: RefCell<Option<(Shadow, Rc<Worker>)>>,
 }
 
-/// What was read of a body, and what will be: for a stream that an instance turns away unread.
+/// What was read of a body, and what will be: a body of which no more than 64 KiB were read can be sent again.
 #[derive(Debug, Default)]
 struct Kept {
     read: VecDeque<Bytes>,
@@ -46,15 +46,14 @@ struct Kept {
 }
 
 impl BodyWatch {
-    /// With `keep`, a body of which no more than 64 KiB were read can be sent again.
-    pub(crate) fn new(connection: Arc<ConnectionState>, keep: bool) -> Self {
+    pub(crate) fn new(connection: Arc<ConnectionState>) -> Self {
         Self {
             client_fault: Cell::new(false),
             complete: Cell::new(false),
             waiting_for_client: Cell::new(false),
             progress: Cell::new(Instant::now()),
             connection,
-            kept: keep.then(RefCell::default),
+            kept: RefCell::default(),
             given_back: Notify::new(),
             shadow: RefCell::default(),
         }
@@ -76,11 +75,10 @@ impl BodyWatch {
 
     /// The body from its beginning, once whoever was sending it has let it go. `None` if too much was read.
     pub(crate) async fn again(self: &Rc<Self>) -> Option<RequestBody> {
-        let kept = self.kept.as_ref()?;
         loop {
             let given_back = self.given_back.notified();
             {
-                let mut kept = kept.borrow_mut();
+                let mut kept = self.kept.borrow_mut();
                 if kept.too_much {
                     return None;
                 }
@@ -106,12 +104,10 @@ impl BodyWatch {
     }
 
     fn keep(&self, frame: &Frame<Bytes>) {
-        let Some(kept) = &self.kept else {
-            return;
-        };
-        let mut kept = kept.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
         match frame.data_ref() {
-            Some(data) if !kept.too_much && kept.size + data.len() <= KEPT => {
+            // The first is there anyway, and may be all that was read of a request of which nothing could be sent.
+            Some(data) if !kept.too_much && (kept.read.is_empty() || kept.size + data.len() <= KEPT) => {
                 kept.size += data.len();
                 kept.read.push_back(data.clone());
             }
@@ -200,17 +196,15 @@ impl Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        if let Some(kept) = &self.watch.kept {
-            let mut kept = kept.borrow_mut();
-            // What was to be sent again and was not read yet comes after what was.
-            let Kept { read, size, .. } = &mut *kept;
-            for data in self.before.drain(..) {
-                *size += data.len();
-                read.push_back(data);
-            }
-            kept.rest = self.incoming.take();
-            self.watch.given_back.notify_one();
+        let mut kept = self.watch.kept.borrow_mut();
+        // What was to be sent again and was not read yet comes after what was.
+        let Kept { read, size, .. } = &mut *kept;
+        for data in self.before.drain(..) {
+            *size += data.len();
+            read.push_back(data);
         }
+        kept.rest = self.incoming.take();
+        self.watch.given_back.notify_one();
     }
 }
 

@@ -1,30 +1,86 @@
 //! `traceparent` (W3C Trace Context, level 1): passed on when it is valid, made when there is none.
 
 use bytes::Bytes;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use rand::Rng;
 
-pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+use crate::fields;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// `00-<32 hexadecimal digits>-<16>-<2>`.
 const LENGTH: usize = 55;
 
-/// Afterwards there is one valid `traceparent`. A state without a valid parent belongs to nothing and is taken out.
-pub(crate) fn ensure(headers: &mut HeaderMap, random: &mut impl Rng) {
-    let mut lines = headers.get_all(TRACEPARENT).iter();
-    match (lines.next(), lines.next()) {
-        (Some(only), None) if is_valid(only.as_bytes()) => return,
-        (None, _) => {}
-        _ => {
-            headers.remove(TRACESTATE);
-        }
-    }
-    headers.insert(TRACEPARENT, made(random));
+/// What becomes of a request's trace.
+#[derive(Debug)]
+pub(crate) enum Trace {
+    /// It goes on as it came.
+    Passed,
+    /// It begins here, in the place of whatever there was.
+    Made(MadeTrace),
 }
 
+/// A new `traceparent`.
+#[derive(Debug)]
+pub(crate) struct MadeTrace {
+    text: [u8; LENGTH],
+    /// What came as `tracestate` belongs to nothing.
+    pub(crate) without_state: bool,
+}
+
+impl Trace {
+    pub(crate) fn of(headers: &HeaderMap, random: &mut impl Rng) -> Self {
+        // What `Connection` names was not for us.
+        let hidden = headers.contains_key(CONNECTION) && fields::named(headers).contains(&TRACEPARENT);
+        let mut lines = headers.get_all(TRACEPARENT).iter();
+        let without_state = match (lines.next(), lines.next()) {
+            (Some(only), None) if !hidden && is_valid(only.as_bytes()) => return Self::Passed,
+            (None, _) => false,
+            _ => true,
+        };
+        Self::Made(MadeTrace {
+            text: made(random),
+            without_state,
+        })
+    }
+
+    /// Afterwards there is one valid `traceparent` in the fields that it was made for. A state without a valid parent
+    /// belongs to nothing and is taken out.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+        if let Self::Made(made) = self {
+            if made.without_state {
+                headers.remove(TRACESTATE);
+            }
+            headers.insert(TRACEPARENT, made.value());
+        }
+    }
+
+    /// The `traceparent` that an instance gets of these fields.
+    pub(crate) fn told(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        match self {
+            Self::Passed => headers.get(TRACEPARENT).cloned(),
+            Self::Made(made) => Some(made.value()),
+        }
+    }
+}
+
+impl MadeTrace {
+    fn value(&self) -> HeaderValue {
+        let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(self.as_bytes()));
+        value.unwrap_or(FALLBACK)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+const FALLBACK: HeaderValue =
+    HeaderValue::from_static("00-00000000000000000000000000000001-0000000000000001-00");
+
 /// A trace that begins here and is not sampled: whether it is recorded is for those who record.
-fn made(random: &mut impl Rng) -> HeaderValue {
+fn made(random: &mut impl Rng) -> [u8; LENGTH] {
     // All zeros would be no id.
     let (high, low, parent) = (
         random.random::<u64>(),
@@ -40,9 +96,7 @@ fn made(random: &mut impl Rng) -> HeaderValue {
         }
     }
     text[53..].copy_from_slice(b"00");
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text)).unwrap_or(HeaderValue::from_static(
-        "00-00000000000000000000000000000001-0000000000000001-00",
-    ))
+    text
 }
 
 /// Of a version above 00, what is known of it must be right, and more may follow after a dash.
@@ -79,7 +133,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        ensure(&mut headers, &mut SmallRng::seed_from_u64(1));
+        Trace::of(&headers, &mut SmallRng::seed_from_u64(1)).apply(&mut headers);
         headers
     }
 
@@ -124,7 +178,7 @@ mod tests {
     fn no_two_are_alike() {
         let mut random = SmallRng::seed_from_u64(1);
         let mut seen: Vec<_> = (0..1000).map(|_| made(&mut random)).collect();
-        seen.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 1000);
     }

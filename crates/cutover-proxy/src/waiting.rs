@@ -1,11 +1,13 @@
 //! Waits for the head of an answer, and knows whose fault it is when none comes.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use crate::alarms::Alarms;
 use crate::request_body::BodyWatch;
 use crate::resilience::Times;
 
@@ -32,41 +34,39 @@ impl Waits {
     /// time-out.
     pub(crate) async fn answer<F: Future>(
         self,
+        alarms: &Alarms,
         sending: F,
         watch: Option<&BodyWatch>,
     ) -> Result<F::Output, Late> {
         let mut sending = pin!(sending);
-        let end = self.per_try.map(|limit| Instant::now() + limit);
-        loop {
-            let now = Instant::now();
-            let since = watch.map_or(self.began, |watch| watch.progress.get().max(self.began));
-            let uploading = watch.is_some_and(|watch| !watch.complete.get());
-            let stalled = uploading && watch.is_some_and(|watch| watch.waiting_for_client.get());
-            let limit = if stalled {
-                self.times.idle
+        let mut alarm = alarms.wait();
+        let attempt = self.per_try.map(|limit| Instant::now() + limit);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            // What is waited for changes only when it is polled.
+            let (end, late) = self.end(watch, attempt);
+            if alarm.is_over(end, cx) {
+                Poll::Ready(Err(late))
             } else {
-                self.times.answer
-            };
-            let mut left = limit.saturating_sub(now - since);
-            if left.is_zero() {
-                return Err(if stalled { Late::Client } else { Late::Instance });
+                Poll::Pending
             }
-            if uploading {
-                // It may stall meanwhile.
-                left = left.min(self.times.idle);
-            }
-            if let Some(end) = end {
-                let here = end.saturating_duration_since(now);
-                if here.is_zero() && !uploading {
-                    return Err(Late::Attempt);
-                }
-                if !here.is_zero() {
-                    left = left.min(here);
-                }
-            }
-            if let Ok(output) = timeout(left, sending.as_mut()).await {
-                return Ok(output);
-            }
+        })
+        .await
+    }
+
+    /// When it is too late, as things are now, and whose fault it is then.
+    fn end(&self, watch: Option<&BodyWatch>, attempt: Option<Instant>) -> (Instant, Late) {
+        let since = watch.map_or(self.began, |watch| watch.progress.get().max(self.began));
+        let uploading = watch.is_some_and(|watch| !watch.complete.get());
+        if uploading && watch.is_some_and(|watch| watch.waiting_for_client.get()) {
+            return (since + self.times.idle, Late::Client);
+        }
+        let end = since + self.times.answer;
+        match attempt {
+            Some(attempt) if !uploading && attempt < end => (attempt, Late::Attempt),
+            _ => (end, Late::Instance),
         }
     }
 }

@@ -21,6 +21,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::alarms::Alarms;
 use crate::connection;
 use crate::pick;
 use crate::pool::Pool;
@@ -53,6 +54,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     /// Connections for copies of requests.
     pub(crate) shadows: Rc<Pool>,
+    pub(crate) alarms: Alarms,
     pub(crate) draining: Cell<bool>,
     /// The moment at which open connections are given up; nothing before the stop.
     pub(crate) drain: watch::Sender<Option<Instant>>,
@@ -83,6 +85,7 @@ pub(crate) fn run(index: usize, seed: u64, shared: Arc<Shared>, controls: Unboun
         index,
         pool: Rc::new(Pool::default()),
         shadows: Rc::new(Pool::default()),
+        alarms: Alarms::default(),
         draining: Cell::new(false),
         drain: watch::Sender::new(None),
         cache: RefCell::new(Cache::new(Arc::clone(&shared.snapshot))),
