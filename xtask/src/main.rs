@@ -12,6 +12,7 @@ mod ci;
 mod debian;
 mod finding;
 mod generate;
+mod guided;
 mod lint;
 mod needs;
 mod new_rule;

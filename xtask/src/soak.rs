@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::bench;
 use crate::cargo;
+use crate::guided;
 use crate::lint;
 use crate::repository::Repository;
 
@@ -18,6 +19,8 @@ pub(crate) enum Soak {
     Idle(Passed),
     /// Bad bytes to the proxy and to others: it never forwards more than they do
     Fuzz(Passed),
+    /// Bytes that look for new ways through the code: what clients send, what instances answer, what migrations say
+    Guided(guided::Guided),
     /// The linter on mutated statements
     Lint {
         /// How many
@@ -38,6 +41,7 @@ pub(crate) fn run(repository: &Repository, soak: &Soak) -> Result<()> {
         Soak::Proxy(passed) => proxy(repository, "proxy", passed),
         Soak::Idle(passed) => proxy(repository, "idle", passed),
         Soak::Fuzz(passed) => proxy(repository, "fuzz", passed),
+        Soak::Guided(guided) => guided::run(repository, guided),
         Soak::Lint { rounds } => lint::soak(repository, *rounds),
     }
 }

@@ -155,7 +155,7 @@ async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S,
     }
 }
 
-fn builder(limits: &Limits, timer: HeadTimer) -> Builder {
+pub(crate) fn builder(limits: &Limits, timer: HeadTimer) -> Builder {
     let mut builder = Builder::new();
     builder
         .timer(timer)

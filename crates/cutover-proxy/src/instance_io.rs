@@ -71,7 +71,7 @@ struct Upload {
 }
 
 #[derive(Debug)]
-enum Framing {
+pub(crate) enum Framing {
     /// Bytes that are still to come.
     Length(u64),
     /// With trailers of these names.
@@ -488,7 +488,7 @@ impl InstanceIo {
 }
 
 /// How a body is sent: with the length that the request says, or is known; else in chunks.
-fn framing(headers: &HeaderMap, known: &SizeHint, out: &mut Vec<u8>) -> Framing {
+pub(crate) fn framing(headers: &HeaderMap, known: &SizeHint, out: &mut Vec<u8>) -> Framing {
     let said = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if let Some(length) = said.and_then(|text| text.parse().ok()) {
         return Framing::Length(length);

@@ -33,6 +33,8 @@ mod fd_door;
 mod fields;
 mod forward;
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod grpc;
 mod handover;

@@ -6,6 +6,7 @@
 use std::net::Ipv6Addr;
 
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, StatusCode, Uri, Version};
 
 use crate::options::Limits;
@@ -35,9 +36,7 @@ pub(crate) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), 
     }
     check_host(request.headers(), request.version())?;
     if let Some(authority) = check_target(request)? {
-        let path = request.uri().path_and_query().cloned();
-        let path = path.unwrap_or_else(|| http_path("/"));
-        *request.uri_mut() = Uri::from(path);
+        *request.uri_mut() = Uri::from(path_of(request.uri())?);
         request.headers_mut().insert(HOST, authority);
     }
     check_max_forwards(request)
@@ -50,8 +49,15 @@ fn target_length(uri: &Uri) -> usize {
     scheme + authority + path
 }
 
-fn http_path(text: &'static str) -> hyper::http::uri::PathAndQuery {
-    hyper::http::uri::PathAndQuery::from_static(text)
+/// The path and query of an absolute target; an empty path is `/` (RFC 9112 §3.2.1).
+fn path_of(uri: &Uri) -> Result<PathAndQuery, StatusCode> {
+    match uri.path_and_query() {
+        None => Ok(PathAndQuery::from_static("/")),
+        Some(path) if path.as_str().starts_with('/') => Ok(path.clone()),
+        Some(path) => {
+            PathAndQuery::try_from(format!("/{}", path.as_str())).map_err(|_| StatusCode::BAD_REQUEST)
+        }
+    }
 }
 
 /// Exactly one coding, and it is `chunked`: twice, with others, or spread over lines is somebody's smuggling.
@@ -226,12 +232,11 @@ mod tests {
         check(&mut request, &Limits::default()).unwrap();
         assert_eq!(request.uri(), "/x?y");
         assert_eq!(request.headers()[HOST], "b.test:81");
-        let mut request = Request::get("http://b.test")
-            .header("host", "a.test")
-            .body(())
-            .unwrap();
-        check(&mut request, &Limits::default()).unwrap();
-        assert_eq!(request.uri(), "/");
+        for (target, path) in [("http://b.test", "/"), ("http://b.test?x:1", "/?x:1")] {
+            let mut request = Request::get(target).header("host", "a.test").body(()).unwrap();
+            check(&mut request, &Limits::default()).unwrap();
+            assert_eq!(request.uri().path_and_query().unwrap().as_str(), path);
+        }
     }
 
     #[test]
