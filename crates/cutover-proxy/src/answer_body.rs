@@ -1,5 +1,6 @@
 //! An answer's body on its way to the client.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,6 +27,15 @@ pub(crate) struct AnswerBody {
     source: Source,
     /// Written when the answer is over.
     log: Option<Box<Pending>>,
+}
+
+/// How long an answer may stay open.
+#[derive(Clone, Copy)]
+pub(crate) enum Open {
+    /// As long as bytes come, with no more than this between two of them.
+    WhileItMoves(Duration),
+    /// Like this from the start: until it is over, or its instance has not been routed for so long.
+    UntilItsInstanceLeaves(Option<Duration>),
 }
 
 /// Why an answer broke off.
@@ -55,6 +65,8 @@ struct FromInstance {
     broken: Option<BrokenOff>,
     /// Between two of its bytes; as long as it likes if not given.
     silence: Option<Patience>,
+    /// Its instance has left, and the time of those that stayed is over.
+    leaves: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl AnswerBody {
@@ -73,8 +85,14 @@ impl AnswerBody {
         watch: Option<std::rc::Rc<BodyWatch>>,
         exchange: Exchange,
         grpc: bool,
-        idle: Option<Duration>,
+        open: Open,
     ) -> Self {
+        let (silence, leaves) = match open {
+            Open::WhileItMoves(idle) => (Some(Patience::new(idle)), None),
+            Open::UntilItsInstanceLeaves(limit) => {
+                (None, limit.map(|limit| exchange.leaves_after(Some(limit))))
+            }
+        };
         Self {
             connection,
             source: Source::Instance(Box::new(FromInstance {
@@ -84,7 +102,8 @@ impl AnswerBody {
                 grpc,
                 compared: None,
                 broken: None,
-                silence: idle.map(Patience::new),
+                silence,
+                leaves: leaves.map(|leaves| Box::pin(leaves) as _),
             })),
             log: None,
         }
@@ -131,6 +150,15 @@ impl FromInstance {
         }
         match polled {
             Poll::Pending => {
+                if let Some(leaves) = &mut self.leaves
+                    && leaves.as_mut().poll(cx).is_ready()
+                {
+                    // In order: the client of an event stream comes back by itself.
+                    self.leaves = None;
+                    drop(self.body.release());
+                    self.ended();
+                    return Poll::Ready(None);
+                }
                 if !self.silence.as_mut().is_some_and(|silence| silence.is_over(cx)) {
                     return Poll::Pending;
                 }

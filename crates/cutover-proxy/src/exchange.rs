@@ -2,9 +2,11 @@
 //!
 //! Whatever happens, dropping it settles the counts; nothing else writes them.
 
+use std::future::{Future, pending};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -137,6 +139,17 @@ impl Exchange {
 
     pub(crate) fn endpoint(&self) -> Option<&Arc<EndpointState>> {
         self.endpoint.as_ref()
+    }
+
+    /// Ends when its instance has not been routed for so long; never without a limit.
+    pub(crate) fn leaves_after(&self, limit: Option<Duration>) -> impl Future<Output = ()> + use<> {
+        let endpoint = self.endpoint.clone().zip(limit);
+        async move {
+            match endpoint {
+                Some((endpoint, limit)) => endpoint.has_left_for(limit).await,
+                None => pending().await,
+            }
+        }
     }
 
     /// The attempt failed, and the request's first with it if this was the first. Each attempt fails once.

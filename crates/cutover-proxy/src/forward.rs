@@ -21,7 +21,7 @@ use rand::Rng as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::access_entry::{Pending, Served};
-use crate::answer_body::AnswerBody;
+use crate::answer_body::{AnswerBody, Open};
 use crate::answer_fields;
 use crate::assign::{self, Assignment};
 use crate::connection::Client;
@@ -654,11 +654,12 @@ impl Forwarding {
         if let Some(side) = &mut self.compared {
             side.status(response.status().as_u16());
         }
-        let mut idle = Some(self.exchange.serving().resilience.times.idle);
+        let times = self.exchange.serving().resilience.times;
+        let mut open = Open::WhileItMoves(times.idle);
         if fields::is_event_stream(response.headers()) {
             self.exchange.count_answer();
             self.exchange.leave_gate();
-            idle = None;
+            open = Open::UntilItsInstanceLeaves(times.event_streams);
         }
         let grpc = self.http2 && grpc::is_answer(response.headers());
         if grpc {
@@ -681,7 +682,7 @@ impl Forwarding {
         let connection = Arc::clone(&self.client.state);
         response.map(|incoming| {
             let body = InstanceBody::new(incoming, lease);
-            AnswerBody::from_instance(connection, body, self.watch, self.exchange, grpc, idle)
+            AnswerBody::from_instance(connection, body, self.watch, self.exchange, grpc, open)
                 .compared(self.compared)
         })
     }

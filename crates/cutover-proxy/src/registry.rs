@@ -110,10 +110,7 @@ impl Registry {
             }
             for endpoint in &known.endpoints {
                 let named = now.is_some_and(|now| now.endpoints.contains(&endpoint.key));
-                endpoint.routed.store(named, Relaxed);
-                if !named {
-                    endpoint.since_ms.store(0, Relaxed);
-                }
+                endpoint.settle(named);
             }
         }
         // Nobody but the registry knows of it: no table names it any more.

@@ -43,6 +43,9 @@ pub(crate) struct Times {
     pub(crate) connect: Duration,
     pub(crate) answer: Duration,
     pub(crate) idle: Duration,
+    /// How long a changed protocol, and an event stream, may stay on an instance that has left.
+    pub(crate) web_sockets: Option<Duration>,
+    pub(crate) event_streams: Option<Duration>,
 }
 
 impl Resilience {
@@ -66,6 +69,8 @@ impl Resilience {
                 connect: policy.timeouts.connect.as_duration(),
                 answer: policy.timeouts.answer.as_duration(),
                 idle: policy.timeouts.idle.as_duration(),
+                web_sockets: policy.drain.web_sockets.map(|span| span.as_duration()),
+                event_streams: policy.drain.event_streams.map(|span| span.as_duration()),
             },
             outliers: policy.outlier_detection.clone(),
             max_pending: policy.circuit.max_pending,

@@ -14,7 +14,8 @@ use crate::exchange::Exchange;
 /// How long a client may still send when the instance has ended a connection that had changed its protocol.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Carries bytes both ways until both sides have ended. The exchange counts as open until then.
+/// Carries bytes both ways until both sides have ended, or the instance has left and its time is over. The exchange counts
+/// as open until then.
 pub(crate) async fn splice(client: OnUpgrade, instance: OnUpgrade, exchange: Exchange) {
     let (Ok(client), Ok(instance)) = (client.await, instance.await) else {
         return;
@@ -23,7 +24,9 @@ pub(crate) async fn splice(client: OnUpgrade, instance: OnUpgrade, exchange: Exc
     let (mut from_instance, mut to_instance) = split(TokioIo::new(instance));
     let mut up = pin!(carry(&mut from_client, &mut to_instance));
     let mut down = pin!(carry(&mut from_instance, &mut to_client));
+    let limit = exchange.serving().resilience.times.web_sockets;
     let ended = tokio::select! {
+        () = exchange.leaves_after(limit) => Err(io::Error::other("its instance has left")),
         ended = up.as_mut() => match ended {
             Ok(()) => down.await,
             Err(error) => Err(error),

@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cutover_model::{InstanceId, RevisionId, ServiceName};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use crate::gate::Gate;
 use crate::health::Health;
@@ -178,6 +181,8 @@ pub(crate) struct EndpointState {
     pub(crate) address: SocketAddr,
     /// Whether the served table names it. A retry of an older request does not go where it no longer should.
     pub(crate) routed: AtomicBool,
+    /// Since when it is not.
+    left: watch::Sender<Option<Instant>>,
     /// Since when it is named, in milliseconds since the start of the process; 0 when it is not.
     pub(crate) since_ms: AtomicU64,
     pub(crate) in_flight: AtomicU64,
@@ -201,6 +206,7 @@ impl EndpointState {
             instance,
             address,
             routed: AtomicBool::new(true),
+            left: watch::Sender::new(None),
             since_ms: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             attempts: AtomicU64::new(0),
@@ -210,6 +216,38 @@ impl EndpointState {
             outlier: Outlier::default(),
             health: Health::default(),
             rechecked: AtomicBool::new(false),
+        }
+    }
+
+    /// Every worker serves by a table that names it, or by one that does not. Only the publisher calls this.
+    pub(crate) fn settle(&self, named: bool) {
+        self.routed.store(named, Relaxed);
+        if !named {
+            self.since_ms.store(0, Relaxed);
+        }
+        self.left.send_if_modified(|left| {
+            let changed = left.is_some() == named;
+            if changed {
+                *left = (!named).then(Instant::now);
+            }
+            changed
+        });
+    }
+
+    /// Returns when it has not been named for so long.
+    pub(crate) async fn has_left_for(self: Arc<Self>, limit: Duration) {
+        let mut left = self.left.subscribe();
+        loop {
+            let over = left.borrow_and_update().map(|since| since + limit);
+            let changed = left.changed();
+            match over {
+                None => drop(changed.await),
+                Some(over) => {
+                    if timeout_at(over, changed).await.is_err() {
+                        return;
+                    }
+                }
+            }
         }
     }
 
@@ -249,6 +287,22 @@ impl EndpointState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn an_instance_that_comes_back_has_not_left() {
+        let endpoint = EndpointState::new(1, InstanceId::new("a"), "127.0.0.1:1".parse().unwrap());
+        let endpoint = Arc::new(endpoint);
+        let mut leaves = std::pin::pin!(Arc::clone(&endpoint).has_left_for(Duration::from_millis(20)));
+        endpoint.settle(false);
+        assert!(timeout(Duration::ZERO, leaves.as_mut()).await.is_err(), "not yet");
+        endpoint.settle(true);
+        assert!(timeout(Duration::from_millis(40), leaves.as_mut()).await.is_err());
+        endpoint.settle(false);
+        let left = Instant::now();
+        leaves.await;
+        assert!(left.elapsed() >= Duration::from_millis(19));
+    }
 
     #[test]
     fn ejection_doubles_up_to_five_seconds_and_ends_with_a_success() {

@@ -499,6 +499,7 @@ fn resilience() {
         "retries: {retryOn: [gateway-error]}",
         "retries: {retry: 2}",
         "timeouts: {connect: 0s, idle: 0}",
+        "drain: {webSockets: 10m, eventStreams: 30s}",
         "outlierDetection: {maxEjectionPercent: 120, baseEjectionTime: 10m}",
         "circuit: {maxRequests: 0, pendingTimeout: 0s}",
         "health: {path: ready, rise: 0, fall: 101, interval: 100ms}",

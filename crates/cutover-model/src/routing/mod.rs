@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use access::{AccessLog, AnswerFields};
 pub use mirror::Mirror;
 pub use protocol::{Certificate, Tls, UpstreamProtocol};
-pub use resilience::{ActiveHealth, Circuit, OutlierDetection, Retries, RetryOn, Timeouts};
+pub use resilience::{ActiveHealth, Circuit, Drain, OutlierDetection, Retries, RetryOn, Timeouts};
 pub use selection::{Balance, BalanceBy, RequestMatch, RouteRule, SplitMode, Sticky, TextMatch};
 
 /// How one service's requests are routed. Everything has a default, and the default of all is an empty map.
@@ -51,6 +51,9 @@ pub struct RoutePolicy {
     /// How long is waited for what.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
+    /// How long WebSockets and event streams may stay on an instance that leaves.
+    #[serde(skip_serializing_if = "is_default")]
+    pub drain: Drain,
     /// TLS towards clients; without it the listener speaks plain HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,

@@ -162,3 +162,16 @@ impl Default for Timeouts {
         }
     }
 }
+
+/// How long what is open by design may stay on an instance that gets no new requests. It is ended then, so that its client
+/// comes back and meets another instance. What is not given here has until `drainDeadline`, like every other request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Drain {
+    /// Connections that have changed their protocol: WebSockets. They are cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_sockets: Option<Span>,
+    /// Event streams. Each ends in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_streams: Option<Span>,
+}

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cutover_model::routing::Drain;
+use cutover_model::{RoutePolicy, Span};
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::{Bytes, Incoming};
@@ -272,7 +274,8 @@ async fn tell(
 
 async fn chunk(stream: &mut TcpStream, text: &str) {
     let text = format!("{:x}\r\n{text}\r\n", text.len());
-    stream.write_all(text.as_bytes()).await.unwrap();
+    // Nobody may listen any more.
+    drop(stream.write_all(text.as_bytes()).await);
 }
 
 #[tokio::test]
@@ -305,6 +308,40 @@ async fn a_browser_s_event_source_gets_each_event_once_across_a_switch() {
     expect(&mut source, "new", 9, 12).await;
     assert_eq!((source.connected, rig.in_flight(CANDIDATE).await), (2, 1));
     eventually("the old one is done", async || rig.in_flight(STABLE).await == 0).await;
+    new.leave.cancel();
+    drop(source);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_in_order_when_its_instance_has_left_for_long_enough() {
+    let happened = watch::Sender::new(2);
+    let (old, new) = (
+        Feed::start("old", &happened).await,
+        Feed::start("new", &happened).await,
+    );
+    let rig = Rig::start();
+    let policy = || RoutePolicy {
+        drain: Drain {
+            event_streams: Some(Span::from_millis(50)),
+            ..Drain::default()
+        },
+        ..RoutePolicy::default()
+    };
+    rig.route_by(policy(), &[(STABLE, 10_000, &[old.addr])]).await;
+    let mut source = EventSource::new(rig.addr);
+    for number in ["1", "2"] {
+        assert_eq!(source.next().await.data, number);
+    }
+    rig.route_by(policy(), &[(CANDIDATE, 10_000, &[new.addr])]).await;
+    eventually("it is ended", async || rig.in_flight(STABLE).await == 0).await;
+    let cut = rig.revision(STABLE).await.cut_answers;
+    assert_eq!(cut, 0, "an end in order");
+    happened.send_replace(3);
+    let event = source.next().await;
+    assert_eq!((event.kind.as_str(), event.data.as_str()), ("new", "3"));
+    assert_eq!(source.connected, 2);
+    old.leave.cancel();
     new.leave.cancel();
     drop(source);
     rig.stop().await;

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use cutover_model::routing::Drain;
+use cutover_model::{RoutePolicy, Span};
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -159,5 +161,28 @@ async fn a_websocket_client_is_served_across_a_switch_and_hears_why_it_ends() {
         rig.in_flight(CANDIDATE).await == 0
     })
     .await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_websocket_is_cut_when_its_instance_has_left_for_long_enough() {
+    let (old, new) = (Echoes::start("old").await, Echoes::start("new").await);
+    let rig = Rig::start();
+    let policy = || RoutePolicy {
+        drain: Drain {
+            web_sockets: Some(Span::from_millis(50)),
+            ..Drain::default()
+        },
+        ..RoutePolicy::default()
+    };
+    rig.route_by(policy(), &[(STABLE, 10_000, &[old.addr])]).await;
+    let mut first = connect(rig.addr).await;
+    assert_eq!(next(&mut first).await, Message::text("old"));
+    rig.route_by(policy(), &[(CANDIDATE, 10_000, &[new.addr])]).await;
+    let end = timeout(PATIENCE, first.next()).await.unwrap();
+    assert!(end.is_none_or(|said| said.is_err()), "nobody said why");
+    eventually("nothing is open", async || rig.in_flight(STABLE).await == 0).await;
+    let mut second = connect(rig.addr).await;
+    assert_eq!(next(&mut second).await, Message::text("new"));
     rig.stop().await;
 }

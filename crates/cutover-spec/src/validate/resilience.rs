@@ -1,7 +1,7 @@
 //! What a route asks about failures and time: numbers in their range, and times that can act.
 
 use cutover_model::Span;
-use cutover_model::routing::{ActiveHealth, Circuit, OutlierDetection, Retries, Timeouts};
+use cutover_model::routing::{ActiveHealth, Circuit, Drain, OutlierDetection, Retries, Timeouts};
 
 use super::health::{positive, request_path};
 use crate::Application;
@@ -15,6 +15,12 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         let at = format!("services.{name}.router.proxy.routing");
         let policy = router.policy();
         timeouts(&format!("{at}.timeouts"), &policy.timeouts, findings);
+        drain(
+            &format!("{at}.drain"),
+            &policy.drain,
+            application.drain_deadline,
+            findings,
+        );
         retries(
             &format!("{at}.retries"),
             &policy.retries,
@@ -37,6 +43,23 @@ fn timeouts(at: &str, timeouts: &Timeouts, findings: &mut Findings<'_>) {
     positive(&format!("{at}.connect"), timeouts.connect, findings);
     positive(&format!("{at}.answer"), timeouts.answer, findings);
     positive(&format!("{at}.idle"), timeouts.idle, findings);
+}
+
+fn drain(at: &str, drain: &Drain, deadline: Span, findings: &mut Findings<'_>) {
+    for (name, limit) in [
+        ("webSockets", drain.web_sockets),
+        ("eventStreams", drain.event_streams),
+    ] {
+        if let Some(limit) = limit.filter(|limit| *limit > deadline) {
+            findings
+                .error(
+                    "spec.conflict",
+                    &format!("{at}.{name}"),
+                    format!("they may stay for {limit}, but the instance is stopped after the drain deadline of {deadline}"),
+                )
+                .label("no longer than `drainDeadline`");
+        }
+    }
 }
 
 fn retries(at: &str, retries: &Retries, answer: Span, findings: &mut Findings<'_>) {
