@@ -11,7 +11,7 @@ use std::time::Duration;
 use cutover_model::{Diagnostic, Digest, Span};
 use cutover_ports::{MigrationReport, PortError};
 use cutover_sql::{
-    Dialect, Statement, concurrent_index, concurrently, concurrently_dropped, normalised,
+    Dialect, Statement, concurrent_index, concurrently, concurrently_dropped, literally, normalised,
     outside_transaction, sets_session, writes_rows,
 };
 use tokio::time::Instant;
@@ -284,7 +284,7 @@ async fn outside<S: Session>(
     }
     session.commit().await?;
     let changed = doubt.is_some_and(|step| step.before.is_some() && step.before != shape);
-    let ran = match changed || happened(session, job.dialect, statement, doubt.is_some()).await? {
+    let ran = match changed || happened(session, job, statement, doubt.is_some()).await? {
         true => Ok(0),
         false => session.execute(&statement.text).await,
     };
@@ -294,7 +294,7 @@ async fn outside<S: Session>(
         Err(Failure::Lost(_) | Failure::Stopped(_)) => return ran,
         Err(_) => {
             // It left its invalid index behind; the next try must not find it.
-            happened(session, job.dialect, statement, false).await?;
+            happened(session, job, statement, false).await?;
             None
         }
     };
@@ -313,25 +313,26 @@ async fn outside<S: Session>(
 /// else's index of that name, or one that is missing, is an error. An invalid one is dropped before it is built.
 async fn happened<S: Session>(
     session: &mut S,
-    dialect: Dialect,
+    job: &Job,
     statement: &Statement,
     unknown: bool,
 ) -> Result<bool, Failure> {
-    if dialect != Dialect::Postgres {
+    if job.dialect != Dialect::Postgres {
         return Ok(false);
     }
-    if let Some(name) = concurrently_dropped(&statement.text) {
-        return Ok(unknown && session.index(&name).await? == IndexState::Missing);
+    let text = job.values.fill(&statement.text)?;
+    if let Some(name) = concurrently_dropped(&text) {
+        return Ok(unknown && session.index(&literally(&name)).await? == IndexState::Missing);
     }
-    let Some(name) = concurrent_index(&statement.text) else {
+    let Some(name) = concurrent_index(&text) else {
         return Ok(false);
     };
-    match session.index(&name).await? {
+    match session.index(&literally(&name)).await? {
         IndexState::Missing => Ok(false),
         IndexState::Valid => Ok(unknown),
         IndexState::Invalid => {
             let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
-            session.execute(&drop).await.map(|_| false)
+            session.execute(&literally(&drop)).await.map(|_| false)
         }
     }
 }

@@ -4,14 +4,14 @@
 //! MySQL's those of its manual, 11.1 and 11.7. Every token begins and
 //! ends at a character boundary, because only ASCII characters delimit.
 
-use crate::{Dialect, SplitError, SplitProblem};
+use crate::{Dialect, SplitError, SplitProblem, placeholder};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Space,
     LineComment,
     BlockComment,
-    /// A keyword, an unquoted name or a number.
+    /// A keyword, an unquoted name or a number; a `${name}` is a part of it like a letter.
     Word,
     /// A string, with its prefix: `'…'`, `E'…'`, `$$…$$`.
     Literal,
@@ -212,6 +212,7 @@ impl Lexer<'_> {
             b'"' => self.quoted(b'"', false, Kind::Name),
             b'`' if self.dialect != Dialect::Postgres => self.quoted(b'`', false, Kind::Name),
             b'[' if self.dialect == Dialect::Sqlite => self.bracketed(),
+            b'$' if placeholder::length(&self.bytes[self.at..]).is_some() => self.word(),
             b'$' if self.dialect == Dialect::Postgres => self.dollar(),
             _ if is_word(byte) => self.word(),
             b'(' => self.single(Kind::Open),
@@ -382,11 +383,13 @@ impl Lexer<'_> {
 
     fn word(&mut self) -> Result<Kind, SplitProblem> {
         let start = self.at;
-        while self.at < self.bytes.len()
-            && (is_word(self.bytes[self.at]) || self.bytes[self.at] == b'$')
-            && !self.at_delimiter()
-        {
-            self.at += 1;
+        while self.at < self.bytes.len() && !self.at_delimiter() {
+            let byte = self.bytes[self.at];
+            self.at += match placeholder::length(&self.bytes[self.at..]) {
+                Some(length) => length,
+                None if is_word(byte) || byte == b'$' => 1,
+                None => break,
+            };
         }
         let word = &self.bytes[start..self.at];
         if self.peek(0) == b'\'' {

@@ -18,11 +18,14 @@ enum Piece<'a> {
     Placeholder(Placeholder<'a>),
 }
 
-/// A name begins with a letter or `_`: `'${1,2}'` is an array and `$${` may begin a quote, and both are left alone.
-fn name(inner: &str) -> bool {
-    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
-    let is_rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
-    inner.starts_with(is_first) && inner.chars().all(is_rest)
+/// How long a `${name}` is that these bytes begin with. A name begins with a letter or `_`: `'${1,2}'` is an array and `$${`
+/// may begin a quote, and both are left alone.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let inner = bytes.strip_prefix(b"${")?;
+    let is_first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let is_rest = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(*byte, b'_' | b'-' | b'.' | b':');
+    let name = inner.iter().take_while(|byte| is_rest(byte)).count();
+    (inner.first().is_some_and(is_first) && inner.get(name) == Some(&b'}')).then_some(name + 3)
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -31,16 +34,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| rest.find("${")) {
         let start = at + found;
-        let inner = text.get(start + 2..).unwrap_or_default();
-        let inner = inner
-            .split_once('}')
-            .map(|(inner, _)| inner)
-            .filter(|inner| name(inner));
-        let Some(inner) = inner else {
+        let Some(length) = length(&text.as_bytes()[start..]) else {
             at = start + 2;
             continue;
         };
-        let end = start + 3 + inner.len();
+        let end = start + length;
         let escaped = text.as_bytes().get(start.wrapping_sub(1)) == Some(&b'$');
         let before = if escaped { start - 1 } else { start };
         out.push(Piece::Text(text.get(kept..before).unwrap_or_default()));
@@ -48,7 +46,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
             Piece::Text(text.get(start..end).unwrap_or_default())
         } else {
             Piece::Placeholder(Placeholder {
-                name: inner,
+                name: text.get(start + 2..end - 1).unwrap_or_default(),
                 range: start..end,
             })
         });
@@ -93,8 +91,7 @@ pub fn literally(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut kept = 0;
     for (start, _) in text.match_indices("${") {
-        let inner = text.get(start + 2..).and_then(|rest| rest.split_once('}'));
-        if inner.is_some_and(|(inner, _)| name(inner)) {
+        if length(&text.as_bytes()[start..]).is_some() {
             out.push_str(text.get(kept..start).unwrap_or_default());
             out.push('$');
             kept = start;
