@@ -539,6 +539,14 @@ fn the_linter_rewrites_a_file() {
     let again = cutover(place, &fix);
     assert!(again.stderr.contains("lint.unwritable"), "{}", again.stderr);
 
+    std::fs::write(place.join("V9__change.sql"), change).unwrap();
+    let flyway = ["migrate", "lint", "--fix", "flyway", "V9__change.sql"];
+    let flyway = [&flyway[..], &["--retires", "1.1.0"]].concat();
+    assert_eq!(cutover(place, &flyway).code, 0);
+    for name in ["V9__change_expand.sql", "V10__change_contract.sql"] {
+        assert!(place.join("flyway").join(name).exists(), "{name}");
+    }
+
     std::fs::write(place.join("locks.sql"), "TRUNCATE users;").unwrap();
     let left = cutover(
         place,

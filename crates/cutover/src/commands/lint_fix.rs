@@ -75,30 +75,34 @@ pub(super) fn run(
     })
 }
 
-/// `004_orders.up.sql` becomes `004_orders_expand.up.sql`, `005_orders_backfill.up.sql` …
+/// `004_orders.up.sql` becomes `004_orders_expand.up.sql`, `005_orders_backfill.up.sql` …; Flyway's `V4__orders.sql` becomes
+/// `V4__orders_expand.sql`, `V5__orders_backfill.sql` …
 fn named(command: &MigrateLint, source: &Source, folder: &Path, files: &[FixedFile]) -> Vec<Written> {
-    let name = Path::new(&source.name)
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let stem = name
-        .strip_suffix(".sql")
-        .map_or(name.as_str(), |stem| stem.strip_suffix(".up").unwrap_or(stem));
+    let name = Path::new(&source.name).file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    let stem = name.strip_suffix(".sql").unwrap_or(&name);
+    let flyway = stem
+        .strip_prefix('V')
+        .filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+    let stem = flyway.unwrap_or_else(|| stem.strip_suffix(".up").unwrap_or(stem));
     let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
     let (number, rest) = stem.split_at(digits);
-    let rest = rest.trim_start_matches('_');
-    let width = number.len().max(3);
+    let word = match rest.trim_start_matches('_') {
+        "" => "fixed",
+        word => word,
+    };
+    let width = number.len();
     let first: u64 = number.parse().unwrap_or(1);
+    let file_name = |number: u64, phase: MigrationPhase| match flyway {
+        Some(_) => format!("V{number:0width$}__{word}_{phase}.sql"),
+        None => format!("{number:0width$}_{word}_{phase}.up.sql", width = width.max(3)),
+    };
     (first..)
         .zip(files)
-        .map(|(number, file)| {
-            let word = if rest.is_empty() { "fixed" } else { rest };
-            Written {
-                path: folder.join(format!("{number:0width$}_{word}_{}.up.sql", file.phase)),
-                phase: file.phase,
-                text: file.text(command.retires.as_ref()),
-            }
+        .map(|(number, file)| Written {
+            path: folder.join(file_name(number, file.phase)),
+            phase: file.phase,
+            text: file.text(command.retires.as_ref()),
         })
         .collect()
 }
