@@ -77,6 +77,7 @@ mod batches;
 mod check;
 mod commands;
 mod databases;
+mod derive;
 mod draft;
 mod drift;
 mod failure;

@@ -9,6 +9,7 @@ use cutover_sql::{
     lacks_data, locate, normalised, split,
 };
 
+use crate::derive::Before;
 use crate::{MigrationFile, Script, weave};
 
 /// Reads the migrations of a database from its files, in order. Files that do not end in `.sql` are not looked at.
@@ -44,6 +45,7 @@ pub fn from_files(
     check_numbers(&pairs, &mut errors);
     let mut out: Vec<MigrationFile> = Vec::new();
     let mut syncs = Vec::new();
+    let mut before = Before::new(dialect);
     for (id, pair) in pairs {
         let Some(up) = pair.up else {
             let down = pair.down.map_or("", |file| &file.name);
@@ -57,7 +59,9 @@ pub fn from_files(
             );
             continue;
         };
-        match read(database, id, up, pair.down, dialect, &syncs) {
+        let found = read(database, id, up, pair.down, &mut before, &syncs);
+        before.push(&up.text);
+        match found {
             Ok(file) => {
                 syncs.extend(file.syncs.iter().cloned());
                 out.push(file);
@@ -214,15 +218,24 @@ fn read(
     mut id: MigrationId,
     up: &StoredFile,
     down: Option<&StoredFile>,
-    dialect: Dialect,
+    before: &mut Before<'_>,
     syncs: &[Sync],
 ) -> Result<MigrationFile, Vec<Diagnostic>> {
+    let dialect = before.dialect();
     let mut errors = Vec::new();
     let parsed = script(up, dialect, &mut errors);
     let parsed_down = down.map(|file| script(file, dialect, &mut errors));
-    let Some((header, mut up_script)) = parsed else {
+    let Some((mut header, mut up_script)) = parsed else {
         return Err(errors);
     };
+    if id.is_repeatable() {
+        header.phase.get_or_insert(MigrationPhase::Expand);
+    } else if header.phase.is_none() {
+        match before.phase(up, &header) {
+            Ok(phase) => header.phase = Some(phase),
+            Err(found) => errors.push(*found),
+        }
+    }
     let mut down_script = parsed_down.flatten().map(|(_, script)| script);
     let woven = weave::weave(
         dialect,
@@ -240,10 +253,7 @@ fn read(
                 .help("cutover migrate validate"),
         );
     }
-    let phase = header
-        .phase
-        .or_else(|| id.is_repeatable().then_some(MigrationPhase::Expand));
-    let Some(phase) = phase else {
+    let Some(phase) = header.phase else {
         return Err(errors);
     };
     if !errors.is_empty() {
@@ -301,36 +311,8 @@ fn check_header(
         return;
     }
     let is_contract = header.phase == Some(MigrationPhase::Contract);
-    if header.phase.is_none() {
-        errors.push(
-            Diagnostic::error(
-                "migrate.phase-missing",
-                format!("{} does not say its phase", up.name),
-            )
-            .at(top())
-            .label("write above: -- cutover: phase=expand|backfill|contract")
-            .note("expand", "the old version is unharmed")
-            .note("backfill", "data that the new version needs")
-            .note(
-                "contract",
-                "the old version must be gone: retires=VERSION says which",
-            )
-            .help("cutover migrate validate"),
-        );
-    }
     if is_contract && header.retires.is_none() {
-        errors.push(
-            Diagnostic::error(
-                "migrate.retires-missing",
-                format!(
-                    "{} is a contract and does not say which versions it retires",
-                    up.name
-                ),
-            )
-            .at(top())
-            .label("add: retires=VERSION, the first version that can live with it")
-            .help("cutover migrate validate"),
-        );
+        errors.push(retires_missing(up));
     }
     if !is_contract && header.phase.is_some() && header.retires.is_some() {
         errors.push(
@@ -366,6 +348,20 @@ fn check_header(
         ),
         _ => {}
     }
+}
+
+/// A contract, said so or made so by its statements, without its bound.
+pub(crate) fn retires_missing(up: &StoredFile) -> Diagnostic {
+    Diagnostic::error(
+        "migrate.retires-missing",
+        format!(
+            "{} is a contract and does not say which versions it retires",
+            up.name
+        ),
+    )
+    .at(locate(&up.name, &up.text, 0, up.text.len()))
+    .label("add: retires=VERSION, the first version that can live with it")
+    .help("cutover migrate validate")
 }
 
 fn down_name(up: &StoredFile, id: &MigrationId) -> String {

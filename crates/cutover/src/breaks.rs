@@ -25,8 +25,8 @@ pub(crate) fn breaks(
     out
 }
 
-/// Files that cannot be read are somebody else's to refuse.
-fn of_database(
+/// What files of one database would break. Those that cannot be read are somebody else's to refuse.
+pub(crate) fn of_database(
     name: &DatabaseName,
     dialect: Dialect,
     old: &[StoredFile],
@@ -83,6 +83,13 @@ fn refused(finding: &Finding, text: &str, phase: MigrationPhase) -> Diagnostic {
         finding.span.start,
         finding.span.len(),
     ))
+    .note(
+        "phase",
+        format!(
+            "{phase} as declared, {} by this statement",
+            MigrationPhase::Contract
+        ),
+    )
     .note("rule", format!("{} ({})", finding.rule, finding.family.word()))
     .note("instead", finding.help.clone())
     .help(format!("cutover migrate rules {}", finding.rule))
@@ -99,7 +106,7 @@ mod tests {
         }
     }
 
-    fn codes(new: &str) -> Vec<(String, String)> {
+    fn found(new: &str) -> Vec<Diagnostic> {
         let old = [
             file(
                 "001_users.up.sql",
@@ -111,6 +118,10 @@ mod tests {
         files.push(file("002_next.up.sql", new));
         files.push(file("002_next.down.sql", "SELECT 1;"));
         of_database(&"main".parse().unwrap(), Dialect::Postgres, &old, &files)
+    }
+
+    fn codes(new: &str) -> Vec<(String, String)> {
+        found(new)
             .into_iter()
             .map(|found| {
                 let place = found.location.unwrap();
@@ -135,6 +146,9 @@ mod tests {
             codes("-- cutover: phase=expand\n\nALTER TABLE users RENAME name TO full_name;"),
             [at(3)]
         );
+        let one = found("-- cutover: phase=backfill\nDROP TABLE users;").remove(0);
+        let phases = one.notes.iter().find(|(key, _)| key == "phase").unwrap();
+        assert_eq!(phases.1, "backfill as declared, contract by this statement");
     }
 
     #[test]
@@ -143,6 +157,8 @@ mod tests {
             "-- cutover: phase=contract retires=2.0.0\nALTER TABLE users DROP COLUMN name;",
             "-- cutover: phase=expand\n-- cutover-lint: ignore drop-column reason=only the exporter read it\n\
              ALTER TABLE users DROP COLUMN name;",
+            "-- cutover: retires=2.0.0\nALTER TABLE users DROP COLUMN name;",
+            "ALTER TABLE users ADD COLUMN full_name text;",
             "-- cutover: phase=expand\nALTER TABLE users ADD COLUMN full_name text;",
             "-- cutover: phase=expand\nCREATE TABLE scratch (a int); DROP TABLE scratch;",
             "-- cutover: phase=expand\nCREATE INDEX by_name ON users (name);",

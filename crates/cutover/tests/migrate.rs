@@ -94,6 +94,34 @@ fn up_and_down_go_as_far_as_they_are_told_and_a_contract_waits() {
 }
 
 #[test]
+fn a_file_that_does_not_say_its_phase_gets_what_its_statements_make_it() {
+    let stage = Stage::new();
+    stage.write("migrations/004_d.up.sql", "ALTER TABLE b ADD COLUMN y integer;");
+    stage.write("migrations/004_d.down.sql", "ALTER TABLE b DROP COLUMN y;");
+    let (out, _) = stage.migrate("status", 0);
+    let line = out.lines().find(|line| line.contains("004_d")).unwrap();
+    assert!(line.contains("expand"), "{out}");
+    stage.migrate("up", 0);
+    // Saying it later changes nothing of what is recorded.
+    stage.write(
+        "migrations/004_d.up.sql",
+        "-- cutover: phase=expand\nALTER TABLE b ADD COLUMN y integer;",
+    );
+    stage.migrate("validate", 0);
+    stage.write(
+        "migrations/005_e.up.sql",
+        "CREATE TABLE e (x integer);\nDROP TABLE d;\nDROP TABLE b;",
+    );
+    stage.write("migrations/005_e.down.sql", "SELECT 1;");
+    for command in ["up", "status", "validate"] {
+        let (_, err) = stage.migrate(command, 2);
+        assert!(err.contains("error[migrate.mixed-phase]"), "{err}");
+        assert!(err.contains("expand: CREATE TABLE e (x integer)"), "{err}");
+        assert!(err.contains("contract: DROP TABLE b"), "{err}");
+    }
+}
+
+#[test]
 fn a_changed_file_is_found_and_its_record_repaired() {
     let stage = Stage::new();
     stage.migrate("up --steps 2", 0);

@@ -183,6 +183,8 @@ pub enum Ddl {
         name: Name,
         /// Declared `IMMUTABLE` or `STABLE`.
         steady: bool,
+        /// `OR REPLACE`.
+        replace: bool,
     },
     /// `ALTER VIEW | TYPE | SEQUENCE | … RENAME TO`, `SET SCHEMA`, `RENAME VALUE`, `RENAME ATTRIBUTE`.
     Rename {

@@ -9,6 +9,7 @@ mod finding;
 mod fix;
 mod look;
 mod mysql;
+mod phase;
 mod rule;
 mod rules;
 mod state;
@@ -20,6 +21,7 @@ mod weight;
 
 pub use finding::{Family, Finding};
 pub use fix::{Fixed, FixedFile, NotFixed, fix};
+pub use phase::StatementPhase;
 pub use rule::{Effect, Example, Lifted, Rule};
 pub use rules::RULES;
 pub use state::Prior;
@@ -60,9 +62,8 @@ pub struct Linted {
     pub findings: Vec<Finding>,
     /// How many statements were looked at.
     pub statements: usize,
-    /// The phase that the statements make it: contract when one must wait for the old version to be gone, backfill when
-    /// they only write rows.
-    pub phase: MigrationPhase,
+    /// What its statements make of it, in order; those that go into any file are left out.
+    pub phases: Vec<StatementPhase>,
     /// The schema after it, for the next file.
     pub after: Prior,
 }
@@ -87,13 +88,17 @@ struct Run<'a> {
     suppressions: Vec<Suppression>,
     findings: Vec<Finding>,
     count: usize,
-    phases: Vec<MigrationPhase>,
+    phases: Vec<StatementPhase>,
 }
 
 impl<'a> Run<'a> {
     fn new(input: &'a Input<'a>) -> Self {
         let head = header(input.dialect, input.source).ok();
-        let declared = head.as_ref().and_then(|head| head.phase);
+        let declared = head.as_ref().and_then(|head| {
+            // Only a contract retires versions.
+            let retires = head.retires.as_ref().map(|_| MigrationPhase::Contract);
+            head.phase.or(retires)
+        });
         // What is outside by its header is outside.
         let whole = match (input.transaction, head) {
             (Some(whole), _) => Some(whole),
@@ -213,21 +218,14 @@ impl<'a> Run<'a> {
                 reports.push(report);
             }
         }
-        let mut phase = match ddl {
-            Ddl::Insert(_) | Ddl::Update(_) | Ddl::Delete(_) => MigrationPhase::Backfill,
-            _ => MigrationPhase::Expand,
-        };
-        for report in reports {
-            if report.rule().lifted == Lifted::Contract && report.is_serious() {
-                phase = MigrationPhase::Contract;
-            }
-            self.take(statement, at, report, ddl);
+        // What stands in a block runs when the block runs, and that is not certain.
+        let whole = range.len() == statement.text.len();
+        if let Some(phase) = phase::of(&statement.text, ddl, &self.state, &reports).filter(|_| whole) {
+            let span = statement.byte_offset..statement.byte_offset + statement.text.len();
+            self.phases.push(StatementPhase { phase, span });
         }
-        if !matches!(
-            ddl,
-            Ddl::Harmless | Ddl::Set { .. } | Ddl::Transaction(_) | Ddl::Select { .. }
-        ) {
-            self.phases.push(phase);
+        for report in reports {
+            self.take(statement, at, report, ddl);
         }
     }
 
@@ -284,18 +282,10 @@ impl<'a> Run<'a> {
     fn finish(mut self) -> Linted {
         self.findings
             .sort_by_key(|finding| (finding.span.start, finding.severity));
-        let has = |phase| self.phases.contains(&phase);
-        let phase = if has(MigrationPhase::Contract) {
-            MigrationPhase::Contract
-        } else if has(MigrationPhase::Backfill) && !has(MigrationPhase::Expand) {
-            MigrationPhase::Backfill
-        } else {
-            MigrationPhase::Expand
-        };
         Linted {
             findings: self.findings,
             statements: self.count,
-            phase,
+            phases: self.phases,
             after: self.state.into_prior(),
         }
     }

@@ -365,7 +365,11 @@ fn object(c: &mut Cursor<'_>, replace: bool, temporary: bool) -> Option<Ddl> {
     if kind == Kind::Function {
         let steady = words_hold(c, &["IMMUTABLE", "STABLE"]);
         c.skip_all();
-        return Some(Ddl::CreateFunction { name: name?, steady });
+        return Some(Ddl::CreateFunction {
+            name: name?,
+            steady,
+            replace,
+        });
     }
     let table = match kind {
         Kind::Trigger | Kind::Policy | Kind::Rule => {

@@ -105,7 +105,7 @@ impl Schema {
             } => {
                 self.domains.insert(name.clone(), (ty.clone(), *constrained));
             }
-            Ddl::CreateFunction { name, steady } => {
+            Ddl::CreateFunction { name, steady, .. } => {
                 self.functions.insert(name.clone(), *steady);
             }
             Ddl::AddEnumValue { name, value, .. } => {

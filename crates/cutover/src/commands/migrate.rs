@@ -8,6 +8,7 @@ use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport,
 use cutover_spec::{Application, Release};
 use serde_json::json;
 
+use crate::breaks;
 use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich, ServiceChoice};
 use crate::context::Context;
 use crate::drive::Signals;
@@ -200,6 +201,7 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
     for name in &chosen.names {
         found.extend(chosen.databases.check(name).await);
     }
+    found.extend(breaking(ctx, which, &chosen.names).await?);
     if !found.iter().any(|one| one.severity == Severity::Error) {
         for name in &chosen.names {
             found.extend(chosen.databases.examine(name, false).await?);
@@ -222,6 +224,25 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
         ));
     }
     Ok(ExitCode::Done)
+}
+
+/// What files of a release would break of the one that is deployed.
+async fn breaking(
+    ctx: &Context,
+    which: &MigrateWhich,
+    names: &[DatabaseName],
+) -> Result<Vec<Diagnostic>, Failure> {
+    let (Some(version), Some((_, current))) = (&which.release, planning::current(ctx).await?) else {
+        return Ok(Vec::new());
+    };
+    let sets = migrations(ctx.application()?, ctx.folder(), version).map_err(Failure::usage)?;
+    let mut found = Vec::new();
+    for name in names {
+        if let (Some(old), Some(new)) = (current.files.get(name), sets.get(name)) {
+            found.extend(breaks::of_database(name, new.url.dialect(), old, &new.files));
+        }
+    }
+    Ok(found)
 }
 
 async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {

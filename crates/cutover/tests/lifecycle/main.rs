@@ -160,6 +160,46 @@ fn a_contract_closes_the_way_back() {
 }
 
 #[test]
+fn an_expand_that_must_wait_is_refused_by_validate_and_plan() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let shop = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples/shop/releases/1.0.0/migrations/sqlite");
+    let folder = stage.path().join("next");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["001_create_users.up.sql", "001_create_users.down.sql"] {
+        std::fs::copy(shop.join(name), folder.join(name)).unwrap();
+    }
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("002_drop.down.sql", "SELECT 1;");
+    let path = stage.path().join("cutover.yaml");
+    let file = std::fs::read_to_string(&path).unwrap();
+    let releases = file.lines().find(|line| line.contains("migrations:")).unwrap();
+    let here = "  main: {url: \"sqlite:./shop.db\", migrations: \"./next\"}";
+    std::fs::write(&path, file.replace(releases, here)).unwrap();
+    let both: [&[&str]; 2] = [&["plan", "1.1.0"], &["migrate", "validate", "--release", "1.1.0"]];
+
+    write("002_drop.up.sql", "-- cutover: phase=expand\nDROP TABLE users;");
+    for words in both {
+        let refused = stage.run(words).exits(5).stderr;
+        assert!(refused.contains("error[migrate.breaks-old-version]"), "{refused}");
+        assert!(
+            refused.contains("expand as declared, contract by this statement"),
+            "{refused}"
+        );
+    }
+    write("002_drop.up.sql", "DROP TABLE users;");
+    for words in both {
+        let refused = stage.run(words).exits(2).stderr;
+        assert!(refused.contains("error[migrate.retires-missing]"), "{refused}");
+    }
+    write("002_drop.up.sql", "ALTER TABLE users ADD COLUMN nick text;");
+    for words in both {
+        stage.run(words).exits(0);
+    }
+}
+
+#[test]
 fn an_environment_must_have_succeeded_in_another_first() {
     let stage = Stage::new(QUICK);
     let overlays = "environments:\n  staging: {}\n  production: {requires: {succeededIn: staging}}\n";
