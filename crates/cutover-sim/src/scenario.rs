@@ -143,6 +143,7 @@ impl Shape {
             url: format!("sqlite:{name}.db"),
             migrations: None,
             placeholders: std::collections::BTreeMap::new(),
+            lint: cutover_spec::Lint::default(),
         };
         Application {
             api_version: "cutover/v1".to_owned(),

@@ -8,7 +8,7 @@ use cutover_model::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gates, Service, Strategy};
+use crate::{Gates, Lint, Service, Strategy};
 
 /// What one `cutover.yaml` describes: services, databases, and how they are released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +81,9 @@ pub struct Database {
     /// What `${name}` stands for in its migrations, by name; may hold `${env:NAME}` and `${file:path}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub placeholders: BTreeMap<String, String>,
+    /// How its migrations are linted.
+    #[serde(default, skip_serializing_if = "Lint::is_empty")]
+    pub lint: Lint,
 }
 
 /// Backups before migrations.

@@ -30,6 +30,9 @@ impl Application {
                         own.migrations.clone_from(&database.migrations);
                     }
                     own.placeholders.extend(database.placeholders.clone());
+                    if !database.lint.is_empty() {
+                        own.lint.clone_from(&database.lint);
+                    }
                 }
                 None => {
                     self.databases.insert(name.clone(), database.clone());

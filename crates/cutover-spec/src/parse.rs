@@ -1,6 +1,6 @@
 //! From the text of a `cutover.yaml` to a valid [`Application`], or to everything that is wrong with it.
 
-use cutover_model::{Diagnostic, Severity};
+use cutover_model::{Diagnostic, Location, Severity};
 
 use crate::document::{Document, Mark};
 use crate::{Application, shape, validate};
@@ -46,6 +46,13 @@ pub fn parse_with_warnings(file_name: &str, text: &str) -> Result<Parsed, Vec<Di
         application,
         warnings: found,
     })
+}
+
+/// Where the value at a path such as `databases.main.lint.allow[0]` stands in a text; none when it does not, or the text
+/// cannot be read.
+#[must_use]
+pub fn place(file_name: &str, text: &str, path: &str) -> Option<Location> {
+    Document::read(file_name, text).ok()?.value(path)
 }
 
 fn in_order(found: &mut [Diagnostic]) {

@@ -260,6 +260,23 @@ fn databases() {
 }
 
 #[test]
+fn what_the_linter_leaves_out() {
+    let end = "migrations\"}";
+    let written = [
+        "[{rule: drop-colum, reason: \"only the exporter read it\"}]",
+        "[{rule: nothing-of-the-kind, reason: x}]",
+        "[{rule: drop-column, reason: \" \"}]",
+        "[{rule: drop-column}]",
+        "[{rule: drop-column, reason: x, paths: [\"\"]}]",
+        "[{rule: drop-column, reason: x, path: [\"001_*\"]}]",
+        "[{rule: drop-column, reason: x, paths: [\"001_*\"]}]",
+    ]
+    .map(|allow| format!("migrations\", lint: {{allow: {allow}}}}}"));
+    let cases: Vec<(&str, &str)> = written.iter().map(|text| (end, text.as_str())).collect();
+    insta::assert_snapshot!(table(&cases));
+}
+
+#[test]
 fn strategies() {
     let steps = "    steps:\n      - setWeight: 10\n      - pause: {duration: 5m}\n      - analysis: {template: errors}\n";
     let canary = format!("  canary:\n{steps}");

@@ -2,11 +2,11 @@
 //! or renames what the old version uses is refused before anything is planned.
 //!
 //! Every object of the old release's schema counts as used. Whoever knows better says so at the statement, with the reason
-//! (`-- cutover-lint: ignore drop-column reason=…`).
+//! (`-- cutover-lint: ignore drop-column reason=…`), or in `databases.NAME.lint.allow`.
 
 use cutover_migrate::from_files;
-use cutover_model::{DatabaseName, Diagnostic, MigrationPhase, Severity};
-use cutover_spec::{Release, StoredFile};
+use cutover_model::{DatabaseName, Diagnostic, MigrationPhase, Severity, Version};
+use cutover_spec::{Application, Release, StoredFile};
 use cutover_sql::lint::{Finding, Input, Lifted, Prior, RULES, lint};
 use cutover_sql::{Dialect, locate};
 
@@ -19,7 +19,8 @@ pub(crate) fn breaks(
     let mut out = Vec::new();
     for (name, files) in &release.files {
         if let (Some(dialect), Some(old)) = (dialect(name), current.files.get(name)) {
-            out.extend(of_database(name, dialect, old, files));
+            let allowed = allowed(&release.application, name, &release.version);
+            out.extend(of_database(name, dialect, old, files, allowed));
         }
     }
     out
@@ -31,6 +32,7 @@ pub(crate) fn of_database(
     dialect: Dialect,
     old: &[StoredFile],
     new: &[StoredFile],
+    allowed: impl Fn(&Finding) -> bool,
 ) -> Vec<Diagnostic> {
     let (Ok(old), Ok(new)) = (from_files(name, old, dialect), from_files(name, new, dialect)) else {
         return Vec::new();
@@ -53,12 +55,32 @@ pub(crate) fn of_database(
             transaction: Some(file.up.transaction),
         });
         if file.migration.phase != MigrationPhase::Contract {
-            let breaking = linted.findings.iter().filter(|finding| is_breaking(finding));
+            let breaking = linted
+                .findings
+                .iter()
+                .filter(|finding| is_breaking(finding) && !allowed(finding));
             out.extend(breaking.map(|finding| refused(finding, &file.up.text, file.migration.phase)));
         }
         prior = linted.after;
     }
     out
+}
+
+/// What `cutover.yaml` lets pass in the files of a database.
+pub(crate) fn allowed(
+    application: &Application,
+    name: &DatabaseName,
+    version: &Version,
+) -> impl Fn(&Finding) -> bool {
+    let database = application.databases.get(name);
+    let place = database
+        .and_then(|database| database.migrations.as_deref())
+        .unwrap_or_default();
+    let place = place.replace("{version}", &version.to_string());
+    move |finding| {
+        let path = format!("{}/{}", place.trim_end_matches('/'), finding.file);
+        database.is_some_and(|database| database.lint.allows(&finding.rule, &path).is_some())
+    }
 }
 
 /// What waits for a contract, and is sure.
@@ -117,7 +139,9 @@ mod tests {
         let mut files = old.to_vec();
         files.push(file("002_next.up.sql", new));
         files.push(file("002_next.down.sql", "SELECT 1;"));
-        of_database(&"main".parse().unwrap(), Dialect::Postgres, &old, &files)
+        of_database(&"main".parse().unwrap(), Dialect::Postgres, &old, &files, |_| {
+            false
+        })
     }
 
     fn codes(new: &str) -> Vec<(String, String)> {

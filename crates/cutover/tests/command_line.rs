@@ -507,6 +507,84 @@ fn the_linter_reports_what_is_new() {
 }
 
 #[test]
+fn a_project_says_what_its_linter_leaves_out_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let project = |allow: &str| {
+        let database = format!(
+            "databases:\n  main:\n    url: sqlite:./shop.db\n    migrations: \"./db/{{version}}\"\n    lint: {{allow: [{allow}]}}\nservices:"
+        );
+        write("cutover.yaml", &FILE.replace("services:", &database));
+    };
+    write("db/1.0.0/001_a.up.sql", "ALTER TABLE a DROP COLUMN b;");
+    write("db/1.0.0/002_b.up.sql", "ALTER TABLE a DROP COLUMN c;");
+    write("elsewhere/001_a.up.sql", "ALTER TABLE a DROP COLUMN b;");
+    let lint = |place: &str| {
+        let ran = cutover(
+            folder.path(),
+            &[
+                "migrate",
+                "lint",
+                "--dialect",
+                "sqlite",
+                "--output",
+                "json",
+                place,
+            ],
+        );
+        let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+        let found: Vec<String> = value["findings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| format!("{}:{} {}", one["file"], one["line"], one["rule"]).replace('"', ""))
+            .collect();
+        (ran, found)
+    };
+
+    project("{rule: drop-column, reason: nobody reads them}");
+    let (ran, found) = lint("db/1.0.0");
+    assert_eq!((ran.code, found.len()), (0, 0), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(lint("elsewhere").1, ["elsewhere/001_a.up.sql:1 drop-column"]);
+
+    project("{rule: drop-column, reason: x, paths: [\"001_*\"]}");
+    assert_eq!(lint("db/1.0.0").1, ["db/1.0.0/002_b.up.sql:1 drop-column"]);
+    project("{rule: drop-column, reason: x, paths: [\"db/1.*/002*\"]}");
+    assert_eq!(lint("./db/1.0.0").1, ["./db/1.0.0/001_a.up.sql:1 drop-column"]);
+
+    // What leaves nothing out is told where it stands, once all files were looked at.
+    project("{rule: drop-column, reason: x}, {rule: drop-table, reason: y}");
+    let (ran, found) = lint("db/1.0.0");
+    assert_eq!(
+        (ran.code, found),
+        (0, vec!["cutover.yaml:7 suppression".to_owned()])
+    );
+    assert!(
+        ran.stdout
+            .contains("databases.main.lint.allow[1] leaves out nothing"),
+        "{}",
+        ran.stdout
+    );
+    assert!(lint("db/1.0.0/001_a.up.sql").1.is_empty());
+
+    for (allow, code) in [
+        ("{rule: drop-colum, reason: x}", "spec.unknown-reference"),
+        ("{rule: drop-column, reason: \"\"}", "spec.invalid-value"),
+        ("{rule: drop-column}", "spec.missing-key"),
+    ] {
+        project(allow);
+        let (ran, _) = lint("db/1.0.0");
+        assert_eq!(ran.code, 2, "{}", ran.stdout);
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains(code) && said.contains("cutover.yaml"), "{said}");
+    }
+}
+
+#[test]
 fn the_linter_rewrites_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();

@@ -65,7 +65,10 @@ const ADAPTED: &[&str] = &["axum", "hyper", "nix", "reqwest", "rusqlite", "tokio
 /// The floors (the same table is drawn in ARCHITECTURE.md).
 pub(crate) const PLACES: &[Place] = &[
     pure("cutover-model", &[]),
-    pure("cutover-spec", &["cutover-analysis", "cutover-model"]),
+    pure(
+        "cutover-spec",
+        &["cutover-analysis", "cutover-model", "cutover-sql"],
+    ),
     pure("cutover-analysis", &["cutover-model"]),
     pure("cutover-sql", &["cutover-model"]),
     pure(

@@ -1,8 +1,10 @@
 //! Databases: an address of a kind that can be migrated.
 
+use cutover_sql::lint::RULES;
+
 use crate::findings::Findings;
 use crate::reference::{Reference, invalid_references, references};
-use crate::{Application, spelling};
+use crate::{Application, LintException, spelling};
 
 const SUPPORTED: &str =
     "SQLite (`sqlite:path`), PostgreSQL (`postgres://…`), MariaDB (`mariadb://…`) and MySQL (`mysql://…`)";
@@ -33,6 +35,45 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                     .label("a letter or `_`, then letters, digits, `_`, `-` and `.`");
             }
             super::environment::references_of(application, &path, value, findings);
+        }
+        for (at, allowed) in database.lint.allow.iter().enumerate() {
+            allow(&format!("databases.{name}.lint.allow[{at}]"), allowed, findings);
+        }
+    }
+}
+
+/// A rule that there is, and a reason.
+fn allow(path: &str, allowed: &LintException, findings: &mut Findings<'_>) {
+    let rules: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+    if !rules.contains(&allowed.rule.as_str()) {
+        let label = spelling::suggestion(&allowed.rule, &rules)
+            .unwrap_or_else(|| "`cutover migrate rules` lists them".to_owned());
+        findings
+            .error(
+                "spec.unknown-reference",
+                &format!("{path}.rule"),
+                format!("the linter has no rule named `{}`", allowed.rule),
+            )
+            .label(label);
+    }
+    if allowed.reason.trim().is_empty() {
+        findings
+            .error(
+                "spec.invalid-value",
+                &format!("{path}.reason"),
+                format!("{} is left out without a reason", allowed.rule),
+            )
+            .label("say why it does not hold here");
+    }
+    for (at, pattern) in allowed.paths.iter().enumerate() {
+        if pattern.trim().is_empty() {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    &format!("{path}.paths[{at}]"),
+                    "an empty pattern fits no file",
+                )
+                .label("such as `004_*.up.sql`");
         }
     }
 }

@@ -9,8 +9,9 @@ use cutover_sql::lint::{Finding, Input, Prior, RULES, Rule, lint};
 use cutover_sql::{Dialect, locate};
 use serde_json::json;
 
+use super::lint_allow::Project;
 use super::lint_trace;
-use crate::cli::{LintDialect, LintFormat, LintWeight, MigrateLint};
+use crate::cli::{Globals, LintDialect, LintFormat, LintWeight, MigrateLint};
 use crate::failure::{Failure, Outcome};
 use crate::render::{self, Printer};
 
@@ -43,7 +44,7 @@ pub(super) struct Source {
     pub(super) text: String,
 }
 
-pub(super) async fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
+pub(super) async fn run(globals: &Globals, printer: &Printer, command: &MigrateLint) -> Outcome {
     let url = command.database.as_deref().map(lint_trace::url).transpose()?;
     if let Some(url) = url.as_ref().filter(|_| command.trace) {
         return lint_trace::run(printer, url, &sources(command)?).await;
@@ -59,7 +60,7 @@ pub(super) async fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
     if let Some(folder) = &command.fix {
         return super::lint_fix::run(printer, command, folder, dialect, &prior);
     }
-    let sources = sources(command)?;
+    let mut sources = sources(command)?;
     let mut findings = Vec::new();
     let mut statements = 0;
     for source in &sources {
@@ -74,6 +75,20 @@ pub(super) async fn run(printer: &Printer, command: &MigrateLint) -> Outcome {
         findings.extend(linted.findings);
         statements += linted.statements;
         prior = linted.after;
+    }
+    // A text without a file belongs to no project.
+    let project = if command.stdin {
+        None
+    } else {
+        Project::open(globals)?
+    };
+    if let Some(mut project) = project {
+        project.leave_out(&mut findings)?;
+        let unused = project.unused(&command.files, &sources)?;
+        if !unused.is_empty() {
+            findings.extend(unused);
+            sources.push(project.into_source());
+        }
     }
     if let Some(baseline) = &command.baseline {
         leave_out_known(baseline, &mut findings)?;

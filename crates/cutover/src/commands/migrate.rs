@@ -32,7 +32,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
         Migrate::History(which) => records::history(ctx, &which).await,
         Migrate::Baseline(baseline) => records::baseline(ctx, &baseline).await,
         Migrate::Repair(repair) => records::repair(ctx, &repair).await,
-        Migrate::Lint(lint) => super::lint::run(&ctx.printer, &lint).await,
+        Migrate::Lint(lint) => super::lint::run(&ctx.globals, &ctx.printer, &lint).await,
         Migrate::Rules { rule, page } => super::lint::rules(&ctx.printer, rule.as_deref(), page),
         Migrate::Contract { detach } => {
             must_be_free(ctx).await?;
@@ -235,11 +235,14 @@ async fn breaking(
     let (Some(version), Some((_, current))) = (&which.release, planning::current(ctx).await?) else {
         return Ok(Vec::new());
     };
-    let sets = migrations(ctx.application()?, ctx.folder(), version).map_err(Failure::usage)?;
+    let application = ctx.application()?;
+    let sets = migrations(application, ctx.folder(), version).map_err(Failure::usage)?;
     let mut found = Vec::new();
     for name in names {
         if let (Some(old), Some(new)) = (current.files.get(name), sets.get(name)) {
-            found.extend(breaks::of_database(name, new.url.dialect(), old, &new.files));
+            let allowed = breaks::allowed(application, name, version);
+            let dialect = new.url.dialect();
+            found.extend(breaks::of_database(name, dialect, old, &new.files, allowed));
         }
     }
     Ok(found)

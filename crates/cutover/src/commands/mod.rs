@@ -7,6 +7,7 @@ mod down;
 mod history;
 mod init;
 mod lint;
+mod lint_allow;
 mod lint_fix;
 mod lint_trace;
 mod logs;
@@ -55,7 +56,7 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::DemoShop => demo::shop().await,
         Command::Migrate {
             command: Migrate::Lint(lint),
-        } => lint::run(printer, &lint).await,
+        } => lint::run(&globals, printer, &lint).await,
         Command::Migrate {
             command: Migrate::Rules { rule, page },
         } => lint::rules(printer, rule.as_deref(), page),
