@@ -16,7 +16,12 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 12] = [
+    Need {
+        program: "git",
+        package: "git",
+        why: "tells the linter under test what is new",
+    },
     Need {
         program: "initdb",
         package: "postgresql",

@@ -1,12 +1,15 @@
 //! The admin interface: HTTP/1.1 over a Unix socket that only this user and root may use.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cutover_model::RevisionId;
@@ -21,6 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::holding::Holding;
 use crate::prometheus;
@@ -31,6 +35,10 @@ use crate::wire::{PublishRequest, Refusal, TableView};
 
 /// A table of thousands of instances is far below this.
 const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// How long the end waits for answers to those that have asked. A connection that is kept open without a question is one
+/// of them.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Binds a Unix socket with mode 0600. A file that a killed process left behind is replaced, a live one is not.
 pub(crate) fn bind(path: &Path) -> io::Result<StdUnixListener> {
@@ -55,29 +63,59 @@ pub(crate) fn is_trusted(stream: &UnixStream) -> bool {
     cutover_os::peer_credentials(stream).is_ok_and(cutover_os::PeerCredentials::is_same_user_or_root)
 }
 
-/// Serves until the process stops.
+/// Serves until the process stops. Whoever has connected by then is answered: a request that is cut off does not say what
+/// became of it, and a successor may answer at this name already.
 pub(crate) async fn run(
     listener: UnixListener,
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
     holding: Arc<Holding>,
+    stopped: impl Future,
 ) {
     let mut connections = JoinSet::new();
+    let serve = |stream| {
+        serve(
+            stream,
+            Arc::clone(&shared),
+            Arc::clone(&publisher),
+            Arc::clone(&holding),
+        )
+    };
+    let mut stopped = pin!(stopped);
     loop {
         tokio::select! {
+            _ = stopped.as_mut() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if is_trusted(&stream) => {
-                    connections.spawn(serve(stream, Arc::clone(&shared), Arc::clone(&publisher), Arc::clone(&holding)));
-                }
+                Ok((stream, _)) if is_trusted(&stream) => drop(connections.spawn(serve(stream))),
                 Ok(_) => tracing::warn!("another user's process tried to use the admin socket"),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept on the admin socket now");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
         }
     }
+    for stream in waiting(listener) {
+        if is_trusted(&stream) {
+            connections.spawn(serve(stream));
+        }
+    }
+    let answered = async { while connections.join_next().await.is_some() {} };
+    drop(timeout(LAST_ANSWERS, answered).await);
+}
+
+/// Who has connected and was not accepted yet.
+fn waiting(listener: UnixListener) -> Vec<UnixStream> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    let accept = || {
+        let (stream, _) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        UnixStream::from_std(stream).ok()
+    };
+    std::iter::from_fn(accept).collect()
 }
 
 async fn serve(stream: UnixStream, shared: Arc<Shared>, publisher: Arc<Publisher>, holding: Arc<Holding>) {

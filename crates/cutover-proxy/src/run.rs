@@ -312,13 +312,12 @@ impl Manager {
                     drop(ready.send(Ok(())));
                     tokio::select! {
                         () = metrics_door::run(metrics, Arc::clone(&serving.shared)) => {}
-                        () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher), serving.holding) => {}
+                        () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher), serving.holding, stopped) => {}
                         () = fd_door::run(door, serving.publisher) => {}
                         () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
                         () = health::run(Arc::clone(&serving.shared)) => {}
                         () = retry_budget::run(Arc::clone(&serving.shared)) => {}
                         () = recheck::run(serving.shared, serving.ejected) => {}
-                        _ = stopped => {}
                     }
                 }
             }

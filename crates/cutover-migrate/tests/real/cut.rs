@@ -51,7 +51,7 @@ const fn running(kind: Kind) -> &'static str {
     match kind {
         Kind::Postgres => {
             "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity
-             WHERE query LIKE 'INSERT INTO a SELECT s%' AND wait_event = 'PgSleep'"
+             WHERE datname = current_database() AND query LIKE 'INSERT INTO a SELECT s%' AND wait_event = 'PgSleep'"
         }
         Kind::MariaDb => {
             "SELECT CAST(coalesce(max(id), 0) AS signed) FROM information_schema.processlist

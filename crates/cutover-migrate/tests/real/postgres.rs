@@ -111,8 +111,7 @@ async fn a_lock_that_is_had_in_the_end_is_no_error() {
         ),
         ("002_b.down.sql", ""),
     ];
-    let waits =
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER%'";
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'ALTER%'";
     let release = async {
         let waiting = || async { bed.number(waits).await > 0 };
         cutover_testkit::wait_for("the wait", std::time::Duration::from_secs(60), waiting).await;
@@ -186,7 +185,7 @@ async fn the_session_of_a_replaced_controller_is_ended() {
         ),
         ("001_slow.down.sql", "DROP TABLE slow"),
     ];
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' \
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep%' AND state = 'active' \
          AND pid <> pg_backend_pid()";
     let successor = async {
         let begun = || async { bed.number(sleeping).await > 0 };
@@ -294,7 +293,7 @@ async fn a_session_ends_with_its_value() {
         panic!("a PostgreSQL URL")
     };
     let session = PgSession::connect(&url, "to be dropped").await.unwrap();
-    let there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'to be dropped'";
+    let there = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'to be dropped'";
     assert_eq!(bed.number(there).await, 1);
     drop(session);
     let gone = || async { bed.number(there).await == 0 };
@@ -320,12 +319,12 @@ INSERT INTO slow VALUES (1);",
         ),
         ("001_slow.down.sql", "DROP TABLE slow"),
     ];
-    let committing = "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'";
+    let committing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'";
     let cut = async {
         let begun = || async { bed.number(committing).await > 0 };
         cutover_testkit::wait_for("the commit", std::time::Duration::from_secs(60), begun).await;
         bed.number(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'",
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'",
         )
         .await;
     };
@@ -349,7 +348,7 @@ async fn a_concurrent_index_waits_for_old_transactions_and_survives_a_crash_in_t
         .await
         .unwrap();
     let building = "SELECT count(*) FROM pg_stat_activity a JOIN pg_index i ON NOT i.indisvalid
-        WHERE a.query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%' AND a.wait_event_type = 'Lock'";
+        WHERE a.datname = current_database() AND a.query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%' AND a.wait_event_type = 'Lock'";
     {
         // Longer than every try of this policy together: it is waited for all the same.
         let up = bed.up(&all, 1, 1);
@@ -465,7 +464,7 @@ CREATE INDEX CONCURRENTLY t_negative ON t ((-a));",
     let whole = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
     assert_eq!(bed.number(whole).await, 4, "with that of the primary key");
     // What a session counted is there at the latest when it is gone.
-    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'cutover%'";
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'cutover%'";
     let gone = || async { bed.number(sessions).await == 0 };
     cutover_testkit::wait_for("their end", std::time::Duration::from_secs(60), gone).await;
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
@@ -494,7 +493,9 @@ async fn a_pooler_that_shares_sessions_is_refused_before_the_lock_and_one_that_d
         let own = format!("127.0.0.1:{}", server.port());
         let notes = &error.diagnostic.notes;
         assert!(notes.contains(&("server".to_owned(), own)), "{notes:?}");
-        let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        // Others have theirs in other databases of the same server.
+        let locks = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database \
+            WHERE locktype = 'advisory' AND datname = current_database()";
         assert_eq!(direct.number(locks).await, 0);
         assert!(!direct.has_table("cutover_history").await);
         if mode == "transaction" {

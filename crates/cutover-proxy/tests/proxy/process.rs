@@ -1,6 +1,7 @@
 //! The proxy as a process of its own: killed, stopped, started again on the same socket.
 
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -31,14 +32,32 @@ fn proxy_process() {
     }
 }
 
-async fn start(listener: &TcpListener, folder: &TempDir) -> (PidFd, Client) {
+async fn start(listener: &TcpListener, folder: &TempDir) -> (Process, Client) {
     let child = spawn(listener, folder, false);
     let client = Client::new(options(folder).admin_socket);
     eventually("the proxy is ready", async || client.is_ready().await).await;
     (child, client)
 }
 
-fn spawn(listener: &TcpListener, folder: &TempDir, take_over: bool) -> PidFd {
+/// One of a test that fails does not outlive it.
+struct Process(PidFd);
+
+impl Deref for Process {
+    type Target = PidFd;
+
+    fn deref(&self) -> &PidFd {
+        &self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        drop(self.signal(Signal::SIGKILL));
+    }
+}
+
+fn spawn(listener: &TcpListener, folder: &TempDir, take_over: bool) -> Process {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "process::proxy_process", "--nocapture"])
@@ -53,11 +72,11 @@ fn spawn(listener: &TcpListener, folder: &TempDir, take_over: bool) -> PidFd {
         grouping: Grouping::OwnGroup,
         ready: None,
     };
-    cutover_os::spawn(&mut command, passed).unwrap()
+    Process(cutover_os::spawn(&mut command, passed).unwrap())
 }
 
 /// The next process takes the place of the one that runs; returns when it has.
-async fn upgrade(listener: &TcpListener, folder: &TempDir, client: &Client) -> PidFd {
+async fn upgrade(listener: &TcpListener, folder: &TempDir, client: &Client) -> Process {
     let before = client.stats().await.unwrap().epoch;
     let child = spawn(listener, folder, true);
     let taken = async || client.stats().await.is_ok_and(|stats| stats.epoch != before);
@@ -65,7 +84,7 @@ async fn upgrade(listener: &TcpListener, folder: &TempDir, client: &Client) -> P
     child
 }
 
-fn end(child: &PidFd, signal: Signal) {
+fn end(child: &Process, signal: Signal) {
     child.signal(signal).unwrap();
     assert!(child.wait_ended(PATIENCE).unwrap());
     child.reap().unwrap();
