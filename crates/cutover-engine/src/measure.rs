@@ -1,7 +1,7 @@
 //! Measurements: counters in, an assessment into the journal.
 
 use cutover_analysis::{AnalysisState, Mode, Reading, measure, queries_due};
-use cutover_model::{Action, AnalysisTemplate, RevisionId, Verdict};
+use cutover_model::{Action, AnalysisTemplate, RevisionId, Verdict, Weight};
 use cutover_plan::AnalysisNote;
 
 use crate::EngineError;
@@ -23,6 +23,7 @@ impl Engine {
             .and_then(|note| serde_json::from_str(&note.state).ok())
             .unwrap_or_else(|| self.evidence_so_far(candidate));
         let now = self.world.clock.now();
+        let watches_stable = stable == Some(candidate);
         let mut reading = self.reading(candidate, stable).await;
         if let Ok(reading) = &mut reading {
             for provider in queries_due(template, &state, now) {
@@ -32,7 +33,11 @@ impl Engine {
         }
         let mode = if inline { Mode::Inline } else { Mode::Background };
         let first = note.is_none();
-        let (state, seen) = measure(template, mode, state, reading, now);
+        let (state, mut seen) = measure(template, mode, state, reading, now);
+        if watches_stable {
+            // None of these reached a candidate.
+            (seen.requests, seen.errors, seen.hard) = (0, 0, false);
+        }
         let state = serde_json::to_string(&state).unwrap_or_default();
         let changed = note.is_some_and(|note| note.verdict != seen.verdict);
         let note = AnalysisNote {
@@ -81,13 +86,21 @@ impl Engine {
     }
 
     async fn reading(&self, candidate: &RevisionId, stable: Option<&RevisionId>) -> Result<Reading, String> {
+        let watches_stable = stable == Some(candidate);
         let metrics = &self.world.metrics;
         let said = |error: cutover_ports::PortError| error.to_string();
         let stable = match stable {
             Some(stable) => Some(metrics.counters(stable).await.map_err(said)?),
             None => None,
         };
-        let weight = self.state.desired.weight(candidate);
+        // To who watches the old version the first change of the schema is the switch.
+        let weight = if watches_stable {
+            let mut begun = self.plan.steps.iter().take(self.state.begun);
+            let changed = begun.any(|step| matches!(step.action, Action::Migrate { .. }));
+            if changed { Weight::ALL } else { Weight::NONE }
+        } else {
+            self.state.desired.weight(candidate)
+        };
         Ok(Reading {
             candidate: metrics.counters(candidate).await.map_err(said)?,
             stable,

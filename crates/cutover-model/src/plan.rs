@@ -225,6 +225,14 @@ pub struct Guard {
     pub stable: Option<RevisionId>,
 }
 
+impl Guard {
+    /// Whether it watches the old version while the schema changes under it, and not a candidate.
+    #[must_use]
+    pub fn watches_stable(&self) -> bool {
+        self.stable.as_ref() == Some(&self.candidate)
+    }
+}
+
 /// What happens to one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -51,7 +51,7 @@ impl Shape<'_> {
         self.window_before_shift(back);
         let after = self.next_id();
         if first && after != before {
-            for guard in &mut self.guards {
+            for guard in self.guards.iter_mut().filter(|guard| !guard.watches_stable()) {
                 guard.after = StepId(after.0 - 1);
             }
         }

@@ -46,6 +46,10 @@ pub(crate) fn write(shape: &mut Shape<'_>, strategy: &Strategy, first: bool) -> 
             kept: false,
         };
     }
+    // Where the old version is stopped first there is nothing to watch.
+    if !matches!(strategy, Strategy::Recreate(_)) {
+        guard_stable(shape);
+    }
     match strategy {
         Strategy::BlueGreen(how) => {
             blue_green(shape, how);
@@ -165,7 +169,8 @@ fn before_switch(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, after: S
     if compares.is_some_and(|template| template.baseline == Baseline::PreSwitch) {
         let until = StepId(shape.next_id().0 - 1);
         guard(shape, name, None, after);
-        for guard in shape.guards.iter_mut().filter(|guard| guard.until == OPEN) {
+        let open = |guard: &&mut Guard| guard.until == OPEN && !guard.watches_stable();
+        for guard in shape.guards.iter_mut().filter(open) {
             guard.until = until;
         }
     }
@@ -599,6 +604,26 @@ fn inline(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, when: &str) {
             Undo::Nothing("it only measures".to_owned()),
             back,
         );
+    }
+}
+
+/// The old version is watched from the beginning on, and judged from the first step that changes the schema: what that
+/// does to both versions alike no comparison between them shows.
+fn guard_stable(shape: &mut Shape<'_>) {
+    let mut steps = shape.steps.iter();
+    if !steps.any(|step| matches!(step.action, Action::Migrate { .. })) {
+        return;
+    }
+    for mover in shape.movers.iter().filter(|mover| mover.routed) {
+        let Some(stable) = &mover.from else { continue };
+        shape.guards.push(Guard {
+            name: format!("stable:{}", mover.service),
+            template: cutover_spec::stable_guard(),
+            after: StepId(0),
+            until: OPEN,
+            candidate: stable.clone(),
+            stable: Some(stable.clone()),
+        });
     }
 }
 

@@ -45,6 +45,26 @@ pub fn default_analysis() -> AnalysisTemplate {
     }
 }
 
+/// What watches the old version while the schema changes under it, for damage that both versions share and no comparison
+/// with the candidate can show: failed when more than 5 % of its requests fail and more than twice as many as before, or
+/// when its answers take a second longer. Blindness is no verdict here: it only guards.
+#[must_use]
+pub fn stable_guard() -> AnalysisTemplate {
+    AnalysisTemplate {
+        interval: Span::from_secs(10),
+        baseline: Baseline::PreSwitch,
+        consecutive_error_limit: u32::MAX,
+        metrics: vec![Metric::Change {
+            max_error_ratio: 2.0,
+            min_error_rate: 5.0,
+            max_avg_increase: Span::from_secs(1),
+            // Its share of the requests falls as the candidate's rises.
+            min_request_ratio: 0.0,
+        }],
+        ..default_analysis()
+    }
+}
+
 impl Canary {
     /// The rules of all header routes, in the order of the steps that set them.
     #[must_use]

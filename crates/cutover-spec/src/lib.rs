@@ -30,7 +30,7 @@ mod validate;
 
 pub use application::{Application, Backup, Contract, ContractAfter, Database, Overlay, Requires};
 pub use changelog::changelog_between;
-pub use defaults::default_analysis;
+pub use defaults::{default_analysis, stable_guard};
 pub use draft::{ReleaseDraft, ServiceParts, UnfinishedDraft};
 pub use gates::Gates;
 pub use lint::{Lint, LintException};

@@ -100,6 +100,60 @@ async fn a_bad_release_is_caught_and_taken_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_change_that_hurts_both_versions_is_seen_on_the_old_one() {
+    let strategy = "  canary:\n    steps:\n      - setWeight: 10\n      - pause: {duration: 60s}\n    analysis: {template: guard}\n    scaleDownDelay: 1s\n";
+    let spec = Spec {
+        strategy: strategy.to_owned(),
+        ..Spec::default()
+    };
+    let stage = deployed(&spec).await;
+    let releases = stage.folder().join("releases");
+    let migrations = releases.join("1.1.0/migrations/sqlite");
+    std::fs::create_dir_all(&migrations).expect("a folder");
+    let shop = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/shop/releases/1.1.0/migrations/sqlite"
+    );
+    for file in std::fs::read_dir(shop).expect("the shop's migrations") {
+        let file = file.expect("a file");
+        // Not the contract, which comes later and would have to come first.
+        if file.file_name().to_string_lossy().starts_with("004") {
+            continue;
+        }
+        std::fs::copy(file.path(), migrations.join(file.file_name())).expect("a copy");
+    }
+    // No comparison of the versions shows it: from here on nobody can write.
+    let up = "-- cutover: phase=expand\nCREATE TRIGGER audit BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no room'); END;\n";
+    std::fs::write(migrations.join("004_audit.up.sql"), up).expect("a migration");
+    std::fs::write(migrations.join("004_audit.down.sql"), "DROP TRIGGER audit;\n").expect("its way back");
+    stage.respecify(&Spec {
+        releases: Some(releases.display().to_string()),
+        ..spec
+    });
+    let traffic = Traffic::start(stage.address(), RATE);
+    while traffic.snapshot().ok < 500 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (outcome, _stage) = tokio::task::spawn_blocking(move || {
+        let outcome = stage.run(&["upgrade", "1.1.0", "--yes"]);
+        assert_eq!(
+            stage.status()["stable"]["version"],
+            "1.0.0",
+            "{}{}",
+            outcome.stdout,
+            outcome.stderr
+        );
+        (outcome, stage)
+    })
+    .await
+    .expect("the command");
+    let outcome = outcome.exits(3);
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.contains("the stable version of api"), "{said}");
+    let _report = traffic.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_switch_at_once_a_bad_release_is_told_from_the_time_before() {
     let stage = deployed(&Spec {
         strategy: "  blueGreen: {postPromotionAnalysis: {template: after}, scaleDownDelay: 1s}\n".to_owned(),

@@ -57,6 +57,15 @@ fn a_header_route_asks_before_anybody_meets_the_candidate() {
 }
 
 #[test]
+fn the_old_version_is_watched_where_the_schema_changes() {
+    let plan = |shop: Shop, to: &str| show(&shop.running("1.0.0").plan(to, Goal::Upgrade));
+    let text = plan(Shop::canary(), "1.1.0");
+    assert!(text.contains("guard stable:api after 0 until"), "{text}");
+    // Where nothing changes under it, and where it is stopped first, there is nothing to watch.
+    assert!(!plan(Shop::of("recreate: {}"), "1.1.0").contains("guard stable"));
+}
+
+#[test]
 fn canary_that_is_watched_from_a_step_on() {
     let shop = Shop::of(
         "canary: {steps: [{setWeight: 10}, {pause: {duration: 1m}}, {setWeight: 50}], \

@@ -198,7 +198,10 @@ fn measured<'a>(plan: &Plan, state: &'a State) -> Option<&'a str> {
         _ => None,
     };
     let active = plan.guards.iter().filter(|guard| {
-        !state.is_back() && state.cursor >= guard.after.0 as usize && state.cursor < guard.until.0 as usize
+        !guard.watches_stable()
+            && !state.is_back()
+            && state.cursor >= guard.after.0 as usize
+            && state.cursor < guard.until.0 as usize
     });
     let note = name
         .into_iter()

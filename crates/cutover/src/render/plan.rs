@@ -311,8 +311,13 @@ fn guards(page: &mut Page, plan: &Plan, style: &Style) {
         } else {
             "it pauses"
         };
+        let whose = if guard.watches_stable() {
+            ", the old version,"
+        } else {
+            ""
+        };
         let text = format!(
-            "{} during steps {} to {}: on {}, {then}",
+            "{}{whose} during steps {} to {}: on {}, {then}",
             guard.candidate.service,
             guard.after.0 + 1,
             guard.until,

@@ -13,7 +13,7 @@ use super::stages::{Mark, Progress as Seen, Row, progress, rows};
 use super::style::Style;
 use super::text::{Line, Page, Tone, columns};
 use super::traffic::Exposure;
-use super::verdicts::{decided, deciding, judged};
+use super::verdicts::{decided, judged};
 use super::{plan as plan_view, words};
 
 /// Where the values of a section begin.
@@ -91,7 +91,11 @@ impl Run<'_> {
     pub(crate) fn exposed(&self, exposure: Option<&Exposure>) -> Option<(u64, u64)> {
         exposure
             .map(|met| (met.exposed, met.candidate_errors))
-            .or_else(|| deciding(self.plan, self.state).map(|one| (one.note.requests, one.note.errors)))
+            .or_else(|| {
+                // One that watches the old version saw none of the candidate's.
+                let all = judged(self.plan, self.state);
+                all.iter().map(|one| (one.note.requests, one.note.errors)).max()
+            })
     }
 
     /// How it was judged, in one word.

@@ -36,6 +36,7 @@ impl Judged<'_> {
 pub(crate) fn analysis_words(name: &str) -> String {
     let mut parts = name.split(':');
     match (parts.next(), parts.next(), parts.next()) {
+        (Some("stable"), Some(service), None) => format!("the stable version of {service}"),
         (Some("background"), Some(template), Some(service)) => format!("{template} of {service}"),
         (Some(when), Some(template), Some(service)) => format!("{template} of {service}, {when}"),
         _ => name.to_owned(),

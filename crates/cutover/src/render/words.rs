@@ -250,13 +250,22 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
         .map(|metric| match metric {
             Metric::Change {
                 max_error_ratio,
+                min_error_rate,
                 max_avg_increase,
                 min_request_ratio,
-                ..
-            } => format!(
-                "errors over {max_error_ratio} × those before the switch, or {max_avg_increase} slower, or below {min_request_ratio} × \
-                 the requests"
-            ),
+            } => {
+                let mut parts = vec![
+                    format!("errors over {max_error_ratio} × those before"),
+                    format!("{max_avg_increase} slower on average"),
+                ];
+                if *min_error_rate > 0.0 {
+                    parts[0].push_str(&format!(" and {min_error_rate} %"));
+                }
+                if *min_request_ratio > 0.0 {
+                    parts.push(format!("fewer than {min_request_ratio} × the requests"));
+                }
+                parts.join(" or ")
+            }
             Metric::ErrorRate { max, max_ratio } => {
                 either("errors", max.map(|max| format!("{max} %")), *max_ratio)
             }
