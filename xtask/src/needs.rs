@@ -172,6 +172,7 @@ mod tests {
         assert_eq!(
             packages,
             [
+                "git",
                 "postgresql",
                 "postgresql-client",
                 "mariadb-server",
@@ -185,7 +186,7 @@ mod tests {
         assert!(text.contains("pg_restore"), "{text}");
         assert!(
             text.contains(
-                "--no-install-recommends postgresql postgresql-client mariadb-server mariadb-client prometheus pgbouncer"
+                "--no-install-recommends git postgresql postgresql-client mariadb-server mariadb-client prometheus pgbouncer"
             ),
             "{text}"
         );
@@ -195,7 +196,7 @@ mod tests {
     fn only_what_is_missing_is_asked_for() {
         let folder = env::temp_dir().join(format!("xtask-needs-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        for program in ["initdb", "pg_ctl", "postgres", "psql"] {
+        for program in ["git", "initdb", "pg_ctl", "postgres", "psql"] {
             fs::write(folder.join(program), "").unwrap();
         }
         let missing = missing(std::slice::from_ref(&folder));
