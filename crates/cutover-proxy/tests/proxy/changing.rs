@@ -90,7 +90,9 @@ async fn hundreds_of_routes_come_and_go_and_the_others_lose_nothing() {
         "{MORE} changes in {took:?}, {} requests meanwhile, {grown} KiB more",
         sent.load(SeqCst)
     );
-    assert!(grown < 8 * 1024, "{grown} KiB");
+    // `cargo test` runs the others in the same process, and they take memory too.
+    let alone = std::env::var_os("NEXTEST").is_some();
+    assert!(grown < if alone { 8 } else { 64 } * 1024, "{grown} KiB");
     publish(&rig.client, base).await;
     stop.store(true, SeqCst);
     let mut total = 0;
