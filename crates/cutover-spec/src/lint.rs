@@ -1,5 +1,6 @@
 //! What the linter finds in a database's migrations, and somebody has looked at.
 
+use globset::{GlobBuilder, GlobMatcher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,44 +54,25 @@ impl LintException {
     }
 }
 
-/// `*` is any characters of one name, `?` is one of them, `**` any characters at all. A pattern without `/` is one for the
-/// file's name, whatever folder it is in.
+/// The matcher of a pattern. `*` is any characters of one name, `?` is one of them, `**` any names at all.
+pub(crate) fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
+    let glob = GlobBuilder::new(plain(pattern)).literal_separator(true).build()?;
+    Ok(glob.compile_matcher())
+}
+
+/// A pattern without `/` is one for the file's name, whatever folder it is in. Loading has refused what is none.
 fn fits(pattern: &str, path: &str) -> bool {
-    let (pattern, path) = (plain(pattern), plain(path));
-    let path = if pattern.contains('/') {
+    let path = plain(path);
+    let path = if plain(pattern).contains('/') {
         path
     } else {
         path.rsplit('/').next().unwrap_or(path)
     };
-    let letters = |text: &str| text.chars().collect::<Vec<_>>();
-    matches(&letters(pattern), &letters(path))
+    matcher(pattern).is_ok_and(|matcher| matcher.is_match(path))
 }
 
 fn plain(path: &str) -> &str {
     path.strip_prefix("./").unwrap_or(path)
-}
-
-/// Whether a whole text fits, by which of its beginnings fit the pattern so far: one step for each pair of characters, whatever
-/// stands there.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    let mut ends = vec![false; text.len() + 1];
-    ends[0] = true;
-    let mut at = 0;
-    while at < pattern.len() {
-        let deep = pattern[at] == '*' && pattern.get(at + 1) == Some(&'*');
-        let mut next = vec![false; text.len() + 1];
-        for end in 0..=text.len() {
-            let before = end.checked_sub(1).map(|before| (before, text[before]));
-            next[end] = match pattern[at] {
-                '*' => ends[end] || before.is_some_and(|(before, c)| next[before] && (deep || c != '/')),
-                '?' => before.is_some_and(|(before, c)| ends[before] && c != '/'),
-                own => before.is_some_and(|(before, c)| ends[before] && c == own),
-            };
-        }
-        ends = next;
-        at += if deep { 2 } else { 1 };
-    }
-    ends[text.len()]
 }
 
 #[cfg(test)]
@@ -108,6 +90,8 @@ mod tests {
             "./releases/*/migrations/*.sql",
             "releases/**",
             "**/004_*",
+            "00[1-5]_drop.up.sql",
+            "{004,005}_*",
         ] {
             assert!(
                 fits(pattern, path) && fits(pattern, &format!("./{path}")),

@@ -268,6 +268,7 @@ fn what_the_linter_leaves_out() {
         "[{rule: drop-column, reason: \" \"}]",
         "[{rule: drop-column}]",
         "[{rule: drop-column, reason: x, paths: [\"\"]}]",
+        "[{rule: drop-column, reason: x, paths: [\"00[1_*\"]}]",
         "[{rule: drop-column, reason: x, path: [\"001_*\"]}]",
         "[{rule: drop-column, reason: x, paths: [\"001_*\"]}]",
     ]

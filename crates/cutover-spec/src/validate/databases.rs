@@ -3,6 +3,7 @@
 use cutover_sql::lint::RULES;
 
 use crate::findings::Findings;
+use crate::lint::matcher;
 use crate::reference::{Reference, invalid_references, references};
 use crate::{Application, LintException, spelling};
 
@@ -74,6 +75,14 @@ fn allow(path: &str, allowed: &LintException, findings: &mut Findings<'_>) {
                     "an empty pattern fits no file",
                 )
                 .label("such as `004_*.up.sql`");
+        } else if let Err(error) = matcher(pattern) {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    &format!("{path}.paths[{at}]"),
+                    format!("`{pattern}` is no pattern of file names"),
+                )
+                .label(error.kind().to_string());
         }
     }
 }
