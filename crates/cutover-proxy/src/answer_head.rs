@@ -5,6 +5,8 @@ use httparse::{ParserConfig, Status};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, StatusCode, Version};
 
+use crate::fields;
+
 /// Most bytes of a head.
 pub(crate) const MAX_HEAD: usize = 256 * 1024;
 
@@ -108,35 +110,23 @@ fn body_end(status: StatusCode, asked: &Method, headers: &HeaderMap) -> Result<B
 fn length(headers: &HeaderMap) -> Result<Option<u64>, Nonsense> {
     const WRONG: Nonsense = Nonsense("its length is none");
     let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for part in value.as_bytes().split(|byte| *byte == b',') {
-            let part = part.trim_ascii();
-            if part.is_empty() || !part.iter().all(u8::is_ascii_digit) {
-                return Err(WRONG);
-            }
-            let text = std::str::from_utf8(part).map_err(|_| WRONG)?;
-            let said: u64 = text.parse().map_err(|_| WRONG)?;
-            if length.is_some_and(|known| known != said) {
-                return Err(Nonsense("it has two lengths"));
-            }
-            length = Some(said);
+    for part in fields::parts(headers, &CONTENT_LENGTH) {
+        if part.is_empty() || !part.iter().all(u8::is_ascii_digit) {
+            return Err(WRONG);
         }
+        let text = std::str::from_utf8(part).map_err(|_| WRONG)?;
+        let said: u64 = text.parse().map_err(|_| WRONG)?;
+        if length.is_some_and(|known| known != said) {
+            return Err(Nonsense("it has two lengths"));
+        }
+        length = Some(said);
     }
     Ok(length)
 }
 
 fn is_kept_open(version: Version, headers: &HeaderMap) -> bool {
-    let mut keeps = version == Version::HTTP_11;
-    for value in headers.get_all(CONNECTION) {
-        for token in value.as_bytes().split(|byte| *byte == b',') {
-            let token = token.trim_ascii();
-            if token.eq_ignore_ascii_case(b"close") {
-                return false;
-            }
-            keeps |= token.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-    keeps
+    let says = |token| fields::says(headers, &CONNECTION, token);
+    !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
 }
 
 #[cfg(test)]

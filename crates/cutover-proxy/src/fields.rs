@@ -112,20 +112,26 @@ fn take_out_named(headers: &mut HeaderMap) {
 
 /// What `Connection` lines name, but for what they cannot take away.
 pub(crate) fn named(headers: &HeaderMap) -> Vec<HeaderName> {
-    let mut named = Vec::new();
-    for value in headers.get_all(CONNECTION) {
-        for token in value.as_bytes().split(|byte| *byte == b',') {
-            let token = token.trim_ascii();
-            let usual = token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close");
-            if !usual
-                && let Ok(name) = HeaderName::from_bytes(token)
-                && !PROTECTED.contains(&name)
-            {
-                named.push(name);
-            }
-        }
-    }
-    named
+    let usual =
+        |token: &[u8]| token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close");
+    parts(headers, &CONNECTION)
+        .filter(|token| !usual(token))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .filter(|name| !PROTECTED.contains(name))
+        .collect()
+}
+
+/// What a list says, whether in one line or in several: its parts, without the space around them (RFC 9110 §5.6.1).
+pub(crate) fn parts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+}
+
+/// Whether a list has a token, in whatever case.
+pub(crate) fn says(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    parts(headers, name).any(|part| part.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Makes a client's fields an instance's. What a client claims about itself in forwarding fields is not passed on.
@@ -153,10 +159,7 @@ pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin) {
 }
 
 pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
-    headers.get_all(TE).iter().any(|value| {
-        let mut codings = value.as_bytes().split(|byte| *byte == b',');
-        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    })
+    says(headers, &TE, "trailers")
 }
 
 /// Makes an instance's fields a client's.

@@ -22,6 +22,7 @@ use tokio_util::io::poll_read_buf;
 use crate::answer_head::{self, AnswerHead, BodyEnd, Nonsense};
 use crate::chunks::{Chunks, Part};
 use crate::client_io::nothing_arrived;
+use crate::fields;
 use crate::forwarded::Origin;
 use crate::multiplexed::{self, TurnedAway};
 use crate::outgoing::{self, Outgoing, write_field};
@@ -498,12 +499,12 @@ pub(crate) fn framing(headers: &HeaderMap, known: &SizeHint, out: &mut Vec<u8>) 
         return Framing::Length(length);
     }
     write_field("transfer-encoding", b"chunked", out);
-    let mut names = Vec::new();
-    for value in headers.get_all(TRAILER) {
-        let tokens = value.as_bytes().split(|byte| *byte == b',');
-        names.extend(tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()));
-    }
-    Framing::Chunked(names)
+    let named = fields::parts(headers, &TRAILER);
+    Framing::Chunked(
+        named
+            .filter_map(|name| HeaderName::from_bytes(name).ok())
+            .collect(),
+    )
 }
 
 #[cfg(test)]

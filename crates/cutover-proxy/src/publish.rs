@@ -21,6 +21,9 @@ use crate::wall_clock;
 use crate::wire::{DrainStatus, ListenerView, PublishReceipt, PublishRequest, Refusal};
 use crate::worker::Control;
 
+/// How often a process that has stopped looks whether the one before it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Workers only finish what they are doing at that moment, which takes microseconds.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 
@@ -187,6 +190,14 @@ impl Publisher {
             self.forget_predecessor(&before).await;
         }
         open.ok()
+    }
+
+    /// If another process has taken over, returns when those before this one have ended (within the time that draining
+    /// may take): the other reaches them through this one only.
+    pub(crate) async fn outlast_predecessor(&self) {
+        while *self.superseded.borrow() && self.predecessor_in_flight(None).await.is_some() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     async fn forget_predecessor(&self, before: &Client) {

@@ -5,10 +5,11 @@
 
 use std::net::Ipv6Addr;
 
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, StatusCode, Uri, Version};
 
+use crate::fields;
 use crate::options::Limits;
 
 /// A longer method is none that anybody knows.
@@ -183,18 +184,12 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
 
 /// Whether a client asks to speak WebSocket from here on.
 pub(crate) fn asks_for_websocket<B>(request: &Request<B>) -> bool {
-    let token = |name: HeaderName, wanted: &str| {
-        request.headers().get_all(name).iter().any(|value| {
-            let text = value.to_str().unwrap_or_default();
-            text.split(',')
-                .any(|part| part.trim().eq_ignore_ascii_case(wanted))
-        })
-    };
-    request.headers().contains_key(hyper::header::UPGRADE)
+    let headers = request.headers();
+    headers.contains_key(UPGRADE)
         && request.method() == Method::GET
         && request.version() == Version::HTTP_11
-        && token(hyper::header::UPGRADE, "websocket")
-        && token(hyper::header::CONNECTION, "upgrade")
+        && fields::says(headers, &UPGRADE, "websocket")
+        && fields::says(headers, &CONNECTION, "upgrade")
 }
 
 #[cfg(test)]

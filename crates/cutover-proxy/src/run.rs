@@ -310,10 +310,14 @@ impl Manager {
                 Err(error) => drop(ready.send(Err(error))),
                 Ok((admin, door, metrics, serving)) => {
                     drop(ready.send(Ok(())));
+                    let stopped = async {
+                        drop(stopped.await);
+                        serving.publisher.outlast_predecessor().await;
+                    };
                     tokio::select! {
                         () = metrics_door::run(metrics, Arc::clone(&serving.shared)) => {}
                         () = admin::run(admin, Arc::clone(&serving.shared), Arc::clone(&serving.publisher), serving.holding, stopped) => {}
-                        () = fd_door::run(door, serving.publisher) => {}
+                        () = fd_door::run(door, Arc::clone(&serving.publisher)) => {}
                         () = certificate_watch::run(Arc::clone(&serving.shared)) => {}
                         () = health::run(Arc::clone(&serving.shared)) => {}
                         () = retry_budget::run(Arc::clone(&serving.shared)) => {}

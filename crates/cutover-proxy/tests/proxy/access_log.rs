@@ -1,7 +1,7 @@
 //! The access log: what is in a line, and what never is.
 
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +23,14 @@ fn policy(path: &Path, percentage: u8) -> RoutePolicy {
     serde_json::from_value(text).unwrap()
 }
 
+/// Sends everything to one instance, and that share of what goes well to a file.
+async fn logged(rig: &Rig, instance: &Instance, percentage: u8) -> PathBuf {
+    let path = rig.folder.path().join("access.log");
+    let policy = policy(&path, percentage);
+    rig.route_by(policy, &[(STABLE, 10_000, &[instance.addr])]).await;
+    path
+}
+
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines()
@@ -41,9 +49,7 @@ async fn await_lines(path: &Path, count: usize) -> Vec<Value> {
 async fn a_line_says_who_asked_and_who_answered_and_keeps_secrets_to_itself() {
     let instance = Instance::start("one");
     let rig = Rig::start();
-    let path = rig.folder.path().join("access.log");
-    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
-        .await;
+    let path = logged(&rig, &instance, 100).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     let request = "GET /cart?token=hush1 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: test/1\r\nAuthorization: Bearer \
                    hush2\r\nCookie: session=hush3\r\n\r\n";
@@ -93,9 +99,7 @@ async fn a_line_says_who_asked_and_who_answered_and_keeps_secrets_to_itself() {
 async fn the_trace_is_the_one_that_the_instance_is_told() {
     let instance = Instance::start("one");
     let rig = Rig::start();
-    let path = rig.folder.path().join("access.log");
-    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
-        .await;
+    let path = logged(&rig, &instance, 100).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     let given = "4bf92f3577b34da6a3ce929d0e0e4736";
     let valid = format!("traceparent: 00-{given}-00f067aa0ba902b7-01\r\n");
@@ -118,9 +122,7 @@ async fn the_trace_is_the_one_that_the_instance_is_told() {
 async fn of_what_goes_well_a_part_is_logged_and_of_what_fails_everything() {
     let instance = Instance::start("one");
     let rig = Rig::start_with(|options| options.limits.connect_patience = Duration::from_millis(1));
-    let path = rig.folder.path().join("access.log");
-    rig.route_by(policy(&path, 0), &[(STABLE, 10_000, &[instance.addr])])
-        .await;
+    let path = logged(&rig, &instance, 0).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     for _ in 0..20 {
         assert_eq!(visitor.get("/").await.unwrap().status, 200);
@@ -140,9 +142,7 @@ async fn of_what_goes_well_a_part_is_logged_and_of_what_fails_everything() {
 async fn the_time_that_a_request_was_held_is_part_of_its_time() {
     let instance = Instance::start("one");
     let rig = Rig::start();
-    let path = rig.folder.path().join("access.log");
-    rig.route_by(policy(&path, 100), &[(STABLE, 10_000, &[instance.addr])])
-        .await;
+    let path = logged(&rig, &instance, 100).await;
     rig.client.hold(&HoldRequest::default()).await.unwrap();
     let addr = rig.addr;
     let visit = tokio::spawn(async move { Visitor::connect(addr).await.unwrap().get("/").await.unwrap() });

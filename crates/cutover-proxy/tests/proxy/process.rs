@@ -1,12 +1,13 @@
 //! The proxy as a process of its own: killed, stopped, started again on the same socket.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use cutover_os::{Grouping, PidFd, Signal, SpawnOptions};
 use cutover_proxy::{Client, HoldRequest, ReleaseRequest};
@@ -30,6 +31,13 @@ fn proxy_process() {
         options.take_over = std::env::var_os(TAKE_OVER).is_some();
         cutover_proxy::run(options).unwrap();
     }
+}
+
+/// Where a process listens, whoever holds the socket, and its folder.
+fn place() -> (TcpListener, SocketAddr, TempDir) {
+    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    (listener, addr, tempfile::tempdir().unwrap())
 }
 
 async fn start(listener: &TcpListener, folder: &TempDir) -> (Process, Client) {
@@ -93,9 +101,7 @@ fn end(child: &Process, signal: Signal) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_proxy_comes_back_with_its_table_and_serves_who_waited() {
     let old = Instance::start("old");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (child, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     assert_eq!(
@@ -114,9 +120,7 @@ async fn a_killed_proxy_comes_back_with_its_table_and_serves_who_waited() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_that_is_asked_to_end_and_started_again_loses_no_request() {
     let old = Instance::start("old");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (mut child, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -154,9 +158,7 @@ async fn a_proxy_that_is_asked_to_end_and_started_again_loses_no_request() {
 async fn twenty_upgrades_of_the_proxy_lose_no_request_and_no_publish() {
     let old = Instance::start("old");
     let new = Instance::start("new");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (mut child, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -227,9 +229,7 @@ async fn twenty_upgrades_of_the_proxy_lose_no_request_and_no_publish() {
 async fn what_is_open_at_an_upgrade_is_counted_and_finishes_by_the_newest_table() {
     let old = Instance::start("old");
     let new = Instance::start("new");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (first, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     let held = tokio::spawn(async move { Visitor::connect(addr).await.unwrap().get("/hold").await.unwrap() });
@@ -267,9 +267,7 @@ async fn what_is_open_at_an_upgrade_is_counted_and_finishes_by_the_newest_table(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successor_that_fails_changes_nothing() {
     let old = Instance::start("old");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (child, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     let path = folder.path().join("proxy-table.json");
@@ -296,9 +294,7 @@ async fn a_successor_that_fails_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_outlives_the_process_and_is_passed_on_at_an_upgrade() {
     let old = Instance::start("old");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (first, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     client.hold(&HoldRequest::default()).await.unwrap();
@@ -328,9 +324,7 @@ async fn a_hold_outlives_the_process_and_is_passed_on_at_an_upgrade() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_and_a_release_reach_every_process_that_still_serves() {
     let old = Instance::start("old");
-    let listener = cutover_os::bind_listener("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let (listener, addr, folder) = place();
     let (mut last, client) = start(&listener, &folder).await;
     publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
     let (mut visits, mut before) = (Vec::new(), Vec::new());
@@ -372,10 +366,33 @@ async fn a_hold_and_a_release_reach_every_process_that_still_serves() {
         process.reap().unwrap();
     }
     client.hold(&HoldRequest::default()).await.unwrap();
-    let left = asked_at().len();
-    assert_eq!(
-        left, 1,
-        "the one before has ended and is forgotten; of others only it knew"
-    );
+    assert_eq!(asked_at().len(), 0, "those before have ended and are forgotten");
     end(&last, Signal::SIGTERM);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_in_the_middle_ends_after_the_one_that_only_it_knows() {
+    let (old, new) = (Instance::start("old"), Instance::start("new"));
+    let (listener, addr, folder) = place();
+    let (first, client) = start(&listener, &folder).await;
+    publish(&client, table(addr, &[(STABLE, 10_000, &[old.addr])])).await;
+    let visit = async move { Visitor::connect(addr).await.unwrap().get("/hold").await.unwrap() };
+    let held = tokio::spawn(visit);
+    let open = async || client.in_flight(None).await.unwrap().in_flight;
+    eventually("the first serves one", async || open().await == 1).await;
+    let second = upgrade(&listener, &folder, &client).await;
+    let third = upgrade(&listener, &folder, &client).await;
+    // The second serves nobody, and would have ended at once.
+    assert_eq!(open().await, 1, "what the first serves is still counted");
+    publish(&client, table(addr, &[(CANDIDATE, 10_000, &[new.addr])])).await;
+    assert_eq!(open().await, 1);
+    assert!(!second.wait_ended(Duration::ZERO).unwrap());
+    old.release();
+    assert_eq!(held.await.unwrap().body, "old");
+    for process in [first, second] {
+        assert!(process.wait_ended(PATIENCE).unwrap());
+        process.reap().unwrap();
+    }
+    eventually("it is over", async || open().await == 0).await;
+    end(&third, Signal::SIGTERM);
 }
