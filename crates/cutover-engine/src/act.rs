@@ -2,13 +2,23 @@
 
 use cutover_model::{
     Action, Bytes, DatabaseName, Diagnostic, Event, Grouped, Migration, MigrationPhase, Outcome, RevisionId,
-    Severity, Smoke, StepId, WaitingOn,
+    ServiceName, Severity, Smoke, Span, StepId, WaitingOn,
 };
 use cutover_plan::Observation;
-use cutover_ports::{Certainty, Check, MigrateOptions, PortError, Promotion};
+use cutover_ports::{Certainty, Check, MigrateOptions, MigrationReport, PortError, Promotion};
 
 use crate::EngineError;
 use crate::engine::{Engine, Tick, databases_of};
+
+/// How long requests wait at most while the schema changes, should nobody be there to release them. Below what clients wait
+/// for an answer.
+const HELD_AT_MOST: Span = Span::from_secs(10);
+
+/// How long open requests are waited for then.
+const QUIET_WITHIN: Span = Span::from_secs(3);
+
+/// How often it is looked whether they are done.
+const LOOK_AGAIN: Span = Span::from_millis(10);
 
 impl Engine {
     /// Carries an act out and journals its outcome.
@@ -19,7 +29,11 @@ impl Engine {
         let result = match &step.action {
             Action::Preflight => self.preflight(seen).await,
             Action::Backup { database } => self.backup(database).await,
-            Action::Migrate { database, migrations } => self.migrate(database, migrations).await,
+            Action::Migrate {
+                database,
+                migrations,
+                hold,
+            } => self.migrate(database, migrations, hold).await,
             Action::Reopen { migrations, .. } => self.reopen(migrations).await,
             Action::Smoke { revision, tests } => self.smoke(revision, tests, seen).await,
             Action::Promote => return self.promote(id).await,
@@ -151,7 +165,12 @@ impl Engine {
         Ok(format!("{}, verified", Bytes(made.bytes)))
     }
 
-    async fn migrate(&self, database: &DatabaseName, migrations: &[Migration]) -> Result<String, PortError> {
+    async fn migrate(
+        &self,
+        database: &DatabaseName,
+        migrations: &[Migration],
+        hold: &[ServiceName],
+    ) -> Result<String, PortError> {
         let bound = migrations
             .iter()
             .filter(|one| one.phase == MigrationPhase::Contract)
@@ -172,7 +191,11 @@ impl Engine {
         let mut rows = 0u64;
         let mut counted = false;
         for migration in migrations {
-            let report = self.world.databases.up(&self.fence, migration, &options).await?;
+            let report = if migration.reshapes && !hold.is_empty() {
+                self.up_while_requests_wait(migration, &options, hold).await?
+            } else {
+                self.world.databases.up(&self.fence, migration, &options).await?
+            };
             if let Some(changed) = report.rows {
                 rows += changed;
                 counted = true;
@@ -189,6 +212,52 @@ impl Engine {
         } else {
             names
         })
+    }
+
+    /// Nobody asks the database while rows get another shape, and nobody does afterwards over a connection that has prepared
+    /// a statement before.
+    async fn up_while_requests_wait(
+        &self,
+        migration: &Migration,
+        options: &MigrateOptions,
+        hold: &[ServiceName],
+    ) -> Result<MigrationReport, PortError> {
+        let done = self.quietly(migration, options, hold).await;
+        for service in hold {
+            // They go on by themselves soon, if they could not be told to.
+            if let Err(error) = self.world.waiting.release(service).await {
+                tracing::warn!(%service, %error, "requests wait until the time for it is over");
+            }
+        }
+        done
+    }
+
+    async fn quietly(
+        &self,
+        migration: &Migration,
+        options: &MigrateOptions,
+        hold: &[ServiceName],
+    ) -> Result<MigrationReport, PortError> {
+        for service in hold {
+            self.world.waiting.hold(service, HELD_AT_MOST).await?;
+        }
+        let until = QUIET_WITHIN.after(self.world.clock.now());
+        while self.world.router.read().await?.open(hold) > 0 {
+            // What stays open by design, a stream, would hold it up for ever.
+            if self.world.clock.now() >= until {
+                tracing::warn!("requests are still open while the schema changes");
+                break;
+            }
+            self.world.clock.sleep(LOOK_AGAIN).await;
+        }
+        let report = self.world.databases.up(&self.fence, migration, options).await?;
+        let ended = self
+            .world
+            .databases
+            .recycle(&self.fence, &migration.database)
+            .await?;
+        tracing::info!(ended, "idle connections to the database were ended");
+        Ok(report)
     }
 
     async fn reopen(&self, migrations: &[Migration]) -> Result<String, PortError> {

@@ -67,7 +67,15 @@ impl Engine {
 
     async fn read_back(&self, action: &Action) -> Result<Seen, PortError> {
         match action {
-            Action::Migrate { database, migrations } => {
+            // Whether connections were ended afterwards cannot be seen: it is done again, and what is applied stays as it is.
+            Action::Migrate { migrations, hold, .. }
+                if !hold.is_empty() && migrations.iter().any(|one| one.reshapes) =>
+            {
+                Ok(Seen::Not)
+            }
+            Action::Migrate {
+                database, migrations, ..
+            } => {
                 let seen = self.world.databases.observe(database).await?;
                 if migrations.iter().all(|one| seen.has(&one.id)) {
                     let names = migrations

@@ -6,7 +6,7 @@ use cutover_model::{Plan, Record, Span};
 use cutover_plan::State;
 use cutover_ports::{
     Backups, Checks, Clock, Databases, MetricSource, QuerySource, Revisions, Router, SmokeTester, Store,
-    Target, Webhooks,
+    Target, Waiting, Webhooks,
 };
 
 /// The ports of one application in one environment.
@@ -18,6 +18,8 @@ pub struct World {
     pub target: Arc<dyn Target>,
     /// Who sends requests.
     pub router: Arc<dyn Router>,
+    /// Who lets requests wait.
+    pub waiting: Arc<dyn Waiting>,
     /// The databases.
     pub databases: Arc<dyn Databases>,
     /// Backups.

@@ -302,3 +302,14 @@ pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), 
         }
     }
 }
+
+/// Ends what other sessions have prepared, where that outlives a change of a table's columns: on PostgreSQL only. Says how many
+/// sessions it were.
+pub(crate) async fn recycle(url: &DatabaseUrl, pen: &Pen) -> Result<u64, PortError> {
+    let DatabaseUrl::Postgres(url) = url else {
+        return Ok(0);
+    };
+    let mut session = locked(url, &pen.what, &pen.fence, &pen.policy, &pen.stop).await?;
+    let ended = session.end_idle().await;
+    ended.map_err(|failure| plain(&pen.what, failure))
+}

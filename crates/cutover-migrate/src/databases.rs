@@ -135,14 +135,17 @@ impl MigrateDatabases {
         note: Note,
     ) -> Result<(), PortError> {
         let url = &self.find(database)?.url;
-        let pen = Pen {
+        adapter::note(url, self.pen(fence, database, url), note).await
+    }
+
+    fn pen(&self, fence: &Fence, database: &DatabaseName, url: &DatabaseUrl) -> Pen {
+        Pen {
             what: what(database),
             dialect: url.dialect(),
             fence: fence.clone(),
             policy: self.policy.clone(),
             stop: Stop::by(&self.stopper),
-        };
-        adapter::note(url, pen, note).await
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -258,6 +261,11 @@ impl Databases for MigrateDatabases {
     ) -> Result<(), PortError> {
         self.note(fence, database, Note::RetireBelow(version.clone()))
             .await
+    }
+
+    async fn recycle(&self, fence: &Fence, database: &DatabaseName) -> Result<u64, PortError> {
+        let url = &self.find(database)?.url;
+        adapter::recycle(url, &self.pen(fence, database, url)).await
     }
 
     async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError> {

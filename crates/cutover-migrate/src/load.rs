@@ -10,7 +10,7 @@ use cutover_sql::{
 };
 
 use crate::derive::Before;
-use crate::{MigrationFile, Script, weave};
+use crate::{MigrationFile, Script, sessions, weave};
 
 /// Reads the migrations of a database from its files, in order. Files that do not end in `.sql` are not looked at.
 ///
@@ -276,6 +276,7 @@ fn read(
             verify: header.verify.or(woven.verify),
             irreversible: header.irreversible,
             summary: header.summary,
+            reshapes: dialect == Dialect::Postgres && !sessions::reshaped(dialect, &up_script).is_empty(),
         },
         raw_checksum: Digest::of(up.text.as_bytes()),
         prechecks: header.prechecks,

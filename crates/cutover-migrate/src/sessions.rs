@@ -8,41 +8,35 @@ use cutover_model::{Diagnostic, MigrationId, Span};
 use cutover_sql::ddl::{Alter, Ddl, Name};
 use cutover_sql::{Dialect, read};
 
-use crate::MigrationFile;
 use crate::failure::Blocker;
 use crate::mysql::MysqlSession;
 use crate::postgres::PostgresSession;
+use crate::{MigrationFile, Script};
 
-/// A table whose rows get another shape, and the file that does it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reshaped {
-    by: MigrationId,
-    pub(crate) table: Name,
-}
-
-/// The tables that exist before these files and whose rows have other columns, or columns of other types, after them. Pure.
-pub(crate) fn reshaped(dialect: Dialect, files: &[Arc<MigrationFile>]) -> Vec<Reshaped> {
+/// The tables that are there before a file and whose rows have other columns, or columns of other types, after it. Pure.
+pub(crate) fn reshaped(dialect: Dialect, script: &Script) -> BTreeSet<Name> {
     let mut made = BTreeSet::new();
-    let mut out: Vec<Reshaped> = Vec::new();
-    for file in files {
-        for statement in &file.up.statements {
-            match read(dialect, &statement.text) {
-                Ddl::CreateTable(table) => made.extend(table.name),
-                Ddl::AlterTable(altered)
-                    if altered.actions.iter().any(|action| changes_shape(&action.what))
-                        && !made.contains(&altered.table)
-                        && out.iter().all(|one| one.table != altered.table) =>
-                {
-                    out.push(Reshaped {
-                        by: file.migration.id.clone(),
-                        table: altered.table,
-                    });
-                }
-                _ => {}
+    let mut out = BTreeSet::new();
+    for statement in &script.statements {
+        match read(dialect, &statement.text) {
+            Ddl::CreateTable(table) => made.extend(table.name),
+            Ddl::AlterTable(altered) if altered.actions.iter().any(|action| changes_shape(&action.what)) => {
+                out.insert(altered.table);
             }
+            _ => {}
         }
     }
-    out
+    &out - &made
+}
+
+fn made(files: &[Arc<MigrationFile>]) -> BTreeSet<Name> {
+    let statements = files.iter().flat_map(|file| &file.up.statements);
+    statements
+        .filter_map(|statement| match read(Dialect::Postgres, &statement.text) {
+            Ddl::CreateTable(table) => table.name,
+            _ => None,
+        })
+        .collect()
 }
 
 const fn changes_shape(action: &Alter) -> bool {
@@ -77,9 +71,15 @@ pub(crate) async fn look(
                     long_transaction(what, blocker, end)
                 })
                 .collect();
-            for one in reshaped(Dialect::Postgres, files) {
-                if let Some(reader) = session.reader_of_all_columns(&one.table.name).await {
-                    out.push(cached_plan(what, &one, &reader));
+            // Files in order, each once: what one of them makes, nobody reads yet.
+            let mut looked_at: BTreeSet<Name> = made(files);
+            for file in files {
+                for table in reshaped(Dialect::Postgres, &file.up) {
+                    if looked_at.insert(table.clone())
+                        && let Some(reader) = session.reader_of_all_columns(&table.name).await
+                    {
+                        out.push(cached_plan(what, &file.migration.id, &table, &reader));
+                    }
                 }
             }
             out
@@ -108,12 +108,11 @@ fn long_transaction(what: &str, blocker: &Blocker, end: String) -> Diagnostic {
     .help("cutover migrate validate")
 }
 
-fn cached_plan(what: &str, one: &Reshaped, reader: &Blocker) -> Diagnostic {
+fn cached_plan(what: &str, by: &MigrationId, table: &Name, reader: &Blocker) -> Diagnostic {
     Diagnostic::warning(
         "migrate.cached-plan",
         format!(
-            "{} changes the columns of {} on {what}, which a session reads with `*`: {reader}",
-            one.by, one.table
+            "{by} changes the columns of {table} on {what}, which a session reads with `*`: {reader}",
         ),
     )
     .note(
@@ -122,7 +121,7 @@ fn cached_plan(what: &str, one: &Reshaped, reader: &Blocker) -> Diagnostic {
     )
     .note(
         "next",
-        "name the columns, or have the client not keep prepared statements",
+        "name the columns, have the client not keep prepared statements, or set recycleConnections",
     )
     .help("cutover migrate validate")
 }
@@ -149,11 +148,11 @@ ALTER TABLE items ALTER COLUMN a TYPE bigint;";
         });
         let database: DatabaseName = "main".parse().unwrap();
         let files = crate::from_files(&database, &files, Dialect::Postgres).unwrap();
-        let files: Vec<_> = files.into_iter().map(Arc::new).collect();
-        let found: Vec<String> = reshaped(Dialect::Postgres, &files)
+        let found: Vec<String> = reshaped(Dialect::Postgres, &files[0].up)
             .iter()
-            .map(|one| one.table.to_string())
+            .map(ToString::to_string)
             .collect();
         assert_eq!(found, ["app.users", "items"]);
+        assert!(files[0].migration.reshapes);
     }
 }

@@ -77,6 +77,10 @@ pub struct Migration {
     pub irreversible: Option<String>,
     /// One line on what it does, from its file's first comment.
     pub summary: Option<String>,
+    /// Whether sessions that have prepared `SELECT *` fail after it: rows of a table that was there get another shape, and the
+    /// database keeps the former one with the statement.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reshapes: bool,
 }
 
 /// A migration that a database's history records.

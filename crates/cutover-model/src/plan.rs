@@ -11,8 +11,8 @@ use crate::{
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.
 ///
-/// 2 has gates by window and webhook, 3 header routes and copies by steps.
-pub const PLAN_FORMAT: u32 = 3;
+/// 2 has gates by window and webhook, 3 header routes and copies by steps, 4 requests that wait while the schema changes.
+pub const PLAN_FORMAT: u32 = 4;
 
 /// What "go back" means from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,6 +108,10 @@ pub enum Action {
         database: DatabaseName,
         /// What; their phase is the step's stage.
         migrations: Vec<Migration>,
+        /// Requests of these services wait at the router while one of them runs that reshapes rows, and idle connections to the
+        /// database are ended before they go on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hold: Vec<ServiceName>,
     },
     /// Act: these backfills count as pending again.
     #[serde(rename_all = "camelCase")]

@@ -12,7 +12,7 @@ use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
 use crate::compat::incompatible;
 use crate::input::{Goal, PlanInput, Planned, Refusal};
-use crate::schema::{Contracts, SchemaWork, oldest, schema_work};
+use crate::schema::{Contracts, SchemaWork, migrate, no_way_back, oldest, schema_work, titles};
 use crate::shape::Shape;
 use crate::strategy;
 
@@ -597,14 +597,6 @@ fn backups(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, back
     }
 }
 
-fn titles(migrations: &[Migration]) -> String {
-    migrations
-        .iter()
-        .map(|one| one.id.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 fn schema_step(
     shape: &mut Shape<'_>,
     database: &DatabaseName,
@@ -628,13 +620,10 @@ fn schema_step(
     };
     let back = shape.back(by);
     shape.about_ms += 500;
-    let action = Action::Migrate {
-        database: database.clone(),
-        migrations: migrations.to_vec(),
-    };
+    let (title, action) = migrate(shape, database, migrations);
     shape.push_with(
         stage,
-        titles(migrations),
+        title,
         action,
         Some(SCHEMA_DEADLINE),
         undo,
@@ -650,18 +639,8 @@ fn contract_step(
     way_back: WayBack,
 ) {
     shape.about_ms += 500;
-    let action = Action::Migrate {
-        database: database.clone(),
-        migrations: migrations.to_vec(),
-    };
-    shape.push_with(Stage::Contract, titles(migrations), action, None, undo, way_back);
-}
-
-/// Why there is no way back past a contract.
-fn no_way_back(migrations: &[Migration]) -> String {
-    let bound = migrations.iter().filter_map(|one| one.retires.as_ref()).max();
-    let bound = bound.map_or_else(|| "the new one".to_owned(), Version::to_string);
-    format!("none: versions below {bound} cannot live with it; roll forward or restore")
+    let (title, action) = migrate(shape, database, migrations);
+    shape.push_with(Stage::Contract, title, action, None, undo, way_back);
 }
 
 /// The old revision is drained and removed; replicas that changed without a new revision change here.

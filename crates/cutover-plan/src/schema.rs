@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version,
+    Action, Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, ServiceName, Version,
 };
 use cutover_spec::{ContractAfter, Release};
+
+use crate::shape::Shape;
 
 /// The schema side of an upgrade.
 #[derive(Debug, Clone, Default)]
@@ -248,4 +250,59 @@ fn heading(name: &DatabaseName, seen: &DatabaseState) -> String {
     } else {
         format!("{name} ({}{})", seen.server, size.unwrap_or_default())
     }
+}
+
+/// What a step does that applies migrations, and its title.
+pub(crate) fn migrate(
+    shape: &Shape<'_>,
+    database: &DatabaseName,
+    migrations: &[Migration],
+) -> (String, Action) {
+    let hold = held(shape, database, migrations);
+    let mut title = titles(migrations);
+    if !hold.is_empty() {
+        let names: Vec<_> = hold.iter().map(ServiceName::as_str).collect();
+        title = format!("{title}, while requests of {} wait", names.join(", "));
+    }
+    let action = Action::Migrate {
+        database: database.clone(),
+        migrations: migrations.to_vec(),
+        hold,
+    };
+    (title, action)
+}
+
+/// The services that run, have a router, and use a database whose connections are to be renewed when these reshape rows.
+fn held(shape: &Shape<'_>, database: &DatabaseName, migrations: &[Migration]) -> Vec<ServiceName> {
+    let application = &shape.target.application;
+    let wanted = application.databases.get(database);
+    if !wanted.is_some_and(|wanted| wanted.recycle_connections)
+        || !migrations.iter().any(|one| one.reshapes)
+    {
+        return Vec::new();
+    }
+    let services = application.services.iter();
+    services
+        .filter(|(name, service)| {
+            service.router.is_some()
+                && service.databases.contains(database)
+                && shape.initial.of(name).any(|(_, want)| want.replicas > 0)
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+pub(crate) fn titles(migrations: &[Migration]) -> String {
+    migrations
+        .iter()
+        .map(|one| one.id.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Why there is no way back past a contract.
+pub(crate) fn no_way_back(migrations: &[Migration]) -> String {
+    let bound = migrations.iter().filter_map(|one| one.retires.as_ref()).max();
+    let bound = bound.map_or_else(|| "the new one".to_owned(), Version::to_string);
+    format!("none: versions below {bound} cannot live with it; roll forward or restore")
 }

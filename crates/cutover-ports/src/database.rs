@@ -54,6 +54,10 @@ pub trait Databases: Send + Sync {
         version: &Version,
     ) -> Result<(), PortError>;
 
+    /// Ends the idle sessions of others, and with them what they have prepared, where it would outlive a change of a table's
+    /// columns; says how many. Clients that look before they use a connection notice nothing.
+    async fn recycle(&self, fence: &Fence, database: &DatabaseName) -> Result<u64, PortError>;
+
     /// Marks a backfill as pending again: without sync the old version may have written since. Idempotent.
     async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError>;
 

@@ -22,7 +22,7 @@ pub use database::{BackupReport, Backups, Databases, MigrateOptions, MigrationRe
 pub use error::{Certainty, PortError};
 pub use metrics::MetricSource;
 pub use query::QuerySource;
-pub use router::{InFlight, RouteAck, Router, RouterState};
+pub use router::{InFlight, RouteAck, Router, RouterState, Waiting};
 pub use smoke::{SmokeFailure, SmokeTester};
 pub use store::{Append, Holder, Lease, LeaseError, Promotion, Stable, Store, StoreError, UpgradeHead};
 pub use target::{RevisionSpec, Revisions, Target};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::{Fence, InstanceId, RouteTable};
+use cutover_model::{Fence, InstanceId, RouteTable, ServiceName, Span};
 
 use crate::PortError;
 
@@ -25,6 +25,20 @@ pub struct RouterState {
     pub in_flight: InFlight,
 }
 
+impl RouterState {
+    /// Requests that are open now on instances that these services' requests are sent to.
+    #[must_use]
+    pub fn open(&self, services: &[ServiceName]) -> u64 {
+        let routes = self.table.services.iter();
+        routes
+            .filter(|route| services.contains(&route.service))
+            .flat_map(|route| &route.revisions)
+            .flat_map(|revision| &revision.endpoints)
+            .filter_map(|endpoint| self.in_flight.get(&endpoint.instance))
+            .sum()
+    }
+}
+
 /// Who sends requests to revisions.
 #[async_trait::async_trait]
 pub trait Router: Send + Sync {
@@ -33,4 +47,15 @@ pub trait Router: Send + Sync {
 
     /// Serves by this table, all services in one snapshot, and answers once every worker does. Idempotent.
     async fn apply(&self, fence: &Fence, table: &RouteTable) -> Result<RouteAck, PortError>;
+}
+
+/// A router that can have requests wait for a moment.
+#[async_trait::async_trait]
+pub trait Waiting: Send + Sync {
+    /// Requests of a service wait from now on, until they are released or this time is over: whoever asked may be gone by
+    /// then.
+    async fn hold(&self, service: &ServiceName, at_most: Span) -> Result<(), PortError>;
+
+    /// They wait no longer. Idempotent.
+    async fn release(&self, service: &ServiceName) -> Result<(), PortError>;
 }

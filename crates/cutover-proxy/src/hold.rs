@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{interval, timeout};
 
 use crate::state::RouteState;
-use crate::wire::HoldRequest;
+use crate::wire::{HoldRequest, ReleaseRequest};
 
 /// Of one route.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Hold {
 #[derive(Debug, Default)]
 struct Inner {
     rule: Option<HoldRequest>,
+    /// How often it was begun.
+    begun: u64,
     next: u64,
     waiting: VecDeque<Waiting>,
     bytes: u64,
@@ -66,11 +68,19 @@ impl Hold {
         self.on.load(Relaxed)
     }
 
-    /// Holds from now on, by this; what waits already waits on.
-    pub(crate) fn begin(&self, rule: HoldRequest) {
+    /// Holds from now on, by this; what waits already waits on. Says which time this is.
+    pub(crate) fn begin(&self, rule: HoldRequest) -> u64 {
         let mut inner = self.inner();
         inner.rule = Some(rule);
+        inner.begun += 1;
         self.on.store(true, Relaxed);
+        inner.begun
+    }
+
+    /// Whether it still holds since that time.
+    fn is_since(&self, begun: u64) -> bool {
+        let inner = self.inner();
+        inner.rule.is_some() && inner.begun == begun
     }
 
     /// By what is held, if anything is.
@@ -138,6 +148,16 @@ impl Hold {
             let _ = next.go.send(());
         }
         !inner.waiting.is_empty()
+    }
+}
+
+/// Holds no longer than this, and lets go then, unless it was ended or begun again meanwhile.
+pub(crate) async fn end_after(route: Arc<RouteState>, begun: u64, at_most: Duration) {
+    tokio::time::sleep(at_most).await;
+    if route.hold.is_since(begun) {
+        tracing::warn!(service = %route.service, "nobody has released the requests that wait: they go on now");
+        route.hold.end();
+        let_go(route, ReleaseRequest::default().per_second).await;
     }
 }
 

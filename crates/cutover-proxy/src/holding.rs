@@ -70,10 +70,13 @@ impl Holding {
         }
         for route in &routes {
             let service = Some(route.service.clone());
-            route.hold.begin(HoldRequest {
+            let begun = route.hold.begin(HoldRequest {
                 service,
                 ..asked.clone()
             });
+            if let Some(at_most) = asked.at_most {
+                tokio::spawn(hold::end_after(Arc::clone(route), begun, at_most.as_duration()));
+            }
         }
         routes
     }
@@ -148,7 +151,8 @@ impl Holding {
         let holds: Vec<_> = {
             let registry = self.shared.registry();
             let routes = registry.routes.iter();
-            routes.filter_map(|route| route.hold.rule()).collect()
+            let rules = routes.filter_map(|route| route.hold.rule());
+            rules.filter(|rule| rule.at_most.is_none()).collect()
         };
         let kept = saved::keep(&self.path, move |path| {
             if holds.is_empty() {

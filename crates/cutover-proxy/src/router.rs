@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use cutover_analysis::Counters;
-use cutover_model::{Diagnostic, Fence, RevisionId, RouteTable};
-use cutover_ports::{MetricSource, PortError, RouteAck, Router, RouterState};
+use cutover_model::{Diagnostic, Fence, RevisionId, RouteTable, ServiceName, Span};
+use cutover_ports::{MetricSource, PortError, RouteAck, Router, RouterState, Waiting};
 
 use crate::client::{Client, ClientError};
-use crate::wire::{PublishRequest, Refusal};
+use crate::wire::{HoldRequest, PublishRequest, Refusal, ReleaseRequest};
 
 /// Drives a running proxy over its admin socket.
 #[derive(Clone, Debug)]
@@ -82,6 +82,28 @@ impl Router for ProxyRouter {
         Ok(RouteAck {
             took_ms: receipt.took_us.div_ceil(1000),
         })
+    }
+}
+
+#[async_trait]
+impl Waiting for ProxyRouter {
+    async fn hold(&self, service: &ServiceName, at_most: Span) -> Result<(), PortError> {
+        let asked = HoldRequest {
+            service: Some(service.clone()),
+            at_most: Some(at_most),
+            ..HoldRequest::default()
+        };
+        let held = self.client.hold(&asked).await;
+        held.map(drop).map_err(|error| apply_failed(&error))
+    }
+
+    async fn release(&self, service: &ServiceName) -> Result<(), PortError> {
+        let asked = ReleaseRequest {
+            service: Some(service.clone()),
+            ..ReleaseRequest::default()
+        };
+        let released = self.client.release(&asked).await;
+        released.map(drop).map_err(|error| apply_failed(&error))
     }
 }
 

@@ -45,6 +45,9 @@ pub struct HoldRequest {
     pub max_bytes: u64,
     /// How long each may wait; default 30s. Then it is answered 503.
     pub max_age: Span,
+    /// After which they are released by themselves; never if not given. What is to end so is not kept for the next process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<Span>,
 }
 
 impl Default for HoldRequest {
@@ -54,6 +57,7 @@ impl Default for HoldRequest {
             max_requests: 10_000,
             max_bytes: 16 * 1024 * 1024,
             max_age: Span::from_secs(30),
+            at_most: None,
         }
     }
 }

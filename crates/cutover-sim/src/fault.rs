@@ -20,6 +20,9 @@ pub(crate) enum Op {
     Up,
     Retire,
     Reopen,
+    Recycle,
+    Hold,
+    Release,
     Backup,
     Ask,
     Count,
@@ -31,7 +34,14 @@ impl Op {
     pub(crate) const fn writes(self) -> bool {
         matches!(
             self,
-            Self::Ensure | Self::Remove | Self::Apply | Self::Up | Self::Retire | Self::Reopen | Self::Backup
+            Self::Ensure
+                | Self::Remove
+                | Self::Apply
+                | Self::Up
+                | Self::Retire
+                | Self::Reopen
+                | Self::Recycle
+                | Self::Backup
         )
     }
 }

@@ -144,6 +144,7 @@ impl Shape {
             migrations: None,
             placeholders: std::collections::BTreeMap::new(),
             lint: cutover_spec::Lint::default(),
+            recycle_connections: *name == database(1),
         };
         Application {
             api_version: "cutover/v1".to_owned(),
@@ -258,6 +259,7 @@ fn migration(n: u32, number: u64, phase: MigrationPhase, retires: Option<Version
         verify: None,
         irreversible: None,
         summary: None,
+        reshapes: phase == MigrationPhase::Expand && number.is_multiple_of(20),
     }
 }
 

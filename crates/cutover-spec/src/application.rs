@@ -84,6 +84,11 @@ pub struct Database {
     /// How its migrations are linted.
     #[serde(default, skip_serializing_if = "Lint::is_empty")]
     pub lint: Lint,
+    /// Whether requests wait at the proxy while a migration changes the columns of a table, and idle connections to the
+    /// database are ended before they go on, so that no prepared `SELECT *` outlives the change; default false. Only PostgreSQL
+    /// needs it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recycle_connections: bool,
 }
 
 /// Backups before migrations.

@@ -549,6 +549,9 @@ pub(crate) struct ProxyHold {
     /// How long each may wait
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(crate) max_age: Span,
+    /// When they go on by themselves [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at_most: Option<Span>,
 }
 
 /// `cutover proxy release`.

@@ -19,6 +19,8 @@ pub struct Spec {
     pub releases: Option<String>,
     /// The database's URL; none for SQLite in the stage's folder.
     pub database: Option<String>,
+    /// `recycleConnections`.
+    pub recycle: bool,
 }
 
 impl Default for Spec {
@@ -32,6 +34,7 @@ impl Default for Spec {
             progress_deadline: "20s".to_owned(),
             releases: None,
             database: None,
+            recycle: false,
         }
     }
 }
@@ -60,7 +63,7 @@ impl Spec {
             r#"apiVersion: cutover/v1
 application: shop
 databases:
-  main: {{url: "{url}", migrations: "{releases}/{{version}}/migrations/{kind}"}}
+  main: {{url: "{url}", migrations: "{releases}/{{version}}/migrations/{kind}"{recycle}}}
 services:
   api:
     target: {{process: {{command: ["{shop}"], ports: {first}-{last}, stopGrace: 2s}}}}
@@ -77,6 +80,7 @@ strategy:
 contract: {{after: {contract}}}
 drainDeadline: 5s
 "#,
+            recycle = if self.recycle { ", recycleConnections: true" } else { "" },
             first = ports.0,
             last = ports.1,
             replicas = self.replicas,

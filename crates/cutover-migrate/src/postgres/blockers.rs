@@ -1,5 +1,7 @@
 //! Who is in the way of a session that waits for a lock.
 
+use std::time::Duration;
+
 use cutover_db::{PgSession, PostgresUrl};
 use cutover_model::Span;
 use cutover_sql::{Dialect, outline};
@@ -7,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::PostgresSession;
-use crate::failure::Blocker;
+use crate::failure::{Blocker, Failure};
 
 /// How much of a query is shown.
 const QUERY_LENGTH: usize = 120;
@@ -15,6 +17,9 @@ const QUERY_LENGTH: usize = 120;
 /// The columns that [`blocker`] reads.
 pub(super) const COLUMNS: &str = "a.pid::text, a.application_name, to_char(coalesce(a.xact_start, \
      a.query_start), 'HH24:MI'), a.state, a.wait_event_type, a.query";
+
+/// How long it may take a session to end that was idle.
+const SESSION_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A second session that asks who is in the way of the first, which cannot ask while it waits. Only told, never needed:
 /// when the server gives no second session, nobody is named.
@@ -74,6 +79,33 @@ impl PostgresSession {
         }
         let condition = r"a.query ~* '(\mselect\s+|,\s*)(\w+\.)?\*' AND a.query ~* ('\m' || $1 || '\M')";
         self.others(condition, table).await.into_iter().next()
+    }
+
+    /// Ends the idle sessions of others that this user may end, and returns when they are gone; says how many.
+    pub(crate) async fn end_idle(&mut self) -> Result<u64, Failure> {
+        // Who may end whose sessions: pg_terminate_backend would fail for all of them because of one.
+        const IDLE: &str = "a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state = 'idle'
+            AND a.application_name NOT LIKE 'cutover%'
+            AND (pg_has_role(a.usesysid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER'))
+            AND (NOT r.rolsuper OR pg_has_role(a.usesysid, 'MEMBER'))";
+        let sql = format!(
+            "SELECT a.pid::text, pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid WHERE {IDLE}"
+        );
+        let rows = self.session.query_typed(&sql, &[]).await;
+        let rows = rows.map_err(|error| super::failure(&error, &sql))?;
+        let ended: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let gone = "SELECT count(*)::text FROM pg_stat_activity WHERE pid::text = ANY (string_to_array($1, ','))";
+        let pids = ended.join(",");
+        // Each needs a moment to notice; one that does not is busy ending.
+        for _ in 0..SESSION_ENDS_WITHIN.as_millis() / 10 {
+            let left = self.session.query_typed(gone, &[(&pids, Type::TEXT)]).await;
+            let left = left.map_err(|error| super::failure(&error, gone))?;
+            if left.first().is_none_or(|row| row.get::<_, String>(0) == "0") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(ended.len() as u64)
     }
 
     async fn others(&mut self, condition: &str, param: &str) -> Vec<Blocker> {

@@ -330,6 +330,7 @@ fn migrations(version: &Version) -> Vec<Migration> {
             verify: None,
             irreversible: None,
             summary: Some(summary.to_owned()),
+            reshapes: false,
         })
         .collect()
 }

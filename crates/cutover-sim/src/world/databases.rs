@@ -155,6 +155,14 @@ impl Databases for Sim {
         .await
     }
 
+    async fn recycle(&self, fence: &Fence, database: &DatabaseName) -> Result<u64, PortError> {
+        self.write(Op::Recycle, |world| {
+            world.fenced(fence, database)?;
+            Ok(0)
+        })
+        .await
+    }
+
     async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError> {
         self.write(Op::Reopen, |world| {
             world.fenced(fence, &migration.database)?;

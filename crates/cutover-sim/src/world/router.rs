@@ -1,7 +1,7 @@
 //! The router: one table, acknowledged late, lost or twice.
 
-use cutover_model::{Fence, RouteTable};
-use cutover_ports::{InFlight, PortError, RouteAck, Router, RouterState};
+use cutover_model::{Fence, RouteTable, ServiceName, Span};
+use cutover_ports::{InFlight, PortError, RouteAck, Router, RouterState, Waiting};
 
 use crate::fault::{Fault, Op};
 use crate::world::{Sim, World};
@@ -163,5 +163,25 @@ impl Router for Sim {
         };
         self.halt(fate.after).await;
         result
+    }
+}
+
+/// What waits is nobody's to check: that requests go on is the router's own promise.
+#[async_trait::async_trait]
+impl Waiting for Sim {
+    async fn hold(&self, service: &ServiceName, _at_most: Span) -> Result<(), PortError> {
+        self.write(Op::Hold, |world| {
+            world.tell(|| format!("   requests of {service} wait"));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn release(&self, service: &ServiceName) -> Result<(), PortError> {
+        self.write(Op::Release, |world| {
+            world.tell(|| format!("   requests of {service} go on"));
+            Ok(())
+        })
+        .await
     }
 }

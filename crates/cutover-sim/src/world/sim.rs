@@ -37,6 +37,7 @@ impl Sim {
             store: self.clone(),
             target: self.clone(),
             router: self.clone(),
+            waiting: self.clone(),
             databases: self.clone(),
             backups: self.clone(),
             metrics: self.clone(),

@@ -33,6 +33,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
                 max_requests: hold.max_requests,
                 max_bytes: hold.max_bytes,
                 max_age: hold.max_age,
+                at_most: hold.at_most,
             };
             let held = machine
                 .proxy

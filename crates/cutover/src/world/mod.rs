@@ -52,6 +52,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         store: store(ctx),
         target: Arc::clone(&machine.target) as _,
         router: Arc::new(machine.proxy.clone()),
+        waiting: Arc::new(machine.proxy.clone()),
         databases,
         backups,
         metrics: Arc::new(machine.proxy.clone()),
