@@ -111,9 +111,7 @@ fn long_transaction(what: &str, blocker: &Blocker, end: String) -> Diagnostic {
 fn cached_plan(what: &str, by: &MigrationId, table: &Name, reader: &Blocker) -> Diagnostic {
     Diagnostic::warning(
         "migrate.cached-plan",
-        format!(
-            "{by} changes the columns of {table} on {what}, which a session reads with `*`: {reader}",
-        ),
+        format!("{by} changes the columns of {table} on {what}, which a session reads with `*`: {reader}",),
     )
     .note(
         "why",

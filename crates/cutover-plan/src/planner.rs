@@ -621,14 +621,7 @@ fn schema_step(
     let back = shape.back(by);
     shape.about_ms += 500;
     let (title, action) = migrate(shape, database, migrations);
-    shape.push_with(
-        stage,
-        title,
-        action,
-        Some(SCHEMA_DEADLINE),
-        undo,
-        back,
-    );
+    shape.push_with(stage, title, action, Some(SCHEMA_DEADLINE), undo, back);
 }
 
 fn contract_step(

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Action, Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, ServiceName, Version,
+    Action, Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, ServiceName,
+    Version,
 };
 use cutover_spec::{ContractAfter, Release};
 
@@ -276,8 +277,7 @@ pub(crate) fn migrate(
 fn held(shape: &Shape<'_>, database: &DatabaseName, migrations: &[Migration]) -> Vec<ServiceName> {
     let application = &shape.target.application;
     let wanted = application.databases.get(database);
-    if !wanted.is_some_and(|wanted| wanted.recycle_connections)
-        || !migrations.iter().any(|one| one.reshapes)
+    if !wanted.is_some_and(|wanted| wanted.recycle_connections) || !migrations.iter().any(|one| one.reshapes)
     {
         return Vec::new();
     }

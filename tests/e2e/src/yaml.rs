@@ -80,7 +80,11 @@ strategy:
 contract: {{after: {contract}}}
 drainDeadline: 5s
 "#,
-            recycle = if self.recycle { ", recycleConnections: true" } else { "" },
+            recycle = if self.recycle {
+                ", recycleConnections: true"
+            } else {
+                ""
+            },
             first = ports.0,
             last = ports.1,
             replicas = self.replicas,

@@ -94,7 +94,8 @@ impl PostgresSession {
         let rows = self.session.query_typed(&sql, &[]).await;
         let rows = rows.map_err(|error| super::failure(&error, &sql))?;
         let ended: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let gone = "SELECT count(*)::text FROM pg_stat_activity WHERE pid::text = ANY (string_to_array($1, ','))";
+        let gone =
+            "SELECT count(*)::text FROM pg_stat_activity WHERE pid::text = ANY (string_to_array($1, ','))";
         let pids = ended.join(",");
         // Each needs a moment to notice; one that does not is busy ending.
         for _ in 0..SESSION_ENDS_WITHIN.as_millis() / 10 {
