@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use cutover_model::Span;
 use cutover_proxy::{HoldRequest, ReleaseRequest};
@@ -237,5 +238,29 @@ async fn a_hold_is_bounded_in_count_and_age() {
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(visit(rig.addr, "/").await.unwrap().status, 200);
     assert_eq!(instance.requests.load(SeqCst), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_releases_ends_by_itself_if_it_was_asked_to() {
+    let instance = Instance::start("x");
+    let rig = Rig::start();
+    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    let short = HoldRequest {
+        at_most: Some(Span::from_millis(100)),
+        ..HoldRequest::default()
+    };
+    rig.client.hold(&short).await.unwrap();
+    let kept = rig.folder.path().join("proxy-holds.json");
+    assert!(!kept.exists(), "it is nothing for the next process");
+    assert_eq!(visit(rig.addr, "/").await.unwrap().status, 200);
+    let route = async || rig.client.stats().await.unwrap().routes.remove(0);
+    eventually("it is over", async || !route().await.holding).await;
+    // One that was begun again lasts as long as the second asks.
+    rig.client.hold(&short).await.unwrap();
+    rig.client.hold(&HoldRequest::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(route().await.holding);
+    rig.client.release(&ReleaseRequest::default()).await.unwrap();
     rig.stop().await;
 }
