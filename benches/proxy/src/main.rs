@@ -123,11 +123,19 @@ async fn run(options: Options) -> Result<()> {
     if wanted(Part::Cost) {
         report.cost = trial::run(&found, rounds, seconds).await?;
     }
+    // What was measured is told, even if a later part fails.
+    let mut failure = None;
     if wanted(Part::Switch) {
-        report.switches = switching::run(&found, switches).await?;
+        match switching::run(&found, switches).await {
+            Ok(rows) => report.switches = rows,
+            Err(error) => failure = Some(error),
+        }
     }
     if wanted(Part::Kill) {
-        report.kills = killing::run(&found, switches.div_ceil(10)).await?;
+        match killing::run(&found, switches.div_ceil(10)).await {
+            Ok(rows) => report.kills = rows,
+            Err(error) => failure = failure.or(Some(error)),
+        }
     }
     let text = report.markdown();
     println!("\n{text}");
@@ -141,5 +149,5 @@ async fn run(options: Options) -> Result<()> {
     write("proxy.json", &serde_json::to_string_pretty(&report)?)?;
     write("proxy.svg", &plot::draw(&report.cost))?;
     println!("written: {}/proxy.md, .json and .svg", options.out.display());
-    report.broken()
+    failure.map_or_else(|| report.broken(), Err)
 }

@@ -152,8 +152,19 @@ impl Exchange {
         }
     }
 
-    /// The attempt failed, and the request's first with it if this was the first. Each attempt fails once.
+    /// The attempt failed without an answer, and the request's first with it if this was the first. Each attempt fails once.
     pub(crate) fn attempt_failed(&mut self) {
+        if self.failed() {
+            // Perhaps it has crashed: then it is back as soon as it listens again.
+            if let Some(endpoint) = &self.endpoint {
+                self.worker.shared.look_after(endpoint);
+            }
+        }
+    }
+
+    /// Whether its instance is left out because of it.
+    fn failed(&mut self) -> bool {
+        let mut left_out = false;
         if !self.attempt_bad
             && let Some(endpoint) = &self.endpoint
         {
@@ -161,10 +172,11 @@ impl Exchange {
             let serving = self.serving();
             let rule = &serving.resilience.outliers;
             let now_ms = self.worker.shared.now_ms();
-            outlier::failed(rule, &serving.state, &serving.endpoints, endpoint, now_ms);
+            left_out = outlier::failed(rule, &serving.state, &serving.endpoints, endpoint, now_ms);
         }
         self.attempt_bad = true;
         self.settle_first(true);
+        left_out
     }
 
     /// No connection to the instance could be made. Who refuses connections is left out by other rules.
@@ -182,7 +194,7 @@ impl Exchange {
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
         if status >= 500 {
-            self.attempt_failed();
+            self.failed();
         }
     }
 

@@ -29,6 +29,13 @@ impl Outlier {
         }
     }
 
+    /// Another program listens there now: what the one before answered is not held against it.
+    pub(crate) fn forget(&self) {
+        self.in_a_row.store(0, Relaxed);
+        self.times.store(0, Relaxed);
+        self.until_ms.store(0, Relaxed);
+    }
+
     /// Until when it is left out; a moment that has passed if it is not.
     pub(crate) fn until_ms(&self) -> u64 {
         self.until_ms.load(Relaxed)
@@ -59,17 +66,17 @@ fn room(instances: usize, percent: u8) -> usize {
     share.max(1).min(instances.saturating_sub(1))
 }
 
-/// Notes a failed attempt, and leaves the instance out if it was one too many and others can serve.
+/// Notes a failed attempt, and leaves the instance out if it was one too many and others can serve. Whether it did.
 pub(crate) fn failed(
     rule: &OutlierDetection,
     revision: &RevisionState,
     endpoints: &[Arc<EndpointState>],
     failed: &EndpointState,
     now_ms: u64,
-) {
+) -> bool {
     let in_a_row = failed.outlier.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
     if rule.consecutive_5xx == 0 || in_a_row < rule.consecutive_5xx {
-        return;
+        return false;
     }
     // Two workers could leave out one each, and together the last one.
     let _turn = revision.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,11 +85,12 @@ pub(crate) fn failed(
     let out = routed().filter(|endpoint| is_out(endpoint)).count();
     let others_serve = routed().any(|endpoint| endpoint.key != failed.key && !endpoint.is_ejected(|| now_ms));
     if is_out(failed) || !others_serve || out >= room(routed().count(), rule.max_ejection_percent) {
-        return;
+        return false;
     }
     failed.outlier.leave_out(rule, now_ms);
     revision.ejections.fetch_add(1, Relaxed);
     tracing::warn!(instance = %failed.instance, revision = %revision.id, in_a_row, "an instance is left out");
+    true
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Looks after instances that refused connections, so that they are back as soon as they listen again.
+//! Looks after instances that refused connections, or may have crashed, so that they are back as soon as they listen again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,19 +28,17 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ejected: UnboundedReceiver<Arc<
 
 async fn look_after(shared: Arc<Shared>, endpoint: Arc<EndpointState>) {
     while endpoint.routed.load(Relaxed) {
+        // At once, if it has not refused any yet.
         let until = endpoint.ejected_until_ms();
-        if until == 0 {
-            break;
-        }
         sleep(Duration::from_millis(until.saturating_sub(shared.now_ms()))).await;
         let connect = timeout(Duration::from_secs(1), TcpStream::connect(endpoint.address));
         let there =
             matches!(connect.await, Ok(Ok(stream)) if stream.local_addr().ok() != Some(endpoint.address));
         if there {
             endpoint.readmit();
-        } else {
-            endpoint.eject(shared.now_ms());
+            break;
         }
+        endpoint.eject(shared.now_ms());
     }
     endpoint.rechecked.store(false, Relaxed);
 }

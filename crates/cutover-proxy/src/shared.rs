@@ -48,6 +48,11 @@ impl Shared {
     /// An instance refused a connection: leave it out for a while, and have somebody look after it.
     pub(crate) fn eject(&self, endpoint: &Arc<EndpointState>) {
         endpoint.eject(self.now_ms());
+        self.look_after(endpoint);
+    }
+
+    /// Has somebody see whether an instance takes connections, and again until it does.
+    pub(crate) fn look_after(&self, endpoint: &Arc<EndpointState>) {
         if !endpoint
             .rechecked
             .swap(true, std::sync::atomic::Ordering::Relaxed)

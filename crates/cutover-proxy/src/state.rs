@@ -275,11 +275,12 @@ impl EndpointState {
         self.ejected_until_ms.store(now_ms + pause, Relaxed);
     }
 
-    /// It answered, or took a connection.
+    /// It answered, or took a connection. One that had refused some before has been started again.
     pub(crate) fn readmit(&self) {
         if self.refusals.load(Relaxed) != 0 {
             self.refusals.store(0, Relaxed);
             self.ejected_until_ms.store(0, Relaxed);
+            self.outlier.forget();
         }
     }
 }

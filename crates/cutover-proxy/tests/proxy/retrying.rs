@@ -176,6 +176,54 @@ async fn an_ejected_instance_is_back_soon_after_it_listens_again() {
 }
 
 #[tokio::test]
+async fn an_instance_that_crashed_with_many_requests_is_back_soon_too() {
+    let (steady, mut dying) = (Instance::start("steady"), Instance::start("dying"));
+    let rig = Rig::start();
+    rig.route(&[(STABLE, 10_000, &[steady.addr, dying.addr])]).await;
+    let writes: Vec<_> = (0..20)
+        .map(|_| {
+            let addr = rig.addr;
+            tokio::spawn(async move {
+                let mut visitor = Visitor::connect(addr).await.unwrap();
+                visitor
+                    .send(b"POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+                    .await
+                    .unwrap();
+                visitor.answer().await.unwrap().status
+            })
+        })
+        .collect();
+    let begun = |instance: &Instance| usize::try_from(instance.requests.load(SeqCst)).unwrap();
+    eventually("they work on them", async || begun(&steady) + begun(&dying) == 20).await;
+    let lost = begun(&dying);
+    assert!(lost >= 5, "enough to be left out for: {lost}");
+    dying.kill();
+    steady.release();
+    let mut answers = Vec::new();
+    for write in writes {
+        answers.push(write.await.unwrap());
+    }
+    answers.sort_unstable();
+    let expected = [vec![200; 20 - lost], vec![502; lost]].concat();
+    assert_eq!(answers, expected, "what was cut may have been done");
+    eventually("it is left out, and refuses", async || {
+        let stable = rig.revision(STABLE).await;
+        stable.ejections == 1 && stable.instances.iter().any(|instance| instance.ejected)
+    })
+    .await;
+    let addr = dying.addr;
+    drop(dying);
+    let back = Instance::start_at("back", addr);
+    eventually("it serves again, long before half a minute is over", async || {
+        let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+        visitor.get("/").await.unwrap().body == "back"
+    })
+    .await;
+    drop(back);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn silence_is_a_504_and_a_slow_upload_is_not() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = listener.local_addr().unwrap();
