@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Action, Bytes, DatabaseName, Diagnostic, Event, Grouped, Migration, MigrationPhase, Outcome, RevisionId,
-    Severity, Smoke, StepId, WaitingOn,
+    SchemaRevision, Severity, Smoke, StepId, WaitingOn,
 };
 use cutover_plan::Observation;
 use cutover_ports::{Certainty, Check, MigrateOptions, PortError, Promotion};
@@ -21,6 +21,7 @@ impl Engine {
             Action::Backup { database } => self.backup(database).await,
             Action::Migrate { database, migrations } => self.migrate(database, migrations).await,
             Action::Reopen { migrations, .. } => self.reopen(migrations).await,
+            Action::Downgrade { migration, to } => self.downgrade(migration, to).await,
             Action::Smoke { revision, tests } => self.smoke(revision, tests, seen).await,
             Action::Promote => return self.promote(id).await,
             Action::Hold { .. }
@@ -164,15 +165,13 @@ impl Engine {
                 .retire_below(&self.fence, database, bound)
                 .await?;
         }
-        let options = MigrateOptions {
-            release: self.plan.to.clone(),
-            upgrade: Some(self.id.clone()),
-            by: "cutover".to_owned(),
-        };
+        let options = self.migrate_options();
         let mut rows = 0u64;
         let mut counted = false;
+        let mut moved = String::new();
         for migration in migrations {
             let report = self.world.databases.up(&self.fence, migration, &options).await?;
+            moved += &report.moved.as_ref().map(went).unwrap_or_default();
             if let Some(changed) = report.rows {
                 rows += changed;
                 counted = true;
@@ -187,8 +186,24 @@ impl Engine {
         Ok(if backfill && counted {
             format!("{names}, {} rows, verified", Grouped(rows))
         } else {
-            names
+            names + &moved
         })
+    }
+
+    async fn downgrade(&self, migration: &Migration, to: &SchemaRevision) -> Result<String, PortError> {
+        let options = self.migrate_options();
+        let databases = &self.world.databases;
+        let report = databases.downgrade(&self.fence, migration, to, &options).await?;
+        let moved = report.moved.as_ref().map(went).unwrap_or_default();
+        Ok(format!("{}{moved}", migration.id))
+    }
+
+    fn migrate_options(&self) -> MigrateOptions {
+        MigrateOptions {
+            release: self.plan.to.clone(),
+            upgrade: Some(self.id.clone()),
+            by: "cutover".to_owned(),
+        }
     }
 
     async fn reopen(&self, migrations: &[Migration]) -> Result<String, PortError> {
@@ -255,5 +270,14 @@ impl Engine {
         )
         .await?;
         Ok(Tick::Moved)
+    }
+}
+
+/// From where to where another tool has taken a schema.
+fn went((from, to): &(SchemaRevision, SchemaRevision)) -> String {
+    if from == to {
+        format!(", stays at {to}")
+    } else {
+        format!(", {from} → {to}")
     }
 }

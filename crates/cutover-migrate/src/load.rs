@@ -276,6 +276,7 @@ fn read(
             verify: header.verify.or(woven.verify),
             irreversible: header.irreversible,
             summary: header.summary,
+            runner: None,
         },
         raw_checksum: Digest::of(up.text.as_bytes()),
         prechecks: header.prechecks,

@@ -7,6 +7,8 @@ use cutover_model::{
 };
 use cutover_spec::{ContractAfter, Release};
 
+use crate::runner::Run;
+
 /// The schema side of an upgrade.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaWork {
@@ -16,6 +18,8 @@ pub(crate) struct SchemaWork {
     pub(crate) overdue: Vec<(DatabaseName, Vec<Migration>)>,
     /// Expands and backfills in the order of their numbers; neighbours of one phase are one step.
     pub(crate) before: Vec<(DatabaseName, MigrationPhase, Vec<Migration>)>,
+    /// What the tools do that migrate databases instead of files; each is in `before` too.
+    pub(crate) runners: BTreeMap<DatabaseName, Run>,
     /// Contracts that run at the end.
     pub(crate) contract: Vec<(DatabaseName, Vec<Migration>)>,
     /// Contracts that stay pending.
@@ -65,12 +69,13 @@ pub(crate) fn oldest(release: &Release) -> Option<&Version> {
 }
 
 /// Sorts the pending migrations of a release into before, after and not yet. `current` is the oldest version that runs
-/// now.
+/// now; `moves` whether another release is gone to, which is when the tools that migrate databases are run.
 pub(crate) fn schema_work(
     target: &Release,
     current: Option<&Version>,
     databases: &BTreeMap<DatabaseName, DatabaseState>,
     contracts: Contracts,
+    moves: bool,
 ) -> SchemaWork {
     let mut work = SchemaWork::default();
     for (name, migrations) in &target.migrations {
@@ -84,6 +89,15 @@ pub(crate) fn schema_work(
             );
             continue;
         };
+        if let Some(tool) = migrations.iter().find(|one| one.runner.is_some()) {
+            if moves {
+                let run = Run::of(target, current, tool, seen);
+                work.report.push((heading(name, seen), vec![run.note.clone()]));
+                work.before.push((name.clone(), tool.phase, vec![tool.clone()]));
+                work.runners.insert(name.clone(), run);
+            }
+            continue;
+        }
         one_database(
             &mut work,
             name,

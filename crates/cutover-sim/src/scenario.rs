@@ -142,6 +142,7 @@ impl Shape {
         let url = |name: &cutover_model::DatabaseName| Database {
             url: format!("sqlite:{name}.db"),
             migrations: None,
+            runner: None,
             placeholders: std::collections::BTreeMap::new(),
             lint: cutover_spec::Lint::default(),
         };
@@ -258,6 +259,7 @@ fn migration(n: u32, number: u64, phase: MigrationPhase, retires: Option<Version
         verify: None,
         irreversible: None,
         summary: None,
+        runner: None,
     }
 }
 
