@@ -68,6 +68,7 @@ impl MigrateDatabases {
             tool: None,
         });
         known.url = url;
+        known.tool = None;
         let key = |file: &MigrationFile| (file.migration.id.clone(), file.migration.checksum.clone());
         let mut seen: BTreeSet<_> = known.files.iter().map(|file| key(file)).collect();
         for file in files {

@@ -71,7 +71,7 @@ impl Run {
 }
 
 fn to(at: &SchemaRevision) -> String {
-    format!("to {at}, and what came since is lost")
+    format!("to {at}; what was written into what it drops is lost")
 }
 
 /// The step.
@@ -99,6 +99,9 @@ pub(crate) fn lengthen_ways_back(steps: &mut [Step]) {
             return;
         }
         if let WayBack::To { by, .. } = &mut step.way_back {
+            if !last.is_empty() {
+                *by = by.replace("nothing is lost", "no request is lost");
+            }
             last.iter().for_each(|more: &String| by.push_str(more));
         }
         if let Undo::Downgrade { migration, to: at } = &step.undo {

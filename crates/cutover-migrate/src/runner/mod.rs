@@ -155,7 +155,7 @@ impl MigrateDatabases {
         let before = work.current().await?;
         let start = Instant::now();
         let mut report = MigrationReport {
-            id: migration.id.clone(),
+            id: MigrationId::of_runner(&tool.commands.name),
             took: Span::ZERO,
             rows: None,
             already: before.as_ref() == Some(to),

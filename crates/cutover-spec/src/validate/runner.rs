@@ -90,7 +90,7 @@ fn place(
     if runner.place.is_none() {
         if runner.service.is_some() {
             findings
-                .error(
+                .warning(
                     "spec.no-effect",
                     &format!("{at}.service"),
                     "a service counts only where the commands are run in it",
