@@ -500,7 +500,9 @@ fn databases_known_to(plan: &Plan) -> Vec<DatabaseName> {
         .basis
         .iter()
         .filter(|fact| {
-            fact.ends_with(" applied") || fact.ends_with(" applied in part") || fact.contains(": at revision ")
+            fact.ends_with(" applied")
+                || fact.ends_with(" applied in part")
+                || fact.contains(": at revision ")
         })
         .filter_map(|fact| fact.split_once(": ")?.0.parse().ok());
     let mut names: Vec<DatabaseName> = databases_of(plan).into_iter().chain(applied).collect();

@@ -70,7 +70,10 @@ impl Engine {
             // Another tool that says where the schema is knows what it has done, and does the rest when it is run again. Of
             // one that does not, only a person can say whether it may be.
             Action::Migrate { migrations, .. } if migrations.iter().any(|one| one.runner.is_some()) => {
-                if migrations.iter().all(|one| one.runner.is_none_or(|runner| runner.observed)) {
+                if migrations
+                    .iter()
+                    .all(|one| one.runner.is_none_or(|runner| runner.observed))
+                {
                     return Ok(Seen::Not);
                 }
                 Err(PortError::unknown(

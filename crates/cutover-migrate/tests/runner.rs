@@ -78,7 +78,11 @@ impl Bed {
             commands: RunnerCommands {
                 name: "m".to_owned(),
                 up: sh(up),
-                down: Some(["sh", "-c", "echo down >> ran; echo $0 > at", "{revision}"].map(str::to_owned).to_vec()),
+                down: Some(
+                    ["sh", "-c", "echo down >> ran; echo $0 > at", "{revision}"]
+                        .map(str::to_owned)
+                        .to_vec(),
+                ),
                 current: Some(sh("echo a warning >&2; cat at")),
                 base: Some("zero".to_owned()),
                 first_words: false,
@@ -107,7 +111,9 @@ impl Bed {
             commands: self.commands.clone(),
             timeout: self.timeout,
             directory: self.folder.path().to_owned(),
-            environment: environment.map(|(name, value)| (name.into(), value.into())).into(),
+            environment: environment
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
             secrets: vec!["hunter2\nhunter3".to_owned(), "s3cret".to_owned()],
             folder: self.path("runners"),
         };
@@ -119,7 +125,9 @@ impl Bed {
     }
 
     async fn up(&self, generation: u64) -> Result<MigrationReport, PortError> {
-        self.databases().up(&fence(generation), &migration(), &options()).await
+        self.databases()
+            .up(&fence(generation), &migration(), &options())
+            .await
     }
 }
 
@@ -137,7 +145,12 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 fn runs(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat"));
     // A zombie does not run any more.
-    stat.is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+    stat.is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    })
 }
 
 #[tokio::test]
@@ -153,7 +166,9 @@ async fn up_and_down_and_the_log_says_so() {
 
     let down = async |to: &str| {
         let to = at(to);
-        databases.downgrade(&fence(2), &migration(), &to, &options()).await
+        databases
+            .downgrade(&fence(2), &migration(), &to, &options())
+            .await
     };
     assert_eq!(down("one").await.unwrap().moved, Some((at("two"), at("one"))));
     assert!(down("one").await.unwrap().already);
@@ -180,7 +195,10 @@ async fn a_failure_says_where_the_schema_is_and_nothing_secret() {
     // Known, if not as wished: it is not tried again by itself.
     assert!(!error.transient && error.certainty == Certainty::Unknown);
     let told = format!("{error} {:?}", error.diagnostic);
-    assert!(told.contains("exit code 3") && told.contains("was at one and is at half"), "{told}");
+    assert!(
+        told.contains("exit code 3") && told.contains("was at one and is at half"),
+        "{told}"
+    );
     assert!(told.contains("url postgresql://u:***@h/d / key ***"), "{told}");
     let kept = bed.text("runners/main.log");
     assert!(kept.contains("key ***"), "{kept}");
@@ -194,7 +212,9 @@ async fn a_failure_says_where_the_schema_is_and_nothing_secret() {
 
 #[tokio::test]
 async fn a_time_out_ends_all_that_was_started() {
-    let mut bed = Bed::new("trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > child; sleep 600 & wait; sleep 600' & wait; sleep 600");
+    let mut bed = Bed::new(
+        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > child; sleep 600 & wait; sleep 600' & wait; sleep 600",
+    );
     bed.timeout = Span::from_millis(700);
     let error = bed.up(1).await.unwrap_err();
     assert_eq!(error.diagnostic.code, "runner.timed-out");
@@ -213,7 +233,10 @@ async fn what_a_dead_controller_left_running_is_ended_by_the_next() {
     let left = tokio::spawn(async move { databases.up(&fence(5), &migration(), &options()).await });
     until("the tool runs", || bed.text("pid").ends_with('\n')).await;
     let holder = bed.path("runners/main.lock");
-    until("the lock says whose run it is", || std::fs::read_to_string(&holder).is_ok_and(|text| text.contains("pid"))).await;
+    until("the lock says whose run it is", || {
+        std::fs::read_to_string(&holder).is_ok_and(|text| text.contains("pid"))
+    })
+    .await;
     left.abort();
     assert!(left.await.unwrap_err().is_cancelled());
     let pid = bed.text("pid");
@@ -237,12 +260,21 @@ async fn without_current_only_a_person_knows_what_became_of_one_that_was_cut_off
     assert_eq!(bed.up(1).await.unwrap().moved, None);
     bed.commands.up = sh("kill -9 $$");
     let error = bed.up(1).await.unwrap_err();
-    assert!(error.certainty == Certainty::Unknown && error.transient, "{error:?}");
+    assert!(
+        error.certainty == Certainty::Unknown && error.transient,
+        "{error:?}"
+    );
     assert!(error.to_string().contains("SIGKILL"), "{error}");
     bed.commands.up = sh("exit 1");
-    assert!(!bed.up(1).await.unwrap_err().transient, "its exit code is its word");
+    assert!(
+        !bed.up(1).await.unwrap_err().transient,
+        "its exit code is its word"
+    );
     let to = at("one");
-    let error = bed.databases().downgrade(&fence(1), &migration(), &to, &options()).await;
+    let error = bed
+        .databases()
+        .downgrade(&fence(1), &migration(), &to, &options())
+        .await;
     assert_eq!(error.unwrap_err().diagnostic.code, "runner.no-way-down");
 }
 
@@ -269,7 +301,11 @@ async fn what_cannot_be_run_or_asked_is_named() {
     bed.commands.current = Some(sh("echo broken; exit 2"));
     let found = bed.databases().check(&name()).await;
     assert_eq!(found[0].code, "runner.current-failed");
-    assert!(found[0].message.ends_with("exit code 2, and said last: broken"), "{}", found[0]);
+    assert!(
+        found[0].message.ends_with("exit code 2, and said last: broken"),
+        "{}",
+        found[0]
+    );
 }
 
 #[tokio::test]
@@ -285,7 +321,10 @@ async fn by_hand_it_is_all_or_nothing() {
     let refused = [
         databases.pending(&name(), Reach::Steps(1), false).await.map(drop),
         databases.applied(&name(), Reach::Steps(1)).await.map(drop),
-        databases.baseline(&fence(1), &name(), 1, &options()).await.map(drop),
+        databases
+            .baseline(&fence(1), &name(), 1, &options())
+            .await
+            .map(drop),
     ];
     for result in refused {
         assert_eq!(result.unwrap_err().diagnostic.code, "runner.not-by-files");

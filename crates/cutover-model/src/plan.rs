@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::routing::RouteRule;
 use crate::{
     AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration, PlanId,
-    PlanReport, ReleaseId, RevisionId, RoutePolicy, SchemaRevision, ServiceName, Slot, Span, Stage, StepId, StrategyKind,
-    UpgradeKind, Version, Webhook, Window,
+    PlanReport, ReleaseId, RevisionId, RoutePolicy, SchemaRevision, ServiceName, Slot, Span, Stage, StepId,
+    StrategyKind, UpgradeKind, Version, Webhook, Window,
 };
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.

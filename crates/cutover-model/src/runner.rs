@@ -71,7 +71,11 @@ impl SchemaRevision {
 
 impl fmt::Display for SchemaRevision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(if self.is_empty() { "nothing applied" } else { &self.text })
+        f.pad(if self.is_empty() {
+            "nothing applied"
+        } else {
+            &self.text
+        })
     }
 }
 
@@ -86,13 +90,19 @@ mod tests {
             (revision.text.clone(), revision.exact)
         };
         assert_eq!(read(" ae10 (head)\n", true), ("ae10".to_owned(), true));
-        assert_eq!(read("\n ae10 (head)\n\n", false), ("ae10 (head)".to_owned(), true));
+        assert_eq!(
+            read("\n ae10 (head)\n\n", false),
+            ("ae10 (head)".to_owned(), true)
+        );
         assert_eq!(read("\n", true), (String::new(), true));
         let (text, exact) = read("a (head)\nb\n", true);
         assert!(text.starts_with("2 lines, ") && !exact, "{text}");
         assert_eq!(read("a\nb", true).0, text);
         assert_ne!(read("a\nc", true).0, text);
         assert!(!read(&"x".repeat(500), false).1);
-        assert_eq!(SchemaRevision::from_output("", true).to_string(), "nothing applied");
+        assert_eq!(
+            SchemaRevision::from_output("", true).to_string(),
+            "nothing applied"
+        );
     }
 }

@@ -49,7 +49,9 @@ impl Run {
             (None, _) => stays("there is no way down"),
             (_, None) => stays("nobody knows where it was"),
             (_, Some(at)) if !at.exact => stays("where it was is no single revision"),
-            (_, Some(at)) if at.is_empty() && base.is_none() => stays("nothing was applied, which has no name"),
+            (_, Some(at)) if at.is_empty() && base.is_none() => {
+                stays("nothing was applied, which has no name")
+            }
             (_, Some(at)) => (
                 Undo::Downgrade {
                     migration: migration.clone(),
@@ -58,7 +60,10 @@ impl Run {
                 format!("{tool} takes the schema back: {}", to(at)),
             ),
         };
-        let at = seen.revision.as_ref().map_or_else(String::new, |at| format!(", from {at}"));
+        let at = seen
+            .revision
+            .as_ref()
+            .map_or_else(String::new, |at| format!(", from {at}"));
         let command = migration.summary.as_deref().unwrap_or_default();
         let why = format!("`{command}`{at}; what it does is not read here{lives}");
         Self {

@@ -78,7 +78,8 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
 /// Whether a step changes anything, here or (by a webhook that is told) elsewhere.
 pub(crate) fn touches(step: &Step) -> bool {
     match &step.action {
-        Action::Migrate { .. } | Action::Reopen { .. }
+        Action::Migrate { .. }
+        | Action::Reopen { .. }
         | Action::Downgrade { .. }
         | Action::Hold { .. }
         | Action::Promote => true,

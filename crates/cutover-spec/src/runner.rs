@@ -101,7 +101,11 @@ impl Runner {
         let up = words(&self.up, &["alembic", "upgrade", "head"]).unwrap_or_default();
         let alembic = self.preset == Some(RunnerPreset::Alembic);
         RunnerCommands {
-            name: if alembic { "alembic".to_owned() } else { program(&up) },
+            name: if alembic {
+                "alembic".to_owned()
+            } else {
+                program(&up)
+            },
             down: words(&self.down, &["alembic", "downgrade", "{revision}"]),
             current: words(&self.current, &["alembic", "current"]),
             base: self.base.clone().or_else(|| alembic.then(|| "base".to_owned())),
@@ -181,7 +185,10 @@ mod tests {
         assert_eq!(own.commands().name, "alembic");
         let plain = Runner { preset: None, ..own };
         let commands = plain.commands();
-        assert_eq!((commands.name.as_str(), commands.down, commands.current), ("migrate", None, None));
+        assert_eq!(
+            (commands.name.as_str(), commands.down, commands.current),
+            ("migrate", None, None)
+        );
         let migration = plain.migration(&"main".parse().unwrap());
         assert_eq!(migration.id.to_string(), "migrate");
         assert!(!migration.runner.unwrap().observed);

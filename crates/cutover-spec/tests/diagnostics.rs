@@ -535,7 +535,10 @@ fn runners() {
     let all = table(&[
         (files, "runner: {preset: alembic}"),
         (files, "runner: {preset: alembic, in: candidate, timeout: 1h}"),
-        (files, "runner: {up: [./m, up], current: [./m, at], down: [./m, to, \"{revision}\"], base: zero, directory: \"./releases/{version}\", environment: {A: \"${env:B}\"}}"),
+        (
+            files,
+            "runner: {up: [./m, up], current: [./m, at], down: [./m, to, \"{revision}\"], base: zero, directory: \"./releases/{version}\", environment: {A: \"${env:B}\"}}",
+        ),
         (files, "runner: {up: [./m, up]}"),
         (files, "migrations: ./m, runner: {preset: alembic}"),
         (files, "runner: {}"),
@@ -550,8 +553,13 @@ fn runners() {
         (files, "runner: {preset: alembic, in: candidate, directory: ./db}"),
         (files, "runner: {preset: alembic, service: api}"),
         (files, "runner: {preset: alembic, in: candidate, service: apy}"),
-        (files, "runner: {preset: alembic, environment: {\"A=B\": c, DB_PASSWORD: hunter2, C: \"${DATABASE_URL}\"}}"),
+        (
+            files,
+            "runner: {preset: alembic, environment: {\"A=B\": c, DB_PASSWORD: hunter2, C: \"${DATABASE_URL}\"}}",
+        ),
     ]);
-    let nobody = BASE.replace(files, "runner: {preset: alembic, in: candidate}").replace("    databases: [main]\n", "");
+    let nobody = BASE
+        .replace(files, "runner: {preset: alembic, in: candidate}")
+        .replace("    databases: [main]\n", "");
     insta::assert_snapshot!(all + &said_of(&nobody));
 }

@@ -90,7 +90,11 @@ impl Command<'_> {
         cutover_os::make_private_folder(folder).map_err(trouble)?;
         let out = output::nameless(folder, "out").map_err(trouble)?;
         // What changes something is read as it was printed; of what is asked only the answer counts, not its warnings.
-        let err = if lock.is_some() { out.try_clone() } else { output::nameless(folder, "err") };
+        let err = if lock.is_some() {
+            out.try_clone()
+        } else {
+            output::nameless(folder, "err")
+        };
         let err = err.map_err(trouble)?;
         let process = self.start(lock, &out, &err).map_err(trouble)?;
         let ended = self.watch(&process, stop).await;
@@ -106,7 +110,12 @@ impl Command<'_> {
             last: output::last(&all),
         };
         if lock.is_some() || !ended.is_success() {
-            let heading = format!("{} {} (release {})", self.at, self.words.join(" "), self.tool.release);
+            let heading = format!(
+                "{} {} (release {})",
+                self.at,
+                self.words.join(" "),
+                self.tool.release
+            );
             if let Err(error) = output::keep(&self.log, &heading, &all) {
                 tracing::warn!(%error, path = %self.log.display(), "what a runner printed could not be kept");
             }
@@ -114,12 +123,7 @@ impl Command<'_> {
         Ok(ran)
     }
 
-    fn start(
-        &self,
-        lock: Option<&Lock>,
-        out: &std::fs::File,
-        err: &std::fs::File,
-    ) -> std::io::Result<PidFd> {
+    fn start(&self, lock: Option<&Lock>, out: &std::fs::File, err: &std::fs::File) -> std::io::Result<PidFd> {
         let (program, arguments) = self
             .words
             .split_first()
@@ -142,7 +146,10 @@ impl Command<'_> {
         let options = SpawnOptions {
             // Without a terminal nobody can be asked for a password, and a Ctrl-C reaches it only through us.
             grouping: Grouping::OwnSession,
-            kept: lock.iter().map(|lock| std::os::fd::AsFd::as_fd(&lock.file)).collect(),
+            kept: lock
+                .iter()
+                .map(|lock| std::os::fd::AsFd::as_fd(&lock.file))
+                .collect(),
             ..SpawnOptions::default()
         };
         let process = cutover_os::spawn(&mut command, options)?;

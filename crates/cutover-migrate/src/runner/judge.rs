@@ -36,7 +36,10 @@ pub(super) fn judge(
     let code = match ran.ended {
         Ended::Code(0) => match (after?, wanted) {
             (Some(after), Wanted::At(to)) if after != *to => {
-                let message = format!("{what} ended well, but the schema is at {after}, not at {to}{}", ran.said());
+                let message = format!(
+                    "{what} ended well, but the schema is at {after}, not at {to}{}",
+                    ran.said()
+                );
                 return Err(failed("runner.elsewhere", message, false, true));
             }
             (after, _) => return Ok(before.zip(after)),
@@ -51,9 +54,17 @@ pub(super) fn judge(
 }
 
 fn failed(code: &str, message: String, unmoved: bool, known: bool) -> PortError {
-    let help = if known { "cutover migrate status" } else { "cutover mark-done, or cutover mark-not-done" };
+    let help = if known {
+        "cutover migrate status"
+    } else {
+        "cutover mark-done, or cutover mark-not-done"
+    };
     PortError {
-        certainty: if unmoved { Certainty::DefinitelyNot } else { Certainty::Unknown },
+        certainty: if unmoved {
+            Certainty::DefinitelyNot
+        } else {
+            Certainty::Unknown
+        },
         // What is known and stays is not tried again by itself.
         transient: !known,
         diagnostic: Box::new(Diagnostic::error(code, message).help(help)),
@@ -88,19 +99,79 @@ mod tests {
             (Ended::Code(0), anything, Some("a"), Some("a"), "a → a"),
             (Ended::Code(0), anything, None, None, "done"),
             (Ended::Code(0), Wanted::At(&to), Some("b"), Some("a"), "b → a"),
-            (Ended::Code(0), Wanted::At(&to), Some("b"), Some("b"), "runner.elsewhere Unknown stays"),
-            (Ended::Code(3), anything, Some("a"), Some("a"), "runner.failed DefinitelyNot stays"),
-            (Ended::Code(3), anything, Some("a"), Some("b"), "runner.failed Unknown stays"),
-            (Ended::Code(3), anything, None, None, "runner.failed Unknown stays"),
-            (Ended::Signal(9), anything, Some("a"), Some("a"), "runner.failed DefinitelyNot stays"),
-            (Ended::Signal(9), anything, None, None, "runner.failed Unknown asks"),
-            (late, anything, Some("a"), Some("b"), "runner.timed-out Unknown stays"),
+            (
+                Ended::Code(0),
+                Wanted::At(&to),
+                Some("b"),
+                Some("b"),
+                "runner.elsewhere Unknown stays",
+            ),
+            (
+                Ended::Code(3),
+                anything,
+                Some("a"),
+                Some("a"),
+                "runner.failed DefinitelyNot stays",
+            ),
+            (
+                Ended::Code(3),
+                anything,
+                Some("a"),
+                Some("b"),
+                "runner.failed Unknown stays",
+            ),
+            (
+                Ended::Code(3),
+                anything,
+                None,
+                None,
+                "runner.failed Unknown stays",
+            ),
+            (
+                Ended::Signal(9),
+                anything,
+                Some("a"),
+                Some("a"),
+                "runner.failed DefinitelyNot stays",
+            ),
+            (
+                Ended::Signal(9),
+                anything,
+                None,
+                None,
+                "runner.failed Unknown asks",
+            ),
+            (
+                late,
+                anything,
+                Some("a"),
+                Some("b"),
+                "runner.timed-out Unknown stays",
+            ),
             (late, anything, None, None, "runner.timed-out Unknown asks"),
-            (Ended::Stopped, anything, Some("a"), None, "migrate.stopped Unknown stays"),
-            (Ended::Stopped, anything, None, None, "migrate.stopped Unknown asks"),
+            (
+                Ended::Stopped,
+                anything,
+                Some("a"),
+                None,
+                "migrate.stopped Unknown stays",
+            ),
+            (
+                Ended::Stopped,
+                anything,
+                None,
+                None,
+                "migrate.stopped Unknown asks",
+            ),
         ];
         for (ended, wanted, before, after, expected) in table {
-            let got = judge("m of db", &ran(ended), wanted, before.map(at), after.map(|text| Ok(at(text))));
+            let got = judge(
+                "m of db",
+                &ran(ended),
+                wanted,
+                before.map(at),
+                after.map(|text| Ok(at(text))),
+            );
             let got = match got {
                 Ok(Some((from, to))) => format!("{from} → {to}"),
                 Ok(None) => "done".to_owned(),
@@ -115,7 +186,13 @@ mod tests {
 
     #[test]
     fn an_error_says_where_the_schema_is_and_what_was_said() {
-        let error = judge("m of db", &ran(Ended::Code(3)), Wanted::Anything, Some(at("a")), Some(Ok(at("b"))));
+        let error = judge(
+            "m of db",
+            &ran(Ended::Code(3)),
+            Wanted::Anything,
+            Some(at("a")),
+            Some(Ok(at("b"))),
+        );
         assert_eq!(
             error.unwrap_err().to_string(),
             "m of db ended with exit code 3, and said last: boom; the schema was at a and is at b"

@@ -18,9 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cutover_db::DatabaseUrl;
-use cutover_model::{
-    DatabaseName, Diagnostic, Fence, Migration, MigrationId, SchemaRevision, Span, Version,
-};
+use cutover_model::{DatabaseName, Diagnostic, Fence, Migration, MigrationId, SchemaRevision, Span, Version};
 use cutover_ports::{MigrateOptions, MigrationReport, PortError};
 use cutover_spec::RunnerCommands;
 use tokio::time::Instant;
@@ -92,7 +90,10 @@ impl MigrateDatabases {
         Err(PortError::refused(
             Diagnostic::error(
                 "runner.not-by-files",
-                format!("{tool} migrates the {}: this is for databases that files migrate", what(database)),
+                format!(
+                    "{tool} migrates the {}: this is for databases that files migrate",
+                    what(database)
+                ),
             )
             .note("next", format!("ask {tool} itself, with the database's address"))
             .help("cutover migrate status"),
@@ -100,7 +101,10 @@ impl MigrateDatabases {
     }
 
     /// Where the schema is, by the tool's `current`.
-    pub(crate) async fn where_it_is(&self, database: &DatabaseName) -> Result<Option<SchemaRevision>, PortError> {
+    pub(crate) async fn where_it_is(
+        &self,
+        database: &DatabaseName,
+    ) -> Result<Option<SchemaRevision>, PortError> {
         match &self.find(database)?.tool {
             Some(tool) => Work::of(self, database, tool).current().await,
             None => Ok(None),
@@ -259,7 +263,10 @@ impl<'a> Work<'a> {
                     .help("cutover migrate status"),
             ));
         }
-        Ok(Some(SchemaRevision::from_output(&ran.out, self.tool.commands.first_words)))
+        Ok(Some(SchemaRevision::from_output(
+            &ran.out,
+            self.tool.commands.first_words,
+        )))
     }
 
     /// As [`Self::current`], after something was run. One that was stopped is not asked.

@@ -62,7 +62,11 @@ fn covered(text: &str, secrets: &[String]) -> String {
 
 /// The last lines that say something, as one.
 pub(super) fn last(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let from = lines.len().saturating_sub(LAST_LINES);
     let joined = lines[from..].join(" / ");
     let skip = joined.chars().count().saturating_sub(LAST_CHARS);
@@ -80,7 +84,11 @@ pub(super) fn keep(path: &Path, heading: &str, text: &str) -> io::Result<()> {
         .create(true)
         .mode(0o600)
         .open(path)?;
-    let ended = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let ended = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     log.write_all(format!("=== {heading}\n{text}{ended}").as_bytes())
 }
 

@@ -412,7 +412,11 @@ fn another_tool_goes_back_only_to_what_it_can_name() {
         let Planned::Plan(plan) = shop.plan("1.1.0", Goal::Upgrade) else {
             panic!("there is a plan");
         };
-        let step = plan.steps.iter().find(|step| step.stage == Stage::Expand).unwrap();
+        let step = plan
+            .steps
+            .iter()
+            .find(|step| step.stage == Stage::Expand)
+            .unwrap();
         matches!(step.undo, Undo::Downgrade { .. })
     };
     assert!(undo(ALEMBIC, Some("ae10")));
@@ -428,7 +432,10 @@ fn another_tool_goes_back_only_to_what_it_can_name() {
 fn another_tool_is_run_for_another_release_only() {
     let shop = Shop::canary().run_by(ALEMBIC, Some("ae10")).running("1.1.0");
     let runs = |planned: &Planned| match planned {
-        Planned::Plan(plan) => plan.steps.iter().any(|step| matches!(step.action, Action::Migrate { .. })),
+        Planned::Plan(plan) => plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Migrate { .. })),
         Planned::Nothing(_) | Planned::Refused(_) => false,
     };
     assert!(!runs(&shop.plan("1.1.0", Goal::Upgrade)));
@@ -453,13 +460,20 @@ fn the_schema_goes_back_when_nobody_is_left_who_reads_it() {
         to: plan.to.clone(),
         by: "somebody".to_owned(),
     };
-    let record = Record { seq: 1, at: Timestamp::UNIX_EPOCH, event: created };
+    let record = Record {
+        seq: 1,
+        at: Timestamp::UNIX_EPOCH,
+        event: created,
+    };
     let mut state = cutover_plan::start(&plan, &record).unwrap();
     state.begun = plan.steps.len() - 1;
     let back = cutover_plan::unwind(&plan, &state);
     let titles: Vec<&str> = back.iter().map(|step| step.title.as_str()).collect();
     assert_eq!(
         titles,
-        ["everything on 1.0.0, 1.1.0 drained and removed", "main: alembic to ae10"]
+        [
+            "everything on 1.0.0, 1.1.0 drained and removed",
+            "main: alembic to ae10"
+        ]
     );
 }

@@ -61,7 +61,9 @@ pub(super) fn variable(
             .key_warning(
                 "spec.plain-secret",
                 path,
-                format!("`{variable}` looks like a secret, and stands in the file and in each stored release"),
+                format!(
+                    "`{variable}` looks like a secret, and stands in the file and in each stored release"
+                ),
             )
             .without_value()
             .label("use `${env:NAME}` or `${file:path}`");

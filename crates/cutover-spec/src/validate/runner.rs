@@ -26,7 +26,11 @@ pub(super) fn check(
     commands(&at, runner, findings);
     if runner.timeout == Span::ZERO {
         findings
-            .error("spec.invalid-value", &format!("{at}.timeout"), "no command ends in no time")
+            .error(
+                "spec.invalid-value",
+                &format!("{at}.timeout"),
+                "no command ends in no time",
+            )
             .label("such as `10m`");
     }
     for (variable, value) in &runner.environment {
@@ -42,7 +46,11 @@ fn commands(at: &str, runner: &Runner, findings: &mut Findings<'_>) {
             .error("spec.missing-key", at, "what applies the migrations is missing")
             .label("add `up: [alembic, upgrade, head]`, or `preset: alembic`");
     }
-    for (key, command) in [("up", &runner.up), ("down", &runner.down), ("current", &runner.current)] {
+    for (key, command) in [
+        ("up", &runner.up),
+        ("down", &runner.down),
+        ("current", &runner.current),
+    ] {
         let path = format!("{at}.{key}");
         if command.first().is_some_and(String::is_empty) {
             findings.error("spec.invalid-value", &path, "there is no program to start");
@@ -110,7 +118,13 @@ fn place(
     }
     if let Some(service) = &runner.service {
         let names = application.services.keys().map(ServiceName::as_str);
-        super::known(findings, &format!("{at}.service"), "service", service.as_str(), names);
+        super::known(
+            findings,
+            &format!("{at}.service"),
+            "service",
+            service.as_str(),
+            names,
+        );
         return;
     }
     let users: Vec<&str> = application

@@ -142,10 +142,19 @@ fn newest_tool(
         return Ok(None);
     };
     let application = &newest.application;
-    match application.databases.get(name).map(|one| (one, one.runner.as_ref())) {
-        Some((database, Some(own))) => {
-            Ok(Some(tool(ctx, application, &newest.version, name, database, own)?))
-        }
+    match application
+        .databases
+        .get(name)
+        .map(|one| (one, one.runner.as_ref()))
+    {
+        Some((database, Some(own))) => Ok(Some(tool(
+            ctx,
+            application,
+            &newest.version,
+            name,
+            database,
+            own,
+        )?)),
         _ => Ok(None),
     }
 }

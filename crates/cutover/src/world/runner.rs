@@ -42,7 +42,9 @@ pub(crate) fn tool(
             found.all.insert(key, value);
         }
     }
-    found.all.insert("DATABASE_URL".into(), address(&written, &url).into());
+    found
+        .all
+        .insert("DATABASE_URL".into(), address(&written, &url).into());
     if let Some((_, service, _)) = runner.service_in(application, name) {
         found.all.insert("VERSION".into(), version.to_string().into());
         found.all.insert("APP_VERSION".into(), version.to_string().into());
@@ -53,7 +55,9 @@ pub(crate) fn tool(
     secrets.extend(passwords(&written).into_iter().map(str::to_owned));
     let password = match &url {
         DatabaseUrl::Sqlite(_) => None,
-        DatabaseUrl::Postgres(url) => url.password().map(|text| String::from_utf8_lossy(text).into_owned()),
+        DatabaseUrl::Postgres(url) => url
+            .password()
+            .map(|text| String::from_utf8_lossy(text).into_owned()),
         DatabaseUrl::Mysql(url) => url.password().map(str::to_owned),
     };
     secrets.extend(password);
@@ -110,7 +114,10 @@ mod tests {
             let url: DatabaseUrl = text.parse().unwrap();
             address(text, &url.relative_to(std::path::Path::new("/srv/shop")))
         };
-        assert_eq!(of("postgres://u:p@h/d?sslmode=disable"), "postgresql://u:p@h/d?sslmode=disable");
+        assert_eq!(
+            of("postgres://u:p@h/d?sslmode=disable"),
+            "postgresql://u:p@h/d?sslmode=disable"
+        );
         assert_eq!(of("postgresql://u@h/d"), "postgresql://u@h/d");
         assert_eq!(of("sqlite:shop.db"), "sqlite:////srv/shop/shop.db");
         assert_eq!(of("mysql://u@h/d"), "mysql://u@h/d");

@@ -76,7 +76,10 @@ fn application(stage: &Stage, ports: &PortBlock, url: &str, strategy: &str, runn
     ];
     for (version, revisions) in releases {
         let release = folder.join("releases").join(version);
-        write(&release.join("alembic.ini"), "[alembic]\nscript_location = alembic\n");
+        write(
+            &release.join("alembic.ini"),
+            "[alembic]\nscript_location = alembic\n",
+        );
         write(&release.join("alembic/env.py"), ENV);
         for (name, text) in revisions {
             write(&release.join(format!("alembic/versions/{name}.py")), text);
@@ -98,7 +101,10 @@ fn application(stage: &Stage, ports: &PortBlock, url: &str, strategy: &str, runn
 const ALEMBIC: &str = "{preset: alembic, in: candidate}";
 
 fn revision(stage: &Stage) -> String {
-    let status = stage.run(&["migrate", "status", "--output", "json"]).exits(0).json();
+    let status = stage
+        .run(&["migrate", "status", "--output", "json"])
+        .exits(0)
+        .json();
     assert_eq!(status[0]["runner"], "alembic");
     status[0]["revision"].as_str().unwrap().to_owned()
 }
@@ -135,9 +141,15 @@ fn alembic_on(url: &str) {
     // One that fails is not hidden: what it said last, without what is secret, and everything as before.
     let failed = stage.run(&["upgrade", "1.2.0"]).exits(3);
     let told = format!("{}{}", failed.stdout, failed.stderr);
-    assert!(told.contains("RuntimeError: no such thing at") && told.contains("for 1.2.0"), "{told}");
+    assert!(
+        told.contains("RuntimeError: no such thing at") && told.contains("for 1.2.0"),
+        "{told}"
+    );
     assert!(told.contains("the schema stays at b2"), "{told}");
-    let story = stage.run(&["history", "show", "--output", "json"]).exits(0).stdout;
+    let story = stage
+        .run(&["history", "show", "--output", "json"])
+        .exits(0)
+        .stdout;
     for password in cutover_model::passwords(url) {
         for text in [&told, &story] {
             assert!(!text.contains(&format!(":{password}@")), "{text}");
@@ -150,7 +162,11 @@ fn alembic_on(url: &str) {
     let up = stage.run(&["migrate", "up"]).exits(0).stdout;
     assert!(up.contains("b2 → b2"), "{up}");
     let down = stage.run(&["migrate", "down", "--yes"]).exits(1);
-    assert!(down.stderr.contains("error[runner.not-by-files]"), "{}", down.stderr);
+    assert!(
+        down.stderr.contains("error[runner.not-by-files]"),
+        "{}",
+        down.stderr
+    );
     let log = stage.run(&["migrate", "history"]).exits(0).stdout;
     assert!(log.contains("b2 → a1"), "{log}");
 }
