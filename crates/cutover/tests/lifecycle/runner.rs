@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cutover_testkit::{PortBlock, require_or_skip};
 
-use super::stage::{GATED, QUICK, Stage};
+use super::stage::{GATED, QUICK, Ran, Stage};
 
 /// Reads the address where Cutover puts it.
 const ENV: &str = r#"import os
@@ -67,7 +67,7 @@ fn write(path: &Path, text: &str) {
 }
 
 /// A service of Python, started in the folder of its release, in which its Alembic lies too.
-fn application(stage: &Stage, ports: &PortBlock, url: &str, strategy: &str, runner: &str) {
+fn application(stage: &Stage, (listen, ports): (u16, &PortBlock), url: &str, strategy: &str, runner: &str) {
     let folder = stage.path();
     let releases: [(&str, &[(&str, &str)]); 3] = [
         ("1.0.0", &[("a1", FIRST)]),
@@ -85,7 +85,6 @@ fn application(stage: &Stage, ports: &PortBlock, url: &str, strategy: &str, runn
             write(&release.join(format!("alembic/versions/{name}.py")), text);
         }
     }
-    let listen = cutover_testkit::free_port();
     let (first, last) = (ports.first(), ports.last());
     let here = folder.display();
     let text = format!(
@@ -100,6 +99,12 @@ fn application(stage: &Stage, ports: &PortBlock, url: &str, strategy: &str, runn
 
 const ALEMBIC: &str = "{preset: alembic, in: candidate}";
 
+/// All that was said, however it was broken into lines.
+fn flat(ran: &Ran) -> String {
+    let all = format!("{} {}", ran.stdout, ran.stderr);
+    all.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn revision(stage: &Stage) -> String {
     let status = stage
         .run(&["migrate", "status", "--output", "json"])
@@ -111,36 +116,36 @@ fn revision(stage: &Stage) -> String {
 
 fn alembic_on(url: &str) {
     let stage = Stage::new(QUICK);
-    let ports = PortBlock::reserve();
-    application(&stage, &ports, url, QUICK, ALEMBIC);
-    let first = stage.run(&["plan", "1.0.0"]).exits(0).stdout;
+    let (listen, ports) = (cutover_testkit::free_port(), PortBlock::reserve());
+    application(&stage, (listen, &ports), url, QUICK, ALEMBIC);
+    let first = flat(&stage.run(&["plan", "1.0.0"]).exits(0));
     assert!(first.contains("alembic upgrade head"), "{first}");
     assert!(first.contains("from nothing applied"), "{first}");
     stage.run(&["upgrade", "1.0.0"]).exits(0);
     assert_eq!(revision(&stage), "a1");
 
     // An abort before the switch is for good takes the schema back, with the newer release's files.
-    application(&stage, &ports, url, GATED, ALEMBIC);
+    application(&stage, (listen, &ports), url, GATED, ALEMBIC);
     stage.run(&["upgrade", "1.1.0"]).exits(4);
     assert_eq!(stage.status()["stable"]["version"], "1.0.0");
-    let back = stage.run(&["abort", "--why", "a feeling"]).exits(0).stdout;
+    let back = flat(&stage.run(&["abort", "--why", "a feeling"]).exits(0));
     assert!(back.contains("b2 → a1"), "{back}");
     let status = stage.status();
     assert_eq!(status["stable"]["version"], "1.0.0");
     assert_eq!(revision(&stage), "a1");
 
     // A rollback is an upgrade of its own: the schema stays, and the next upgrade finds it there.
-    application(&stage, &ports, url, QUICK, ALEMBIC);
-    let up = stage.run(&["upgrade", "1.1.0"]).exits(0).stdout;
+    application(&stage, (listen, &ports), url, QUICK, ALEMBIC);
+    let up = flat(&stage.run(&["upgrade", "1.1.0"]).exits(0));
     assert!(up.contains("a1 → b2"), "{up}");
     stage.run(&["rollback"]).exits(0);
     assert_eq!(stage.status()["stable"]["version"], "1.0.0");
-    let again = stage.run(&["upgrade", "1.1.0"]).exits(0).stdout;
+    let again = flat(&stage.run(&["upgrade", "1.1.0"]).exits(0));
     assert!(again.contains("stays at b2"), "{again}");
 
     // One that fails is not hidden: what it said last, without what is secret, and everything as before.
     let failed = stage.run(&["upgrade", "1.2.0"]).exits(3);
-    let told = format!("{}{}", failed.stdout, failed.stderr);
+    let told = flat(&failed);
     assert!(
         told.contains("RuntimeError: no such thing at") && told.contains("for 1.2.0"),
         "{told}"
@@ -194,9 +199,9 @@ fn the_real_alembic_on_postgresql() {
 fn a_person_says_what_became_of_a_run_that_cannot_be_observed() {
     for (answer, code, stable) in [("mark-done", 0, "1.1.0"), ("mark-not-done", 3, "1.0.0")] {
         let stage = Stage::new(QUICK);
-        let ports = PortBlock::reserve();
+        let (listen, ports) = (cutover_testkit::free_port(), PortBlock::reserve());
         let up = "{up: [sh, -c, \"touch began; test ! -e slow || exec sleep 600\"]}";
-        application(&stage, &ports, "sqlite:./app.db", QUICK, up);
+        application(&stage, (listen, &ports), "sqlite:./app.db", QUICK, up);
         stage.run(&["upgrade", "1.0.0"]).exits(0);
         std::fs::remove_file(stage.path().join("began")).unwrap();
         write(&stage.path().join("slow"), "");
