@@ -16,7 +16,7 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 14] = [
     Need {
         program: "git",
         package: "git",
@@ -77,10 +77,23 @@ const NEEDS: [Need; 12] = [
         package: "pgbouncer",
         why: "stands between the migrations under test and PostgreSQL",
     },
+    Need {
+        program: "alembic",
+        package: "alembic",
+        why: "migrates databases in the place of files",
+    },
+    Need {
+        program: "psycopg2/__init__.py",
+        package: "python3-psycopg2",
+        why: "is how it reaches PostgreSQL",
+    },
 ];
 
 /// Debian keeps the server's programs out of the search path, one folder a major version.
 const POSTGRESQL: &str = "/usr/lib/postgresql";
+
+/// Where Python finds what Debian brings.
+const PYTHON: &str = "/usr/lib/python3/dist-packages";
 
 /// Nor is this in everybody's.
 const SERVERS: &str = "/usr/sbin";
@@ -143,7 +156,7 @@ fn explain(missing: &[&Need], packages: &[&str]) -> String {
     text.push_str(&format!("  sudo {}", debian::command_line(packages)));
     if !debian::is_debian() {
         text.push_str(
-            "\n  (this is not a Debian: install PostgreSQL and MariaDB, server and client, Prometheus and PgBouncer, and put their programs in PATH)",
+            "\n  (this is not a Debian: install PostgreSQL and MariaDB, server and client, Prometheus, PgBouncer and Alembic, and put their programs in PATH)",
         );
     }
     text
@@ -154,6 +167,7 @@ fn folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = env::split_paths(&path).collect();
     folders.push(SERVERS.into());
+    folders.push(PYTHON.into());
     if let Ok(versions) = fs::read_dir(Path::new(POSTGRESQL)) {
         folders.extend(versions.flatten().map(|version| version.path().join("bin")));
     }
@@ -178,7 +192,9 @@ mod tests {
                 "mariadb-server",
                 "mariadb-client",
                 "prometheus",
-                "pgbouncer"
+                "pgbouncer",
+                "alembic",
+                "python3-psycopg2"
             ]
         );
 
@@ -186,7 +202,7 @@ mod tests {
         assert!(text.contains("pg_restore"), "{text}");
         assert!(
             text.contains(
-                "--no-install-recommends git postgresql postgresql-client mariadb-server mariadb-client prometheus pgbouncer"
+                "--no-install-recommends git postgresql postgresql-client mariadb-server mariadb-client prometheus pgbouncer alembic python3-psycopg2"
             ),
             "{text}"
         );
@@ -209,7 +225,9 @@ mod tests {
                 "mariadb-server",
                 "mariadb-client",
                 "prometheus",
-                "pgbouncer"
+                "pgbouncer",
+                "alembic",
+                "python3-psycopg2"
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Action, Bytes, DatabaseName, Diagnostic, Event, Grouped, Migration, MigrationPhase, Outcome, RevisionId,
-    ServiceName, Severity, Smoke, Span, StepId, WaitingOn,
+    SchemaRevision, ServiceName, Severity, Smoke, Span, StepId, WaitingOn,
 };
 use cutover_plan::Observation;
 use cutover_ports::{Certainty, Check, MigrateOptions, MigrationReport, PortError, Promotion};
@@ -35,6 +35,7 @@ impl Engine {
                 hold,
             } => self.migrate(database, migrations, hold).await,
             Action::Reopen { migrations, .. } => self.reopen(migrations).await,
+            Action::Downgrade { migration, to } => self.downgrade(migration, to).await,
             Action::Smoke { revision, tests } => self.smoke(revision, tests, seen).await,
             Action::Promote => return self.promote(id).await,
             Action::Hold { .. }
@@ -183,19 +184,17 @@ impl Engine {
                 .retire_below(&self.fence, database, bound)
                 .await?;
         }
-        let options = MigrateOptions {
-            release: self.plan.to.clone(),
-            upgrade: Some(self.id.clone()),
-            by: "cutover".to_owned(),
-        };
+        let options = self.migrate_options();
         let mut rows = 0u64;
         let mut counted = false;
+        let mut moved = String::new();
         for migration in migrations {
             let report = if migration.reshapes && !hold.is_empty() {
                 self.up_while_requests_wait(migration, &options, hold).await?
             } else {
                 self.world.databases.up(&self.fence, migration, &options).await?
             };
+            moved += &report.moved.as_ref().map(went).unwrap_or_default();
             if let Some(changed) = report.rows {
                 rows += changed;
                 counted = true;
@@ -210,7 +209,7 @@ impl Engine {
         Ok(if backfill && counted {
             format!("{names}, {} rows, verified", Grouped(rows))
         } else {
-            names
+            names + &moved
         })
     }
 
@@ -258,6 +257,22 @@ impl Engine {
             .await?;
         tracing::info!(ended, "idle connections to the database were ended");
         Ok(report)
+    }
+
+    async fn downgrade(&self, migration: &Migration, to: &SchemaRevision) -> Result<String, PortError> {
+        let options = self.migrate_options();
+        let databases = &self.world.databases;
+        let report = databases.downgrade(&self.fence, migration, to, &options).await?;
+        let moved = report.moved.as_ref().map(went).unwrap_or_default();
+        Ok(format!("{}{moved}", migration.id))
+    }
+
+    fn migrate_options(&self) -> MigrateOptions {
+        MigrateOptions {
+            release: self.plan.to.clone(),
+            upgrade: Some(self.id.clone()),
+            by: "cutover".to_owned(),
+        }
     }
 
     async fn reopen(&self, migrations: &[Migration]) -> Result<String, PortError> {
@@ -324,5 +339,14 @@ impl Engine {
         )
         .await?;
         Ok(Tick::Moved)
+    }
+}
+
+/// From where to where another tool has taken a schema.
+fn went((from, to): &(SchemaRevision, SchemaRevision)) -> String {
+    if from == to {
+        format!(", stays at {to}")
+    } else {
+        format!(", {from} → {to}")
     }
 }

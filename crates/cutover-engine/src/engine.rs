@@ -115,7 +115,9 @@ impl Engine {
         let stable = world.store.stable().await?;
         let mut databases: BTreeMap<DatabaseName, DatabaseState> = BTreeMap::new();
         for name in databases_known_to(plan) {
-            databases.insert(name.clone(), world.databases.observe(&name).await?);
+            let mut seen = world.databases.observe(&name).await?;
+            seen.revision = world.databases.revision(&name).await?;
+            databases.insert(name.clone(), seen);
         }
         let instances = world.target.observe().await?;
         let now = basis(
@@ -482,6 +484,7 @@ pub(crate) fn databases_of(plan: &Plan) -> Vec<DatabaseName> {
             Action::Backup { database }
             | Action::Migrate { database, .. }
             | Action::Reopen { database, .. } => Some(database.clone()),
+            Action::Downgrade { migration, .. } => Some(migration.database.clone()),
             _ => None,
         })
         .collect();
@@ -496,7 +499,11 @@ fn databases_known_to(plan: &Plan) -> Vec<DatabaseName> {
     let applied = plan
         .basis
         .iter()
-        .filter(|fact| fact.ends_with(" applied") || fact.ends_with(" applied in part"))
+        .filter(|fact| {
+            fact.ends_with(" applied")
+                || fact.ends_with(" applied in part")
+                || fact.contains(": at revision ")
+        })
         .filter_map(|fact| fact.split_once(": ")?.0.parse().ok());
     let mut names: Vec<DatabaseName> = databases_of(plan).into_iter().chain(applied).collect();
     names.sort();

@@ -67,6 +67,23 @@ impl Engine {
 
     async fn read_back(&self, action: &Action) -> Result<Seen, PortError> {
         match action {
+            // Another tool that says where the schema is knows what it has done, and does the rest when it is run again. Of
+            // one that does not, only a person can say whether it may be.
+            Action::Migrate { migrations, .. } if migrations.iter().any(|one| one.runner.is_some()) => {
+                if migrations
+                    .iter()
+                    .all(|one| one.runner.is_none_or(|runner| runner.observed))
+                {
+                    return Ok(Seen::Not);
+                }
+                Err(PortError::unknown(
+                    Diagnostic::error(
+                        "runner.unobservable",
+                        "whether the migrations were applied cannot be seen from here: the runner has no `current`",
+                    )
+                    .help("cutover mark-done, or cutover mark-not-done"),
+                ))
+            }
             // Whether connections were ended afterwards cannot be seen: it is done again, and what is applied stays as it is.
             Action::Migrate { migrations, hold, .. }
                 if !hold.is_empty() && migrations.iter().any(|one| one.reshapes) =>
@@ -96,10 +113,11 @@ impl Engine {
                 .help("cutover mark-done, or cutover mark-not-done"),
             )),
             // These look for themselves what is there already: an existing backup is verified, not made again; tests
-            // and checks change nothing; a reopened backfill is open; a promotion is one transaction with its outcome.
+            // and checks change nothing; a reopened backfill is open; a schema that is where it should go back to is left there; a promotion is one transaction with its outcome.
             Action::Backup { .. }
             | Action::Preflight
             | Action::Reopen { .. }
+            | Action::Downgrade { .. }
             | Action::Smoke { .. }
             | Action::Promote
             | Action::Hold { .. }

@@ -84,6 +84,9 @@ impl MigrateDatabases {
         reach: Reach,
         contracts: bool,
     ) -> Result<Pending, PortError> {
+        if reach != Reach::All {
+            self.files_only(database)?;
+        }
         let observed = self.look(database).await?;
         let files = &self.find(database)?.files;
         refuse_errors(check::findings(files, &observed.history))?;
@@ -149,6 +152,10 @@ impl MigrateDatabases {
         done: &mut Vec<MigrationReport>,
     ) -> Result<(), PortError> {
         let pending = self.pending(database, reach, contracts).await?;
+        if let Some(tool) = self.find(database)?.tool.clone() {
+            done.push(self.tool_up(fence, database, &tool, options).await?);
+            return Ok(());
+        }
         let run = Run {
             fence,
             options,
@@ -169,6 +176,7 @@ impl MigrateDatabases {
         database: &DatabaseName,
         reach: Reach,
     ) -> Result<Vec<Arc<MigrationFile>>, PortError> {
+        self.files_only(database)?;
         let observed = self.look(database).await?;
         if let Reach::To(number) = reach {
             self.known_number(database, number)?;
@@ -247,6 +255,7 @@ impl MigrateDatabases {
         reach: Reach,
         contracts: bool,
     ) -> Result<String, PortError> {
+        self.files_only(database)?;
         let files = match direction {
             Direction::Up => self.pending(database, reach, contracts).await?.run,
             Direction::Down => self.applied(database, reach).await?,
@@ -267,6 +276,7 @@ impl MigrateDatabases {
         repair: Repair,
         options: &MigrateOptions,
     ) -> Result<(), PortError> {
+        self.files_only(database)?;
         let files = &self.find(database)?.files;
         let file = files.iter().rev().find(|file| file.migration.id == *id);
         let note = match (repair, file) {
@@ -294,6 +304,7 @@ impl MigrateDatabases {
         number: u64,
         options: &MigrateOptions,
     ) -> Result<usize, PortError> {
+        self.files_only(database)?;
         self.known_number(database, number)?;
         let files = &self.find(database)?.files;
         let rows: Arc<[HistoryRow]> = files
@@ -323,6 +334,7 @@ impl MigrateDatabases {
         number: Option<u64>,
         options: &MigrateOptions,
     ) -> Result<usize, PortError> {
+        self.files_only(database)?;
         let known = self.find(database)?;
         if let Some(number) = number {
             self.known_number(database, number)?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cutover_db::DatabaseUrl;
 use cutover_model::{
-    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, MigrationPhase, Timestamp,
-    Version,
+    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, MigrationPhase, SchemaRevision,
+    Timestamp, Version,
 };
 use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::note::{Note, Pen};
 use crate::placeholders::Values;
 use crate::stop::Stop;
-use crate::{Direction, LockPolicy, MigrationFile, check, sessions};
+use crate::{Direction, LockPolicy, MigrationFile, check, runner, sessions};
 
 /// The databases of an application, and how they are migrated.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub(crate) struct Known {
     pub(crate) url: DatabaseUrl,
     pub(crate) files: Vec<Arc<MigrationFile>>,
     pub(crate) values: Values,
+    /// Who migrates it instead of files.
+    pub(crate) tool: Option<Arc<runner::Tool>>,
 }
 
 impl fmt::Debug for MigrateDatabases {
@@ -63,8 +65,10 @@ impl MigrateDatabases {
             url: url.clone(),
             files: Vec::new(),
             values: Values::default(),
+            tool: None,
         });
         known.url = url;
+        known.tool = None;
         let key = |file: &MigrationFile| (file.migration.id.clone(), file.migration.checksum.clone());
         let mut seen: BTreeSet<_> = known.files.iter().map(|file| key(file)).collect();
         for file in files {
@@ -148,6 +152,10 @@ impl MigrateDatabases {
         }
     }
 
+    pub(crate) fn stop_by(&self) -> Stop {
+        Stop::by(&self.stopper)
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -219,6 +227,11 @@ impl Databases for MigrateDatabases {
         options: &MigrateOptions,
     ) -> Result<MigrationReport, PortError> {
         let known = self.find(&migration.database)?;
+        if migration.runner.is_some()
+            && let Some(tool) = known.tool.clone()
+        {
+            return self.tool_up(fence, &migration.database, &tool, options).await;
+        }
         let is_planned = |file: &&Arc<MigrationFile>| {
             file.migration.id == migration.id && file.migration.checksum == migration.checksum
         };
@@ -273,7 +286,27 @@ impl Databases for MigrateDatabases {
         self.note(fence, &migration.database, note).await
     }
 
+    async fn revision(&self, database: &DatabaseName) -> Result<Option<SchemaRevision>, PortError> {
+        self.where_it_is(database).await
+    }
+
+    async fn downgrade(
+        &self,
+        fence: &Fence,
+        migration: &Migration,
+        to: &SchemaRevision,
+        options: &MigrateOptions,
+    ) -> Result<MigrationReport, PortError> {
+        self.tool_down(fence, migration, to, options).await
+    }
+
     async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic> {
+        if self.tool(database).is_some() {
+            let reached = self.look(database).await.map(drop);
+            let asked = self.where_it_is(database).await.map(drop);
+            let found = reached.err().or(asked.err());
+            return found.map(|error| *error.diagnostic).into_iter().collect();
+        }
         match (self.look(database).await, self.find(database)) {
             (Ok(observed), Ok(known)) => {
                 let mut found = check::findings(&known.files, &observed.history);

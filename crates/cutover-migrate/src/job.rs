@@ -194,6 +194,7 @@ impl Job {
             took: elapsed(start),
             rows,
             already,
+            moved: None,
         }
     }
 

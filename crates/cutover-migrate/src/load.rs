@@ -277,6 +277,7 @@ fn read(
             irreversible: header.irreversible,
             summary: header.summary,
             reshapes: dialect == Dialect::Postgres && !sessions::reshaped(dialect, &up_script).is_empty(),
+            runner: None,
         },
         raw_checksum: Digest::of(up.text.as_bytes()),
         prechecks: header.prechecks,

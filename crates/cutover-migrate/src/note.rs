@@ -19,6 +19,10 @@ use crate::{LockPolicy, Repair, job};
 pub(crate) enum Note {
     RetireBelow(Version),
     Reopen(MigrationId, Timestamp, String),
+    /// Raises the generation, and nothing else.
+    Claim,
+    /// Records what another tool did.
+    Log(Box<LogEntry>),
     /// Takes the database over from whatever store it belonged to.
     Adopt,
     /// Corrects what is recorded of one file. The row is what the file says now.
@@ -73,7 +77,8 @@ async fn once<S: Session>(session: &mut S, pen: &Pen, timeout: Duration, note: &
 
 async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note) -> Result<(), Failure> {
     match note {
-        Note::Adopt => Ok(()),
+        Note::Adopt | Note::Claim => Ok(()),
+        Note::Log(entry) => history::log(session, entry).await,
         Note::RetireBelow(version) => {
             if meta.retired_below.as_ref().is_some_and(|old| old >= version) {
                 return Ok(());

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DatabaseName, Digest, MigrationPhase, Span, StoreId, Timestamp, Version};
+use crate::{
+    DatabaseName, Digest, MigrationPhase, Runner, SchemaRevision, Span, StoreId, Timestamp, Version,
+};
 
 /// A migration within its database: number and name, `004_full_name`. Ordered by number, then name.
 ///
@@ -24,6 +26,19 @@ pub struct MigrationId {
 impl MigrationId {
     /// The number of those that are repeatable: above all others, and the largest that databases keep.
     pub const REPEATABLE: u64 = i64::MAX as u64;
+
+    /// The number of what another tool does with a database: all of it is one migration, of the tool's name.
+    pub const RUNNER: u64 = Self::REPEATABLE - 1;
+
+    /// What another tool does with a database.
+    #[must_use]
+    pub fn of_runner(name: &str) -> Self {
+        Self {
+            number: Self::RUNNER,
+            name: name.to_owned(),
+            width: 0,
+        }
+    }
 
     /// Whether it runs again when its text changes.
     #[must_use]
@@ -45,6 +60,9 @@ impl fmt::Display for MigrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_repeatable() {
             return f.pad(&format!("R__{}", self.name));
+        }
+        if self.number == Self::RUNNER {
+            return f.pad(&self.name);
         }
         f.pad(&format!(
             "{:0width$}_{}",
@@ -81,6 +99,9 @@ pub struct Migration {
     /// database keeps the former one with the statement.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reshapes: bool,
+    /// Set where it is not a file but all that another tool does with the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<Runner>,
 }
 
 /// A migration that a database's history records.
@@ -117,6 +138,9 @@ pub struct DatabaseState {
     pub retired_below: Option<Version>,
     /// The store whose controllers may write to it; nothing before the first write.
     pub owner: Option<StoreId>,
+    /// Where the tool that migrates it says that its schema is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<SchemaRevision>,
 }
 
 impl DatabaseState {

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::routing::RouteRule;
 use crate::{
     AnalysisTemplate, ApplicationName, DatabaseName, Desired, Digest, EnvironmentName, Migration, PlanId,
-    PlanReport, ReleaseId, RevisionId, RoutePolicy, ServiceName, Slot, Span, Stage, StepId, StrategyKind,
-    UpgradeKind, Version, Webhook, Window,
+    PlanReport, ReleaseId, RevisionId, RoutePolicy, SchemaRevision, ServiceName, Slot, Span, Stage, StepId,
+    StrategyKind, UpgradeKind, Version, Webhook, Window,
 };
 
 /// The version of the plan's form. An engine carries out plans of its own and older forms only.
 ///
-/// 2 has gates by window and webhook, 3 header routes and copies by steps, 4 requests that wait while the schema changes.
+/// 2 has gates by window and webhook, 3 header routes and copies by steps, 4 databases that another tool migrates, and requests
+/// that wait while the schema changes.
 pub const PLAN_FORMAT: u32 = 4;
 
 /// What "go back" means from somewhere.
@@ -58,6 +59,14 @@ pub enum Undo {
         database: DatabaseName,
         /// Which.
         migrations: Vec<Migration>,
+    },
+    /// The tool that migrates the database goes back to where its schema was when the plan was made.
+    #[serde(rename_all = "camelCase")]
+    Downgrade {
+        /// Its migration.
+        migration: Migration,
+        /// Where to.
+        to: SchemaRevision,
     },
     /// It cannot be undone, and why. Past it an upgrade only goes forward (invariants I10 and I12).
     Impossible(String),
@@ -120,6 +129,14 @@ pub enum Action {
         database: DatabaseName,
         /// Which.
         migrations: Vec<Migration>,
+    },
+    /// Act: the tool that migrates a database goes back to a revision.
+    #[serde(rename_all = "camelCase")]
+    Downgrade {
+        /// Its migration.
+        migration: Migration,
+        /// Where to.
+        to: SchemaRevision,
     },
     /// Hold: bring instances and traffic to this state, always in the same order: up, route, drain, down.
     #[serde(rename_all = "camelCase")]

@@ -35,6 +35,8 @@ pub struct SpawnOptions<'a> {
     pub grouping: Grouping,
     /// The writing end of a pipe on which the child says that it serves, by [`crate::announce_ready`].
     pub ready: Option<BorrowedFd<'a>>,
+    /// Descriptors that the child and its children keep open: a lock on one of them is held until the last has ended.
+    pub kept: Vec<BorrowedFd<'a>>,
 }
 
 /// Prepares a command. The sockets are found by their numbers at the time of the spawn: they must still be open then.
@@ -66,6 +68,7 @@ fn configure(command: &mut Command, options: &SpawnOptions<'_>) -> io::Result<()
             command.env(READY_ENV, pipe.as_raw_fd().to_string())
         }
     };
+    numbers.extend(options.kept.iter().map(AsRawFd::as_raw_fd));
     if numbers.is_empty() && grouping != Grouping::OwnSession {
         return Ok(());
     }

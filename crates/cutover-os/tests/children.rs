@@ -53,6 +53,7 @@ fn inherited_sockets_arrive_by_name() {
             listeners: vec![("web".to_owned(), listener.as_fd())],
             grouping: Grouping::OwnGroup,
             ready: None,
+            kept: Vec::new(),
         },
     )
     .unwrap();
@@ -135,6 +136,7 @@ fn a_session_of_its_own_and_the_owner_of_a_port() {
             listeners: vec![("web".to_owned(), listener.as_fd())],
             grouping: Grouping::OwnSession,
             ready: None,
+            kept: Vec::new(),
         },
     )
     .unwrap();
@@ -170,6 +172,7 @@ fn a_program_that_does_not_exist_is_an_error_even_with_sockets_to_pass() {
             listeners: vec![("web".to_owned(), listener.as_fd())],
             grouping: Grouping::OwnSession,
             ready: None,
+            kept: Vec::new(),
         },
     )
     .unwrap_err();

@@ -532,6 +532,7 @@ impl At<'_> {
             | Action::Backup { .. }
             | Action::Migrate { .. }
             | Action::Reopen { .. }
+            | Action::Downgrade { .. }
             | Action::Smoke { .. }
             | Action::Promote => match deadline {
                 Some(deadline) if self.now >= deadline => self.overdue(step),
@@ -571,6 +572,7 @@ const fn is_act(action: &Action) -> bool {
         | Action::Backup { .. }
         | Action::Migrate { .. }
         | Action::Reopen { .. }
+        | Action::Downgrade { .. }
         | Action::Smoke { .. }
         | Action::Promote => true,
         // What may be sent again is, with the same key: nothing has to be found out first.

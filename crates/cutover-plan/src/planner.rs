@@ -12,12 +12,10 @@ use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
 use crate::compat::incompatible;
 use crate::input::{Goal, PlanInput, Planned, Refusal};
-use crate::schema::{Contracts, SchemaWork, migrate, no_way_back, oldest, schema_work, titles};
+use crate::schema::{Contracts, SchemaWork, oldest, schema_work};
+use crate::schema_steps::{contract_step, no_way_back, schema_step, titles};
 use crate::shape::Shape;
-use crate::strategy;
-
-/// A schema step that finds a lock taken tries again for this long: the ladder of lock time-outs is about that long.
-const SCHEMA_DEADLINE: Span = Span::from_mins(60);
+use crate::{runner, strategy};
 
 /// A plan, or why there is none.
 pub fn plan(input: &PlanInput<'_>) -> Planned {
@@ -30,6 +28,7 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         input.current.and_then(oldest),
         input.databases,
         contracts(input),
+        input.goal == Goal::Upgrade && input.current.is_none_or(|release| release.id != target.id),
     );
     let mut report = PlanReport {
         schema: work.report.clone(),
@@ -126,6 +125,7 @@ pub fn basis(
             };
             format!("{name}: {} {how}", done.id)
         }));
+        facts.extend(seen.revision.iter().map(|at| format!("{name}: at revision {at}")));
     }
     let mut running: Vec<String> = instances
         .iter()
@@ -532,7 +532,10 @@ fn write(
         contract_step(shape, database, migrations, undo, back);
     }
     for (database, phase, migrations) in &work.before {
-        schema_step(shape, database, *phase, migrations);
+        match work.runners.get(database) {
+            Some(run) => runner::step(shape, run),
+            None => schema_step(shape, database, *phase, migrations),
+        }
     }
     let tail = match input.goal {
         Goal::Contract => None,
@@ -569,6 +572,7 @@ fn write(
         reopen(shape, input);
     }
     finish(shape, input, work, changes);
+    runner::lengthen_ways_back(&mut shape.steps);
 }
 
 fn backups(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, back: &WayBack) {
@@ -595,45 +599,6 @@ fn backups(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, back
             back.clone(),
         );
     }
-}
-
-fn schema_step(
-    shape: &mut Shape<'_>,
-    database: &DatabaseName,
-    phase: MigrationPhase,
-    migrations: &[Migration],
-) {
-    let (stage, undo, by) = match phase {
-        MigrationPhase::Backfill => (
-            Stage::Backfill,
-            Undo::Reopen {
-                database: database.clone(),
-                migrations: migrations.to_vec(),
-            },
-            "stop; it counts as pending again and resumes",
-        ),
-        MigrationPhase::Expand | MigrationPhase::Contract => (
-            Stage::Expand,
-            Undo::Nothing("the expanded schema stays; the old version lives with it".to_owned()),
-            "stop; the expanded schema stays, harmless",
-        ),
-    };
-    let back = shape.back(by);
-    shape.about_ms += 500;
-    let (title, action) = migrate(shape, database, migrations);
-    shape.push_with(stage, title, action, Some(SCHEMA_DEADLINE), undo, back);
-}
-
-fn contract_step(
-    shape: &mut Shape<'_>,
-    database: &DatabaseName,
-    migrations: &[Migration],
-    undo: Undo,
-    way_back: WayBack,
-) {
-    shape.about_ms += 500;
-    let (title, action) = migrate(shape, database, migrations);
-    shape.push_with(Stage::Contract, title, action, None, undo, way_back);
 }
 
 /// The old revision is drained and removed; replicas that changed without a new revision change here.

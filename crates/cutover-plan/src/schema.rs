@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Action, Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, ServiceName,
+    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, ServiceName,
     Version,
 };
 use cutover_spec::{ContractAfter, Release};
 
-use crate::shape::Shape;
+use crate::runner::Run;
 
 /// The schema side of an upgrade.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub(crate) struct SchemaWork {
     pub(crate) overdue: Vec<(DatabaseName, Vec<Migration>)>,
     /// Expands and backfills in the order of their numbers; neighbours of one phase are one step.
     pub(crate) before: Vec<(DatabaseName, MigrationPhase, Vec<Migration>)>,
+    /// What the tools do that migrate databases instead of files; each is in `before` too.
+    pub(crate) runners: BTreeMap<DatabaseName, Run>,
     /// Contracts that run at the end.
     pub(crate) contract: Vec<(DatabaseName, Vec<Migration>)>,
     /// Contracts that stay pending.
@@ -68,12 +70,13 @@ pub(crate) fn oldest(release: &Release) -> Option<&Version> {
 }
 
 /// Sorts the pending migrations of a release into before, after and not yet. `current` is the oldest version that runs
-/// now.
+/// now; `moves` whether another release is gone to, which is when the tools that migrate databases are run.
 pub(crate) fn schema_work(
     target: &Release,
     current: Option<&Version>,
     databases: &BTreeMap<DatabaseName, DatabaseState>,
     contracts: Contracts,
+    moves: bool,
 ) -> SchemaWork {
     let mut work = SchemaWork::default();
     for (name, migrations) in &target.migrations {
@@ -87,6 +90,15 @@ pub(crate) fn schema_work(
             );
             continue;
         };
+        if let Some(tool) = migrations.iter().find(|one| one.runner.is_some()) {
+            if moves {
+                let run = Run::of(target, current, tool, seen);
+                work.report.push((heading(name, seen), vec![run.note.clone()]));
+                work.before.push((name.clone(), tool.phase, vec![tool.clone()]));
+                work.runners.insert(name.clone(), run);
+            }
+            continue;
+        }
         one_database(
             &mut work,
             name,
@@ -251,58 +263,4 @@ fn heading(name: &DatabaseName, seen: &DatabaseState) -> String {
     } else {
         format!("{name} ({}{})", seen.server, size.unwrap_or_default())
     }
-}
-
-/// What a step does that applies migrations, and its title.
-pub(crate) fn migrate(
-    shape: &Shape<'_>,
-    database: &DatabaseName,
-    migrations: &[Migration],
-) -> (String, Action) {
-    let hold = held(shape, database, migrations);
-    let mut title = titles(migrations);
-    if !hold.is_empty() {
-        let names: Vec<_> = hold.iter().map(ServiceName::as_str).collect();
-        title = format!("{title}, while requests of {} wait", names.join(", "));
-    }
-    let action = Action::Migrate {
-        database: database.clone(),
-        migrations: migrations.to_vec(),
-        hold,
-    };
-    (title, action)
-}
-
-/// The services that run, have a router, and use a database whose connections are to be renewed when these reshape rows.
-fn held(shape: &Shape<'_>, database: &DatabaseName, migrations: &[Migration]) -> Vec<ServiceName> {
-    let application = &shape.target.application;
-    let wanted = application.databases.get(database);
-    if !wanted.is_some_and(|wanted| wanted.recycle_connections) || !migrations.iter().any(|one| one.reshapes)
-    {
-        return Vec::new();
-    }
-    let services = application.services.iter();
-    services
-        .filter(|(name, service)| {
-            service.router.is_some()
-                && service.databases.contains(database)
-                && shape.initial.of(name).any(|(_, want)| want.replicas > 0)
-        })
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-pub(crate) fn titles(migrations: &[Migration]) -> String {
-    migrations
-        .iter()
-        .map(|one| one.id.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// Why there is no way back past a contract.
-pub(crate) fn no_way_back(migrations: &[Migration]) -> String {
-    let bound = migrations.iter().filter_map(|one| one.retires.as_ref()).max();
-    let bound = bound.map_or_else(|| "the new one".to_owned(), Version::to_string);
-    format!("none: versions below {bound} cannot live with it; roll forward or restore")
 }

@@ -15,6 +15,7 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
         return Vec::new();
     }
     let mut actions: Vec<(String, Action)> = Vec::new();
+    let mut downgraded: Vec<(String, Action)> = Vec::new();
     let mut reopened: Vec<(String, Action)> = Vec::new();
     for step in plan.steps.iter().take(state.begun).rev() {
         match &step.undo {
@@ -31,6 +32,14 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
                 Action::Reopen {
                     database: database.clone(),
                     migrations: migrations.clone(),
+                },
+            )),
+            // Once nobody of the new version is left who reads what goes.
+            Undo::Downgrade { migration, to } => downgraded.push((
+                format!("{}: {} to {to}", migration.database, migration.id),
+                Action::Downgrade {
+                    migration: migration.clone(),
+                    to: to.clone(),
                 },
             )),
             Undo::Nothing(_) | Undo::Impossible(_) => {}
@@ -50,6 +59,7 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
     };
     actions
         .into_iter()
+        .chain(downgraded)
         .chain(reopened)
         .chain(told)
         .zip(1..)
@@ -68,7 +78,11 @@ pub fn unwind(plan: &Plan, state: &State) -> Vec<Step> {
 /// Whether a step changes anything, here or (by a webhook that is told) elsewhere.
 pub(crate) fn touches(step: &Step) -> bool {
     match &step.action {
-        Action::Migrate { .. } | Action::Reopen { .. } | Action::Hold { .. } | Action::Promote => true,
+        Action::Migrate { .. }
+        | Action::Reopen { .. }
+        | Action::Downgrade { .. }
+        | Action::Hold { .. }
+        | Action::Promote => true,
         Action::Call { hook } => !hook.at.asks(),
         Action::Preflight
         | Action::Backup { .. }

@@ -1,7 +1,8 @@
 //! Databases: history, migrations, backups.
 
 use cutover_model::{
-    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, Span, UpgradeId, Version,
+    DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, SchemaRevision, Span, UpgradeId,
+    Version,
 };
 
 use crate::PortError;
@@ -28,6 +29,8 @@ pub struct MigrationReport {
     pub rows: Option<u64>,
     /// Whether it had been applied before, so that nothing was done.
     pub already: bool,
+    /// Of a tool that says where the schema is: where it was, and where it is.
+    pub moved: Option<(SchemaRevision, SchemaRevision)>,
 }
 
 /// The databases of an application, by name. The texts of the migrations come with the adapter (from the stored
@@ -60,6 +63,18 @@ pub trait Databases: Send + Sync {
 
     /// Marks a backfill as pending again: without sync the old version may have written since. Idempotent.
     async fn reopen(&self, fence: &Fence, migration: &Migration) -> Result<(), PortError>;
+
+    /// Where the tool that migrates it says that the schema is; none where files do, or where the tool cannot say.
+    async fn revision(&self, database: &DatabaseName) -> Result<Option<SchemaRevision>, PortError>;
+
+    /// The tool that migrates the database goes back to a revision. Idempotent by where the schema is.
+    async fn downgrade(
+        &self,
+        fence: &Fence,
+        migration: &Migration,
+        to: &SchemaRevision,
+        options: &MigrateOptions,
+    ) -> Result<MigrationReport, PortError>;
 
     /// Findings that must be looked at before anything runs: unreachable, a changed checksum, an unknown migration.
     async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic>;

@@ -99,7 +99,7 @@ impl Facts {
                 self.touched = true;
                 self.held = true;
             }
-            Some(Action::Reopen { .. } | Action::Promote) => self.touched = true,
+            Some(Action::Reopen { .. } | Action::Downgrade { .. } | Action::Promote) => self.touched = true,
             // What another system was told may have changed something there.
             Some(Action::Call { hook }) if !hook.at.asks() => self.touched = true,
             _ => {}

@@ -142,6 +142,7 @@ impl Shape {
         let url = |name: &cutover_model::DatabaseName| Database {
             url: format!("sqlite:{name}.db"),
             migrations: None,
+            runner: None,
             placeholders: std::collections::BTreeMap::new(),
             lint: cutover_spec::Lint::default(),
             recycle_connections: *name == database(1),
@@ -260,6 +261,7 @@ fn migration(n: u32, number: u64, phase: MigrationPhase, retires: Option<Version
         irreversible: None,
         summary: None,
         reshapes: phase == MigrationPhase::Expand && number.is_multiple_of(20),
+        runner: None,
     }
 }
 

@@ -8,7 +8,7 @@ use cutover_model::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gates, Lint, Service, Strategy};
+use crate::{Gates, Lint, Runner, Service, Strategy};
 
 /// What one `cutover.yaml` describes: services, databases, and how they are released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +78,9 @@ pub struct Database {
     /// The folder of its migrations; `{version}` is the release's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrations: Option<String>,
+    /// Another tool that migrates it, instead of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<Runner>,
     /// What `${name}` stands for in its migrations, by name; may hold `${env:NAME}` and `${file:path}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub placeholders: BTreeMap<String, String>,

@@ -19,6 +19,7 @@ mod overlay;
 mod parse;
 mod reference;
 mod release;
+mod runner;
 mod schema;
 mod service;
 mod shape;
@@ -37,6 +38,7 @@ pub use lint::{Lint, LintException};
 pub use parse::{Parsed, parse, parse_with_warnings, place};
 pub use reference::{Reference, references, resolve};
 pub use release::{Release, StoredFile};
+pub use runner::{Runner, RunnerCommands, RunnerPlace, RunnerPreset};
 pub use schema::{json_schema, schema_at};
 pub use service::{
     Degraded, Health, PortRange, Probe, ProcessTarget, ProgressDeadline, ProxyRouter, Router, Service,

@@ -29,6 +29,9 @@ impl Application {
                     if database.migrations.is_some() {
                         own.migrations.clone_from(&database.migrations);
                     }
+                    if database.runner.is_some() {
+                        own.runner.clone_from(&database.runner);
+                    }
                     own.placeholders.extend(database.placeholders.clone());
                     if !database.lint.is_empty() {
                         own.lint.clone_from(&database.lint);

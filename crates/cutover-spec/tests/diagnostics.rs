@@ -529,3 +529,38 @@ fn resilience() {
     let cases: Vec<(&str, &str)> = texts.iter().map(|text| (listen, text.as_str())).collect();
     insta::assert_snapshot!(table(&cases));
 }
+
+#[test]
+fn runners() {
+    let files = "migrations: \"./releases/{version}/migrations\"";
+    let all = table(&[
+        (files, "runner: {preset: alembic}"),
+        (files, "runner: {preset: alembic, in: candidate, timeout: 1h}"),
+        (
+            files,
+            "runner: {up: [./m, up], current: [./m, at], down: [./m, to, \"{revision}\"], base: zero, directory: \"./releases/{version}\", environment: {A: \"${env:B}\"}}",
+        ),
+        (files, "runner: {up: [./m, up]}"),
+        (files, "migrations: ./m, runner: {preset: alembic}"),
+        (files, "runner: {}"),
+        (files, "runner: {preset: alembik}"),
+        (files, "runner: {preset: alembic, in: candidat}"),
+        (files, "runner: {up: \"alembic upgrade head\"}"),
+        (files, "runner: {up: [\"\"]}"),
+        (files, "runner: {up: [m, \"--url=${env:DATABASE_URL}\"]}"),
+        (files, "runner: {up: [m], down: [m, \"{revision}\"]}"),
+        (files, "runner: {up: [m], current: [m, at], down: [m, down]}"),
+        (files, "runner: {preset: alembic, timeout: 0}"),
+        (files, "runner: {preset: alembic, in: candidate, directory: ./db}"),
+        (files, "runner: {preset: alembic, service: api}"),
+        (files, "runner: {preset: alembic, in: candidate, service: apy}"),
+        (
+            files,
+            "runner: {preset: alembic, environment: {\"A=B\": c, DB_PASSWORD: hunter2, C: \"${DATABASE_URL}\"}}",
+        ),
+    ]);
+    let nobody = BASE
+        .replace(files, "runner: {preset: alembic, in: candidate}")
+        .replace("    databases: [main]\n", "");
+    insta::assert_snapshot!(all + &said_of(&nobody));
+}

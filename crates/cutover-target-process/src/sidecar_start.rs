@@ -54,6 +54,7 @@ pub(crate) async fn spawn(
                 .collect(),
             grouping: Grouping::OwnSession,
             ready: ready.as_ref().map(AsFd::as_fd),
+            kept: Vec::new(),
         };
         cutover_os::spawn(&mut command, options)
     })

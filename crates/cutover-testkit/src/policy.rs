@@ -13,6 +13,7 @@ pub fn require_or_skip(what: &str) -> Option<PathBuf> {
         "postgres" => (postgres_programs(), "postgresql"),
         "pgbouncer" => (in_path("pgbouncer"), "pgbouncer"),
         "prometheus" => (in_path("prometheus"), "prometheus"),
+        "alembic" => (in_path("alembic"), "alembic python3-psycopg2"),
         "mariadbd" => (in_path("mariadbd"), "mariadb-server"),
         _ => panic!("`{what}` is not known to the testkit"),
     };

@@ -287,7 +287,11 @@ async fn observe_databases(
     let mut wrong = Vec::new();
     for name in release.migrations.keys() {
         match databases.observe(name).await {
-            Ok(state) => {
+            Ok(mut state) => {
+                match databases.revision(name).await {
+                    Ok(revision) => state.revision = revision,
+                    Err(error) => wrong.push(*error.diagnostic),
+                }
                 wrong.extend(foreign(ctx, name, &state, &release.version));
                 seen.insert(name.clone(), state);
             }

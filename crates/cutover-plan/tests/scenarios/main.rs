@@ -8,6 +8,7 @@
 mod shop;
 mod show;
 
+use cutover_model::{Action, Event, Record, Stage, Timestamp, Undo};
 use cutover_plan::{Goal, Planned};
 use shop::Shop;
 use show::show;
@@ -385,4 +386,94 @@ fn a_closed_gate_may_be_answered_while_the_controller_changes() {
         state = cutover_plan::next(&plan, &state, &record(seq, event)).unwrap();
     }
     assert_eq!(state.phase, UpgradePhase::WaitingForGate);
+}
+
+const ALEMBIC: &str = "{preset: alembic, in: candidate}";
+
+#[test]
+fn another_tool_migrates_the_database() {
+    let shop = Shop::canary().run_by(ALEMBIC, Some("ae10")).running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+#[test]
+fn another_tool_without_a_way_down() {
+    let shop = Shop::of("recreate: {}")
+        .run_by("{up: [./bin/migrate, --all]}", None)
+        .running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+}
+
+/// Several heads are something to compare, and nowhere to go back to; before the first revision there is one.
+#[test]
+fn another_tool_goes_back_only_to_what_it_can_name() {
+    let undo = |runner, at| {
+        let shop = Shop::canary().run_by(runner, at).running("1.0.0");
+        let Planned::Plan(plan) = shop.plan("1.1.0", Goal::Upgrade) else {
+            panic!("there is a plan");
+        };
+        let step = plan
+            .steps
+            .iter()
+            .find(|step| step.stage == Stage::Expand)
+            .unwrap();
+        matches!(step.undo, Undo::Downgrade { .. })
+    };
+    assert!(undo(ALEMBIC, Some("ae10")));
+    assert!(undo(ALEMBIC, Some("")));
+    assert!(!undo(ALEMBIC, Some("ae10\nbf20")));
+    let without_base = "{up: [m, up], down: [m, to, \"{revision}\"], current: [m, at]}";
+    assert!(undo(without_base, Some("ae10")));
+    assert!(!undo(without_base, Some("")));
+}
+
+/// The tool is run when another release is gone to, and at no other time.
+#[test]
+fn another_tool_is_run_for_another_release_only() {
+    let shop = Shop::canary().run_by(ALEMBIC, Some("ae10")).running("1.1.0");
+    let runs = |planned: &Planned| match planned {
+        Planned::Plan(plan) => plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Migrate { .. })),
+        Planned::Nothing(_) | Planned::Refused(_) => false,
+    };
+    assert!(!runs(&shop.plan("1.1.0", Goal::Upgrade)));
+    assert!(!runs(&shop.plan("1.0.0", Goal::Rollback)));
+    assert!(!runs(&shop.plan("1.1.0", Goal::Contract)));
+    assert!(runs(&shop.plan("1.2.0", Goal::Upgrade)));
+}
+
+/// The way back of an abort, in order: instances and traffic first, then the schema.
+#[test]
+fn the_schema_goes_back_when_nobody_is_left_who_reads_it() {
+    let shop = Shop::canary().run_by(ALEMBIC, Some("ae10")).running("1.0.0");
+    let Planned::Plan(plan) = shop.plan("1.1.0", Goal::Upgrade) else {
+        panic!("there is a plan");
+    };
+    let created = Event::Created {
+        plan: plan.id.clone(),
+        plan_format: plan.format,
+        engine: "1".to_owned(),
+        kind: plan.kind,
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        by: "somebody".to_owned(),
+    };
+    let record = Record {
+        seq: 1,
+        at: Timestamp::UNIX_EPOCH,
+        event: created,
+    };
+    let mut state = cutover_plan::start(&plan, &record).unwrap();
+    state.begun = plan.steps.len() - 1;
+    let back = cutover_plan::unwind(&plan, &state);
+    let titles: Vec<&str> = back.iter().map(|step| step.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "everything on 1.0.0, 1.1.0 drained and removed",
+            "main: alembic to ae10"
+        ]
+    );
 }

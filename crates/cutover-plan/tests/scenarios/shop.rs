@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     AppliedMigration, DatabaseName, DatabaseState, Digest, EnvironmentName, Instance, InstanceId,
-    InstanceState, Migration, MigrationId, MigrationPhase, ServiceName, Span, Timestamp, Version,
+    InstanceState, Migration, MigrationId, MigrationPhase, SchemaRevision, ServiceName, Span, Timestamp,
+    Version,
 };
 use cutover_plan::{Goal, PlanInput, Planned, plan};
 use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts};
@@ -42,6 +43,7 @@ pub(crate) struct Shop {
     down: bool,
     environment: EnvironmentName,
     succeeded_before: Option<bool>,
+    runner: Option<(String, Option<SchemaRevision>)>,
 }
 
 impl Shop {
@@ -64,6 +66,7 @@ impl Shop {
             down: false,
             environment: EnvironmentName::production(),
             succeeded_before: None,
+            runner: None,
         }
     }
 
@@ -153,6 +156,15 @@ impl Shop {
         self
     }
 
+    /// Another tool migrates the database, and says that it is there.
+    pub(crate) fn run_by(mut self, runner: &str, at: Option<&str>) -> Self {
+        self.runner = Some((
+            runner.to_owned(),
+            at.map(|text| SchemaRevision::from_output(text, false)),
+        ));
+        self
+    }
+
     pub(crate) fn contracted(mut self) -> Self {
         self.retired = self.current.as_ref().map(|release| release.version.clone());
         self
@@ -160,10 +172,13 @@ impl Shop {
 
     fn application(&self) -> Application {
         let text = format!(
-            "apiVersion: cutover/v1\napplication: shop\nchannel: stable\nenvironments: {{staging: {{}}}}\n{}databases:\n  main: {{url: \"sqlite:shop.db\", migrations: \
-             \"./releases/{{version}}/migrations\"}}\nservices:{}{}\nstrategy:\n  {}\nanalysis:\n  errors: {{interval: 10s, \
+            "apiVersion: cutover/v1\napplication: shop\nchannel: stable\nenvironments: {{staging: {{}}}}\n{}databases:\n  main: {{url: \"sqlite:shop.db\", {}}}\nservices:{}{}\nstrategy:\n  {}\nanalysis:\n  errors: {{interval: 10s, \
              count: 2, metrics: [{{errorRate: {{max: 5}}}}]}}\n  after: {{baseline: preSwitch}}\n",
             self.extra,
+            self.runner.as_ref().map_or_else(
+                || "migrations: \"./releases/{version}/migrations\"".to_owned(),
+                |(runner, _)| format!("runner: {runner}"),
+            ),
             API.replace("REPLICAS", &self.replicas.to_string()),
             self.services,
             self.strategy
@@ -202,7 +217,12 @@ impl Shop {
                 )
             })
             .collect();
-        let migrations = BTreeMap::from([("main".parse::<DatabaseName>().unwrap(), migrations(&version))]);
+        let main: DatabaseName = "main".parse().unwrap();
+        let migrations = match &application.databases[&main].runner {
+            Some(runner) => vec![runner.migration(&main)],
+            None => migrations(&version),
+        };
+        let migrations = BTreeMap::from([(main, migrations)]);
         ReleaseDraft {
             application: &application,
             version: &version,
@@ -237,10 +257,12 @@ impl Shop {
             applied: self
                 .current
                 .as_ref()
+                .filter(|_| self.runner.is_none())
                 .map(|release| self.applied(release))
                 .unwrap_or_default(),
             retired_below: self.retired.clone(),
             owner: None,
+            revision: self.runner.as_ref().and_then(|(_, at)| at.clone()),
         };
         let databases = BTreeMap::from([("main".parse::<DatabaseName>().unwrap(), state)]);
         plan(&PlanInput {
@@ -331,6 +353,7 @@ fn migrations(version: &Version) -> Vec<Migration> {
             irreversible: None,
             summary: Some(summary.to_owned()),
             reshapes: false,
+            runner: None,
         })
         .collect()
 }

@@ -44,6 +44,7 @@ fn whole(plan: &Plan) -> String {
             Undo::Hold(desired) if *desired == plan.initial => "the initial state".to_owned(),
             Undo::Hold(desired) => state(desired),
             Undo::Reopen { migrations, .. } => format!("reopen {}", migrations.len()),
+            Undo::Downgrade { migration, to } => format!("{} to {to}", migration.id),
             Undo::Impossible(_) => "impossible".to_owned(),
         };
         writeln!(text, "             undo: {undo}").unwrap();

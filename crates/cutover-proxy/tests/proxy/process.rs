@@ -79,6 +79,7 @@ fn spawn(listener: &TcpListener, folder: &TempDir, take_over: bool) -> Process {
         listeners: vec![("api".to_owned(), listener.as_fd())],
         grouping: Grouping::OwnGroup,
         ready: None,
+        kept: Vec::new(),
     };
     Process(cutover_os::spawn(&mut command, passed).unwrap())
 }

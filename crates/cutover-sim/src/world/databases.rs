@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     AppliedMigration, DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, MigrationPhase,
-    Span, Version,
+    SchemaRevision, Span, Version,
 };
 use cutover_ports::{Databases, MigrateOptions, MigrationReport, PortError};
 
@@ -63,6 +63,7 @@ impl World {
             took,
             rows: (migration.phase == MigrationPhase::Backfill).then_some(100),
             already,
+            moved: None,
         };
         if database.state.has(&migration.id) {
             return Ok(report(true));
@@ -175,6 +176,35 @@ impl Databases for Sim {
                 world.tell(|| format!("   {name} {} is pending again", migration.id));
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn revision(&self, database: &DatabaseName) -> Result<Option<SchemaRevision>, PortError> {
+        Ok(Databases::observe(self, database).await?.revision)
+    }
+
+    async fn downgrade(
+        &self,
+        fence: &Fence,
+        migration: &Migration,
+        to: &SchemaRevision,
+        _options: &MigrateOptions,
+    ) -> Result<MigrationReport, PortError> {
+        self.write(Op::Reopen, |world| {
+            let name = &migration.database;
+            world.fenced(fence, name)?;
+            let one = world.databases.get_mut(name).ok_or_else(|| missing(name))?;
+            let before = one.state.revision.replace(to.clone());
+            world.effect();
+            world.tell(|| format!("   {name} goes back to {to}"));
+            Ok(MigrationReport {
+                id: migration.id.clone(),
+                took: Span::ZERO,
+                rows: None,
+                already: before.as_ref() == Some(to),
+                moved: before.map(|before| (before, to.clone())),
+            })
         })
         .await
     }

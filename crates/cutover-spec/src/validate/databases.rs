@@ -24,6 +24,7 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                 )
                 .label("leave the key out for a database without migrations");
         }
+        super::runner::check(application, name, database, findings);
         for (placeholder, value) in &database.placeholders {
             let path = format!("databases.{name}.placeholders.{placeholder}");
             if !is_placeholder(placeholder) {

@@ -29,13 +29,7 @@ pub(super) fn check(
 ) {
     for (variable, value) in &service.environment {
         let path = format!("services.{name}.environment.{variable}");
-        if variable.is_empty() || variable.contains(['=', '\0']) {
-            findings.key_error(
-                "spec.invalid-value",
-                &path,
-                format!("`{variable}` cannot be the name of an environment variable"),
-            );
-        }
+        self::variable(application, &path, variable, value, findings);
         if RESERVED.contains(&variable.as_str()) {
             findings.warning(
                 "spec.reserved-variable",
@@ -43,19 +37,36 @@ pub(super) fn check(
                 format!("`{variable}` is set for every instance by cutover; this value is not used"),
             );
         }
-        references_of(application, &path, value, findings);
-        if is_secret(variable) && !value.is_empty() && references(value).is_empty() {
-            findings
-                .key_warning(
-                    "spec.plain-secret",
-                    &path,
-                    format!(
-                        "`{variable}` looks like a secret, and stands in the file and in each stored release"
-                    ),
-                )
-                .without_value()
-                .label("use `${env:NAME}` or `${file:path}`");
-        }
+    }
+}
+
+/// A variable and its value, whoever gets it.
+pub(super) fn variable(
+    application: &Application,
+    path: &str,
+    variable: &str,
+    value: &str,
+    findings: &mut Findings<'_>,
+) {
+    if variable.is_empty() || variable.contains(['=', '\0']) {
+        findings.key_error(
+            "spec.invalid-value",
+            path,
+            format!("`{variable}` cannot be the name of an environment variable"),
+        );
+    }
+    references_of(application, path, value, findings);
+    if is_secret(variable) && !value.is_empty() && references(value).is_empty() {
+        findings
+            .key_warning(
+                "spec.plain-secret",
+                path,
+                format!(
+                    "`{variable}` looks like a secret, and stands in the file and in each stored release"
+                ),
+            )
+            .without_value()
+            .label("use `${env:NAME}` or `${file:path}`");
     }
 }
 

@@ -11,6 +11,7 @@ mod health;
 mod matches;
 mod protocols;
 mod resilience;
+mod runner;
 mod services;
 mod strategy;
 

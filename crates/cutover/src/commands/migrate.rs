@@ -59,7 +59,17 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
     let (version, names): (_, BTreeSet<DatabaseName>) = match (&which.release, &current) {
         (Some(version), _) => {
             let found = migrations(ctx.application()?, ctx.folder(), version).map_err(Failure::usage)?;
-            let names = found.keys().cloned().collect();
+            let mut names: BTreeSet<DatabaseName> = found.keys().cloned().collect();
+            let at = ctx.application()?.at_version(version);
+            for (name, database) in &at.databases {
+                if let Some(runner) = &database.runner {
+                    let tool = world::tool(ctx, &at, version, name, database, runner)?;
+                    let lookup = crate::lookup::Lookup::new(ctx.folder(), &at);
+                    let url = crate::release::database_url(ctx.folder(), &lookup, name, &database.url)?;
+                    databases = databases.with_tool(name.clone(), url, tool);
+                    names.insert(name.clone());
+                }
+            }
             for (name, set) in found {
                 databases = databases
                     .with_chosen(name.clone(), set.url, set.migrations)
@@ -139,13 +149,17 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
     let mut all = Vec::new();
     for name in &chosen.names {
         let seen = chosen.databases.observe(name).await?;
-        all.push((name, seen, chosen.databases.status(name).await?));
+        let revision = chosen.databases.revision(name).await?;
+        let tool = chosen.databases.tool(name).map(|tool| (tool, revision));
+        all.push((name, seen, tool, chosen.databases.status(name).await?));
     }
     if ctx.printer.is_json() {
         let value: Vec<_> = all
             .iter()
-            .map(|(name, seen, lines)| {
+            .map(|(name, seen, tool, lines)| {
                 json!({
+                    "runner": tool.as_ref().map(|(tool, _)| tool),
+                    "revision": tool.as_ref().and_then(|(_, revision)| revision.as_ref()).map(|at| &at.text),
                     "database": name,
                     "server": seen.server,
                     "size": seen.size,
@@ -156,7 +170,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
             .collect();
         ctx.printer.json_pretty(&value);
     } else {
-        for (name, seen, lines) in &all {
+        for (name, seen, tool, lines) in &all {
             ctx.printer.data(&format!(
                 "{name} ({}), files of {}\n",
                 seen.server, chosen.version
@@ -164,6 +178,13 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
             if let Some(bound) = &seen.retired_below {
                 ctx.printer
                     .data(&format!("  versions below {bound} are retired\n"));
+            }
+            if let Some((tool, revision)) = tool {
+                let at = revision.as_ref().map_or_else(
+                    || "it does not say where the schema is".to_owned(),
+                    |at| format!("the schema is at {at}"),
+                );
+                ctx.printer.data(&format!("  {tool}: {at}\n"));
             }
             for line in lines {
                 ctx.printer.data(&text(line));
@@ -260,7 +281,8 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     let mut waiting = Vec::new();
     for name in &chosen.names {
         let pending = chosen.databases.pending(name, reach, false).await?;
-        nothing &= pending.run.is_empty();
+        // What is pending of another tool's is its own to know.
+        nothing &= pending.run.is_empty() && chosen.databases.tool(name).is_none();
         waiting.push(pending);
     }
     if nothing {
@@ -437,6 +459,7 @@ fn tell(ctx: &Context, all: &[(DatabaseName, MigrationReport)], failed: bool) {
         let rows = report
             .rows
             .map(|rows| format!(", {rows} rows"))
+            .or_else(|| report.moved.as_ref().map(|(from, to)| format!(", {from} → {to}")))
             .unwrap_or_default();
         ctx.printer
             .data(&format!("  ✓ {name}  {}  {}{rows}\n", report.id, report.took));

@@ -55,6 +55,15 @@ pub(crate) fn build(
         }
         Err(found) => wrong.extend(found),
     }
+    for (name, database) in &at.databases {
+        let Some(runner) = &database.runner else { continue };
+        // Where it is must be known, as with files.
+        if let Err(found) = database_url(folder, &lookup, name, &database.url) {
+            wrong.push(found);
+        }
+        migrations.insert(name.clone(), vec![runner.migration(name)]);
+        files.insert(name.clone(), Vec::new());
+    }
     let changelog = match at
         .changelog
         .as_ref()

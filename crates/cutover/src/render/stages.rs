@@ -182,6 +182,7 @@ pub(crate) fn told(step: &Step, detail: &str) -> String {
         Action::Analyze { .. } | Action::Approve { .. } => step.title.clone(),
         Action::Preflight
         | Action::Reopen { .. }
+        | Action::Downgrade { .. }
         | Action::Hold { .. }
         | Action::Pause { .. }
         | Action::Window { .. }

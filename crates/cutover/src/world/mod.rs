@@ -7,6 +7,7 @@ mod holder;
 mod killing;
 mod machine;
 mod revisions;
+mod runner;
 mod smoke;
 mod webhooks;
 
@@ -26,6 +27,7 @@ pub(crate) use clock::SystemClock;
 pub(crate) use holder::{controller, is_dead, myself, who};
 pub(crate) use machine::{Machine, program as this_program};
 pub(crate) use revisions::StoredRevisions;
+pub(crate) use runner::tool;
 pub(crate) use smoke::HttpSmoke;
 pub(crate) use webhooks::{HttpWebhooks, unresolved};
 
@@ -107,6 +109,10 @@ pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateD
     for release in releases.iter().rev() {
         for (name, files) in &release.files {
             let url = url(ctx, release, name)?;
+            if let Some(tool) = newest_tool(ctx, releases, release, name)? {
+                all = all.with_tool(name.clone(), url, tool);
+                continue;
+            }
             let files = from_files(name, files, url.dialect()).map_err(Failure::usage)?;
             let values = match release.application.databases.get(name) {
                 Some(database) => {
@@ -118,6 +124,40 @@ pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateD
         }
     }
     Ok(all)
+}
+
+/// The tool that migrates a database, where one does in this release: with the files of the newest release, which alone
+/// know every revision that the schema may be at.
+fn newest_tool(
+    ctx: &Context,
+    releases: &[&Release],
+    release: &Release,
+    name: &DatabaseName,
+) -> Result<Option<cutover_migrate::RunnerTool>, Failure> {
+    let runner = |release: &Release| release.application.databases.get(name)?.runner.clone();
+    if runner(release).is_none() {
+        return Ok(None);
+    }
+    let with_one = releases.iter().rev().filter(|one| runner(one).is_some());
+    let Some(newest) = with_one.max_by(|a, b| a.version.cmp(&b.version)) else {
+        return Ok(None);
+    };
+    let application = &newest.application;
+    match application
+        .databases
+        .get(name)
+        .map(|one| (one, one.runner.as_ref()))
+    {
+        Some((database, Some(own))) => Ok(Some(tool(
+            ctx,
+            application,
+            &newest.version,
+            name,
+            database,
+            own,
+        )?)),
+        _ => Ok(None),
+    }
 }
 
 /// One database with the files of a folder that belong to no stored release yet; no folder is no files.

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod hooks;
+mod runner;
 mod stage;
 
 use hooks::Hooks;
