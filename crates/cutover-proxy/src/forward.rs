@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -182,7 +183,14 @@ pub(crate) async fn handle(
             proxy_status::UNAVAILABLE,
         ),
         (Ok(()), Some(assignment)) => {
-            Forwarding::run(worker, client, assignment, request, logged.is_some()).await
+            // Kept here once, and not in what is awaited: each open request takes all of it from the processor's caches.
+            let (mut forwarding, body) =
+                Forwarding::new(worker, client, assignment, request, logged.is_some());
+            match forwarding.enter(body).await {
+                Outcome::Answered(answer, lease) => forwarding.answer(answer, lease),
+                Outcome::Failed(status, text) => forwarding.fail(status, text),
+                Outcome::TooMany => forwarding.too_many(),
+            }
         }
     };
     if let Some(mut entry) = logged {
@@ -218,13 +226,14 @@ async fn held(worker: &Rc<Worker>, client: &Client, request: &Request<Incoming>)
 }
 
 impl Forwarding {
-    async fn run(
+    /// Its body is sent beside it.
+    fn new(
         worker: Rc<Worker>,
         client: Rc<Client>,
         assignment: Assignment,
         mut request: Request<Incoming>,
         logged: bool,
-    ) -> Response<AnswerBody> {
+    ) -> (Self, RequestBody) {
         let bodyless = request.body().is_end_stream();
         let http2 = assignment.revision.upstream == UpstreamProtocol::H2c;
         let protocol = (bodyless && !http2 && request::asks_for_websocket(&request))
@@ -271,7 +280,7 @@ impl Forwarding {
             (body, Some(watch))
         };
         let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, assignment.drawn);
-        let mut forwarding = Self {
+        let forwarding = Self {
             began: exchange.started(),
             exchange,
             session: assignment.session,
@@ -293,11 +302,7 @@ impl Forwarding {
             give_up: None,
             unreached: false,
         };
-        match forwarding.enter(body).await {
-            Outcome::Answered(answer, lease) => forwarding.answer(answer, lease),
-            Outcome::Failed(status, text) => forwarding.fail(status, text),
-            Outcome::TooMany => forwarding.too_many(),
-        }
+        (forwarding, body)
     }
 
     fn too_many(mut self) -> Response<AnswerBody> {
@@ -436,16 +441,17 @@ impl Forwarding {
             .outgoing
             .as_ref()
             .map(|outgoing| (outgoing, &self.client.origin));
-        let sending = lease.send(&self.parts, as_client, body);
         let waits = Waits {
             times,
             began: self.began,
             per_try: rule.per_try.filter(|_| self.repeatable),
         };
-        let failure = match waits
-            .answer(&self.worker.alarms, sending, self.watch.as_deref())
-            .await
-        {
+        let answer = {
+            let sending = pin!(lease.send(&self.parts, as_client, body));
+            let watch = self.watch.as_deref();
+            waits.answer(&self.worker.alarms, sending, watch).await
+        };
+        let failure = match answer {
             Ok(Ok(answer)) => return Attempt::Answered(answer, lease),
             Ok(Err(failure)) => failure,
             Err(Late::Client) => {

@@ -1,7 +1,7 @@
 //! Waits for the head of an answer, and knows whose fault it is when none comes.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,10 +35,9 @@ impl Waits {
     pub(crate) async fn answer<F: Future>(
         self,
         alarms: &Alarms,
-        sending: F,
+        mut sending: Pin<&mut F>,
         watch: Option<&BodyWatch>,
     ) -> Result<F::Output, Late> {
-        let mut sending = pin!(sending);
         let mut alarm = alarms.wait();
         let attempt = self.per_try.map(|limit| Instant::now() + limit);
         poll_fn(|cx| {
