@@ -1,6 +1,8 @@
 //! The steps in which schemas change, and what "go back" means from each.
 
-use cutover_model::{Action, DatabaseName, Migration, MigrationPhase, ServiceName, Span, Stage, Undo, Version, WayBack};
+use cutover_model::{
+    Action, DatabaseName, Migration, MigrationPhase, ServiceName, Span, Stage, Undo, Version, WayBack,
+};
 
 use crate::shape::Shape;
 
@@ -39,14 +41,7 @@ pub(crate) fn schema_step(
     let back = shape.back(by);
     shape.about_ms += 500;
     let (title, action) = migrate(shape, database, migrations);
-    shape.push_with(
-        stage,
-        title,
-        action,
-        Some(SCHEMA_DEADLINE),
-        undo,
-        back,
-    );
+    shape.push_with(stage, title, action, Some(SCHEMA_DEADLINE), undo, back);
 }
 
 pub(crate) fn contract_step(
@@ -62,11 +57,7 @@ pub(crate) fn contract_step(
 }
 
 /// What a step does that applies migrations, and its title.
-fn migrate(
-    shape: &Shape<'_>,
-    database: &DatabaseName,
-    migrations: &[Migration],
-) -> (String, Action) {
+fn migrate(shape: &Shape<'_>, database: &DatabaseName, migrations: &[Migration]) -> (String, Action) {
     let hold = held(shape, database, migrations);
     let mut title = titles(migrations);
     if !hold.is_empty() {

@@ -183,6 +183,7 @@ async fn upgraded(recycle: bool) -> Option<Vec<String>> {
         assert!(good > 0, "it was read");
         bad.extend(other);
     }
+    drop(stage);
     Some(bad)
 }
 

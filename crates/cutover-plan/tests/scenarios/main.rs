@@ -25,6 +25,15 @@ fn canary_with_a_schema_change() {
 }
 
 #[test]
+fn connections_that_are_renewed_when_columns_change() {
+    let shop = Shop::canary().recycling().running("1.0.0");
+    insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));
+    // Nobody is there to be held up.
+    let first = Shop::canary().recycling().plan("1.1.0", Goal::Upgrade);
+    assert!(!show(&first).contains("wait"), "{}", show(&first));
+}
+
+#[test]
 fn canary_with_header_routes_and_copies() {
     let shop = Shop::of(
         r#"canary:

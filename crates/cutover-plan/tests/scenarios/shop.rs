@@ -44,6 +44,7 @@ pub(crate) struct Shop {
     environment: EnvironmentName,
     succeeded_before: Option<bool>,
     runner: Option<(String, Option<SchemaRevision>)>,
+    recycle: bool,
 }
 
 impl Shop {
@@ -67,6 +68,7 @@ impl Shop {
             environment: EnvironmentName::production(),
             succeeded_before: None,
             runner: None,
+            recycle: false,
         }
     }
 
@@ -157,6 +159,12 @@ impl Shop {
     }
 
     /// Another tool migrates the database, and says that it is there.
+    /// Connections are renewed when columns change.
+    pub(crate) fn recycling(mut self) -> Self {
+        self.recycle = true;
+        self
+    }
+
     pub(crate) fn run_by(mut self, runner: &str, at: Option<&str>) -> Self {
         self.runner = Some((
             runner.to_owned(),
@@ -176,7 +184,10 @@ impl Shop {
              count: 2, metrics: [{{errorRate: {{max: 5}}}}]}}\n  after: {{baseline: preSwitch}}\n",
             self.extra,
             self.runner.as_ref().map_or_else(
-                || "migrations: \"./releases/{version}/migrations\"".to_owned(),
+                || {
+                    let recycle = if self.recycle { ", recycleConnections: true" } else { "" };
+                    format!("migrations: \"./releases/{{version}}/migrations\"{recycle}")
+                },
                 |(runner, _)| format!("runner: {runner}"),
             ),
             API.replace("REPLICAS", &self.replicas.to_string()),
@@ -352,7 +363,7 @@ fn migrations(version: &Version) -> Vec<Migration> {
             verify: None,
             irreversible: None,
             summary: Some(summary.to_owned()),
-            reshapes: false,
+            reshapes: matches!(number, 2 | 4),
             runner: None,
         })
         .collect()
