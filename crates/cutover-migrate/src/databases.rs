@@ -304,7 +304,7 @@ impl Databases for MigrateDatabases {
         if self.tool(database).is_some() {
             let reached = self.look(database).await.map(drop);
             let asked = self.where_it_is(database).await.map(drop);
-            let found = reached.err().or(asked.err());
+            let found = reached.err().or_else(|| asked.err());
             return found.map(|error| *error.diagnostic).into_iter().collect();
         }
         match (self.look(database).await, self.find(database)) {

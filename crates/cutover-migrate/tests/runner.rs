@@ -1,7 +1,6 @@
 //! Databases that another tool migrates: here it is the shell, which does as it is told.
 
 #![cfg(test)]
-#![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
