@@ -31,6 +31,7 @@ pub fn default_analysis() -> AnalysisTemplate {
             Metric::Sequential {
                 alpha: 0.001,
                 margin: None,
+                latency: None,
             },
             Metric::ErrorRate {
                 max: Some(5.0),

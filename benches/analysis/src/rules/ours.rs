@@ -31,6 +31,7 @@ impl Ours {
             metrics: vec![Metric::Sequential {
                 alpha: 0.001,
                 margin: Some(margin),
+                latency: None,
             }],
             ..guard.clone()
         };
@@ -41,7 +42,7 @@ impl Ours {
     #[must_use]
     pub fn sequential(alpha: f64) -> Self {
         let guard = AnalysisTemplate {
-            metrics: vec![Metric::Sequential { alpha, margin: None }],
+            metrics: vec![Metric::Sequential { alpha, margin: None, latency: None }],
             ..cutover_spec::default_analysis()
         };
         Self::with(guard, None)
