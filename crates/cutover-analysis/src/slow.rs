@@ -149,7 +149,7 @@ mod tests {
             (60_000, 100, 1.0, 0, Some((61_439, 61_439))),
             // A millisecond more is nothing that anybody notices.
             (400, 100, 1.5, 10, Some((415, 10_751))),
-            (400, 100, 1.5, 0, Some((415, 623))),
+            (400, 100, 1.5, 0, Some((415, 639))),
             // Of 99 answers the greatest is the p99.
             (60_000, 99, 1.5, 10, None),
             (0, 0, 1.5, 10, None),

@@ -8,6 +8,7 @@ use cutover_ports::MetricSource;
 use cutover_proxy::ProxyRouter;
 use futures::future::join_all;
 
+use crate::http2::Caller;
 use crate::instance::{Instance, Reserved};
 use crate::rig::{CANDIDATE, Rig, STABLE, eventually, policy};
 use crate::visitor::Visitor;
@@ -75,10 +76,14 @@ async fn the_first_attempt_counts_although_stable_saved_it_and_so_does_a_client_
     // It waits for an answer that does not come, and leaves.
     rig.route(&[(STABLE, 9_999, &[old.addr]), (CANDIDATE, 1, &[nobody.addr])])
         .await;
-    let mut impatient = Visitor::connect(rig.addr).await.unwrap();
-    impatient.send(b"GET /hold HTTP/1.1\r\nHost: shop.test\r\n\r\n").await.unwrap();
-    eventually("it waits", async || rig.in_flight(STABLE).await == 1).await;
-    drop(impatient);
+    let (mut impatient, _connection) = Caller::connect(rig.addr).await;
+    {
+        let mut asked = std::pin::pin!(impatient.get("/hold"));
+        tokio::select! {
+            answer = &mut asked => panic!("it was answered: {answer:?}"),
+            () = eventually("it waits", async || rig.in_flight(STABLE).await == 1) => {}
+        }
+    }
     eventually("it is counted", async || {
         drawn(&rig, 1).await.is_some_and(|(_, stable)| stable.latency.count() == 1)
     })
