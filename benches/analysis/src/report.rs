@@ -113,7 +113,12 @@ fn validity_of_times(runs: u64) -> bool {
         ("allowed, 10 rps", 10.0, RATIO, Twist::None),
         ("allowed, 100 rps", 100.0, RATIO, Twist::None),
         ("allowed, drifting times", 10.0, RATIO, Twist::Drift),
-        ("allowed, autoregressive times", 10.0, RATIO, Twist::Autoregressive),
+        (
+            "allowed, autoregressive times",
+            10.0,
+            RATIO,
+            Twist::Autoregressive,
+        ),
         ("allowed, bursts", 10.0, RATIO, Twist::Bursts),
         ("allowed, jumping share", 10.0, RATIO, Twist::JumpingShare),
         ("allowed, shared outage", 10.0, RATIO, Twist::SharedOutage),
@@ -140,15 +145,25 @@ fn validity_of_times(runs: u64) -> bool {
 
 /// What the test on slow answers finds: candidates that never fail more often than stable.
 fn slow_releases(runs: u64) {
-    println!("Slow releases without more errors (0.1 %), by the sequential test alone; one within {RATIO} times is as good:");
-    println!("  {:>8} {:>8} {:>9} {:>9} {:>8}", "rps", "slower", "exposed", "p95", "caught");
+    println!(
+        "Slow releases without more errors (0.1 %), by the sequential test alone; one within {RATIO} times is as good:"
+    );
+    println!(
+        "  {:>8} {:>8} {:>9} {:>9} {:>8}",
+        "rps", "slower", "exposed", "p95", "caught"
+    );
     for rate in [1.0, 10.0, 100.0] {
         for slower in [1.0, RATIO, 2.0, 3.0, 5.0] {
             let scenario = Scenario {
                 slower,
                 ..plain(rate, 0.001, 0.001)
             };
-            let figures = Figures::of(&releases(scenario, &|| Box::new(Ours::with_times(ALPHA)), 0, runs));
+            let figures = Figures::of(&releases(
+                scenario,
+                &|| Box::new(Ours::with_times(ALPHA)),
+                0,
+                runs,
+            ));
             println!(
                 "  {rate:>8} {slower:>8} {:>9} {:>9} {:>6} %",
                 shown(figures.median),

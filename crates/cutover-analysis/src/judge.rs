@@ -107,9 +107,11 @@ impl Evidences<'_> {
                 max,
                 max_ratio,
             } => self.latency(*quantile, *max, *max_ratio),
-            Metric::Sequential { alpha, margin, latency } => {
-                self.sequential(*alpha, *margin, latency.is_some())
-            }
+            Metric::Sequential {
+                alpha,
+                margin,
+                latency,
+            } => self.sequential(*alpha, *margin, latency.is_some()),
             Metric::Query {
                 success_condition,
                 failure_condition,

@@ -177,7 +177,12 @@ impl Analysis<'_> {
         let (latest, window) = state.advance(reading, self.now, self.needs_times());
         state.trace.add(&latest, self.now);
         let share = state.advance_share(reading.candidate_share);
-        state.bet(reading, Some((&latest, share)), self.slow_answers(), self.template.min_requests);
+        state.bet(
+            reading,
+            Some((&latest, share)),
+            self.slow_answers(),
+            self.template.min_requests,
+        );
         let hard = window.fails_hard() || latest.fails_hard();
         if let Some(because) = self.early(state, &[&window, &latest], hard) {
             state.failures = state.failures.saturating_add(1);

@@ -189,7 +189,12 @@ mod tests {
 
     #[test]
     fn the_sentence() {
-        let begun = Slow::freeze(&SlowAnswers::default(), &times(60_000, 200), 30, &Evidence::default());
+        let begun = Slow::freeze(
+            &SlowAnswers::default(),
+            &times(60_000, 200),
+            30,
+            &Evidence::default(),
+        );
         let mut slow = begun.unwrap();
         let failures = Evidence::default().with(0, 1, 0.1);
         for (candidate, stable, text) in [
@@ -210,6 +215,86 @@ mod tests {
                 slow: Some(&slow),
             };
             assert_eq!(case.words(0.001), text);
+        }
+    }
+
+    /// 5,000 releases that are exactly as slow as is allowed and fail as often as stable, each looked at after every one of
+    /// 300 failures and slow answers, with a share that climbs and now and then falls.
+    #[test]
+    fn false_alarms_stay_below_alpha_in_all() {
+        let mut state = 0x2545_F491_4F6C_DD1Du64;
+        let mut throw = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let begun = Slow::freeze(
+            &SlowAnswers::default(),
+            &times(900, 200),
+            30,
+            &Evidence::default(),
+        );
+        let (alpha, runs) = (0.01, 5_000);
+        let mut alarms = 0;
+        for _ in 0..runs {
+            let (mut failures, mut slow) = (Evidence::default(), begun.unwrap());
+            for event in 0..300 {
+                let share = [0.1, 0.25, 0.05, 0.5, 0.75][event / 60];
+                let candidate = u64::from(throw() < share);
+                let of = if throw() < 0.3 {
+                    &mut failures
+                } else {
+                    &mut slow.evidence
+                };
+                *of = of.with(candidate, 1 - candidate, share);
+                let case = Case {
+                    failures: &failures,
+                    slow: Some(&slow),
+                };
+                if case.is_worse(alpha) {
+                    alarms += 1;
+                    break;
+                }
+            }
+        }
+        // The bound is on the chance; three standard deviations above it would still be consistent with it.
+        let bound = alpha * f64::from(runs) + 3.0 * (alpha * f64::from(runs)).sqrt();
+        assert!(f64::from(alarms) <= bound, "{alarms} of {runs}");
+        assert!(alarms > 0, "it is a test at all");
+    }
+
+    /// What the stake on slow answers costs: one failure more, or none.
+    #[test]
+    fn failures_that_are_needed_beside_slow_answers() {
+        let slow = Slow::freeze(
+            &SlowAnswers::default(),
+            &times(900, 200),
+            30,
+            &Evidence::default(),
+        );
+        for (share, needed) in [
+            (0.01, [2u64, 3, 3, 4, 4, 5, 7]),
+            (0.05, [3, 4, 5, 6, 7, 9, 13]),
+            (0.10, [4, 5, 6, 8, 10, 13, 20]),
+            (0.25, [6, 9, 10, 13, 18, 25, 42]),
+            (0.50, [12, 17, 20, 28, 38, 56, 102]),
+        ] {
+            for (y, expected) in [0u64, 1, 2, 5, 10, 20, 50].into_iter().zip(needed) {
+                let is_worse = |x: &u64| {
+                    let failures = Evidence::default().with(*x, y, share);
+                    let case = Case {
+                        failures: &failures,
+                        slow: slow.as_ref(),
+                    };
+                    case.is_worse(0.001)
+                };
+                assert_eq!(
+                    (0..).find(is_worse),
+                    Some(expected),
+                    "share {share}, {y} of stable"
+                );
+            }
         }
     }
 }

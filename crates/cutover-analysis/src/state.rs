@@ -155,7 +155,14 @@ impl AnalysisState {
             // A source that counts by odds and says nothing for once, between two of its runs, says it later.
             (None, Some(_)) if reading.candidate.odds.is_some() => return,
             _ => {
-                if let Some((Sample { candidate, stable: Some(stable) }, share)) = latest {
+                if let Some((
+                    Sample {
+                        candidate,
+                        stable: Some(stable),
+                    },
+                    share,
+                )) = latest
+                {
                     let (x, y) = (candidate.drawn().errors, stable.drawn().errors);
                     self.evidence = self.evidence.with(x, y, share);
                 }

@@ -196,14 +196,22 @@ mod tests {
         for parts in 2..=KEPT as u32 {
             all.of(pair("api", parts), 2);
         }
-        assert_eq!(all.of(pair("api", 1), 2).number, first, "still known, and now in use");
+        assert_eq!(
+            all.of(pair("api", 1), 2).number,
+            first,
+            "still known, and now in use"
+        );
         all.of(pair("api", 9_999), 2);
         let numbers = |parts| {
             let found = all.known.iter().find(|odds| odds.pair == pair("api", parts));
             found.map(|odds| odds.number)
         };
         assert_eq!((numbers(1), numbers(2)), (Some(first), None));
-        assert_eq!(all.known.len(), KEPT + 1, "a service does not push out another one's");
+        assert_eq!(
+            all.known.len(),
+            KEPT + 1,
+            "a service does not push out another one's"
+        );
         assert_eq!(all.of(pair("web", 1), 2).number, other);
     }
 

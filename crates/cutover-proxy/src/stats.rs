@@ -11,8 +11,8 @@ use crate::registry::KnownRevision;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::wire::{
-    AccessLogStats, DrainStatus, InstanceInFlight, InstanceStats, OddsStats, RevisionStats, RouteStats, Stats,
-    TlsStats,
+    AccessLogStats, DrainStatus, InstanceInFlight, InstanceStats, OddsStats, RevisionStats, RouteStats,
+    Stats, TlsStats,
 };
 
 pub(crate) fn collect(shared: &Shared) -> Stats {

@@ -53,7 +53,11 @@ impl Ours {
     #[must_use]
     pub fn sequential(alpha: f64) -> Self {
         let guard = AnalysisTemplate {
-            metrics: vec![Metric::Sequential { alpha, margin: None, latency: None }],
+            metrics: vec![Metric::Sequential {
+                alpha,
+                margin: None,
+                latency: None,
+            }],
             ..cutover_spec::default_analysis()
         };
         Self::with(guard, None)

@@ -59,28 +59,36 @@ fn what_is_said_of_slow_answers() {
             (8, 0, SLOW),
             (60, 0, FAST),
             Some(Verdict::Failed),
-            format!("the candidate failed never, stable never, and {usual} 8 times, stable over 61 ms never; the chance of that, were they equally good, is below 1 in 1,000,000"),
+            format!(
+                "the candidate failed never, stable never, and {usual} 8 times, stable over 61 ms never; the chance of that, were they equally good, is below 1 in 1,000,000"
+            ),
         ),
         (
             "a little slower is as good",
             (60, 0, 90_000),
             (60, 0, FAST),
             None,
-            format!("measurement 1 good: the candidate failed never, stable never, and {usual} never, stable over 61 ms never, as equally good versions may"),
+            format!(
+                "measurement 1 good: the candidate failed never, stable never, and {usual} never, stable over 61 ms never, as equally good versions may"
+            ),
         ),
         (
             "both are slow",
             (60, 0, SLOW),
             (540, 0, SLOW),
             None,
-            format!("measurement 1 good: the candidate failed never, stable never, and {usual} 60 times, stable over 61 ms 540 times, as equally good versions may"),
+            format!(
+                "measurement 1 good: the candidate failed never, stable never, and {usual} 60 times, stable over 61 ms 540 times, as equally good versions may"
+            ),
         ),
         (
             "failures count as before",
             (4, 4, FAST),
             (60, 0, FAST),
             Some(Verdict::Failed),
-            format!("the candidate failed 4 times, stable never, and {usual} never, stable over 61 ms never; the chance of that, were they equally good, is below 1 in 1,000"),
+            format!(
+                "the candidate failed 4 times, stable never, and {usual} never, stable over 61 ms never; the chance of that, were they equally good, is below 1 in 1,000"
+            ),
         ),
         (
             "some of each",
@@ -160,7 +168,11 @@ fn too_few_answers_of_stable_say_nothing_of_times_and_are_said() {
     world.after(LOOK);
     drawn(&mut world, 1, 1_000, [(2, 0, SLOW), (90, 0, FAST)]);
     let said = world.after(INTERVAL);
-    assert!(said.because.contains("took over 94 ms 2 times"), "{}", said.because);
+    assert!(
+        said.because.contains("took over 94 ms 2 times"),
+        "{}",
+        said.because
+    );
 }
 
 #[test]
@@ -183,7 +195,11 @@ fn a_restarted_source_is_counted_from_its_beginning_and_an_older_one_knows_no_od
     drawn(&mut world, 1, 1_000, [(4, 0, SLOW), (60, 0, FAST)]);
     let said = world.after(LOOK);
     assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
-    assert!(said.because.contains("took over 94 ms 8 times"), "{}", said.because);
+    assert!(
+        said.because.contains("took over 94 ms 8 times"),
+        "{}",
+        said.because
+    );
 
     let mut older = World::new(Mode::Background, vec![metric()]);
     older.reading.candidate_share = 0.05;

@@ -16,7 +16,9 @@ use crate::visitor::Visitor;
 /// What was drawn with so many parts for the candidate: of the candidate, and of stable.
 async fn drawn(rig: &Rig, parts: u32) -> Option<(DrawnAt, DrawnAt)> {
     let all = rig.client.stats().await.unwrap().odds.unwrap();
-    let found = all.into_iter().find(|odds| odds.of_candidate.candidate == parts)?;
+    let found = all
+        .into_iter()
+        .find(|odds| odds.of_candidate.candidate == parts)?;
     assert_eq!(found.candidate, CANDIDATE.parse().unwrap());
     assert_eq!(found.stable, STABLE.parse().unwrap());
     assert_eq!(found.of_candidate.odds, found.of_stable.odds);
@@ -28,13 +30,20 @@ async fn a_request_counts_by_the_share_that_it_was_drawn_with_however_late_it_en
     let (old, new) = (Instance::start("old"), Instance::start("new"));
     let rig = Rig::start();
     let at = async |parts: u32| {
-        let shares = [(STABLE, 10_000 - parts, &[old.addr][..]), (CANDIDATE, parts, &[new.addr][..])];
+        let shares = [
+            (STABLE, 10_000 - parts, &[old.addr][..]),
+            (CANDIDATE, parts, &[new.addr][..]),
+        ];
         rig.route(&shares).await;
     };
     rig.route(&[(STABLE, 10_000, &[old.addr])]).await;
     let mut visitor = Visitor::connect(rig.addr).await.unwrap();
     visitor.get("/").await.unwrap();
-    assert_eq!(rig.client.stats().await.unwrap().odds, Some(Vec::new()), "nothing is drawn");
+    assert_eq!(
+        rig.client.stats().await.unwrap().odds,
+        Some(Vec::new()),
+        "nothing is drawn"
+    );
     at(5_000).await;
     let mut waiting = Vec::new();
     for _ in 0..20 {
@@ -55,7 +64,10 @@ async fn a_request_counts_by_the_share_that_it_was_drawn_with_however_late_it_en
     assert!(candidate.latency.count() > 0 && stable.latency.count() > 0);
     assert_eq!(candidate.latency.count() + stable.latency.count(), 20);
     let (candidate, stable) = drawn(&rig, 100).await.unwrap();
-    assert_eq!((candidate.of, candidate.latency.count() + stable.latency.count()), (10_000, 0));
+    assert_eq!(
+        (candidate.of, candidate.latency.count() + stable.latency.count()),
+        (10_000, 0)
+    );
     rig.stop().await;
 }
 
@@ -71,7 +83,10 @@ async fn the_first_attempt_counts_although_stable_saved_it_and_so_does_a_client_
     }
     let (candidate, stable) = drawn(&rig, 5_000).await.unwrap();
     let assigned = rig.revision(CANDIDATE).await.assigned;
-    assert_eq!((candidate.errors, candidate.latency.count()), (assigned, assigned));
+    assert_eq!(
+        (candidate.errors, candidate.latency.count()),
+        (assigned, assigned)
+    );
     assert_eq!((stable.errors, stable.latency.count()), (0, 40 - assigned));
     // It waits for an answer that does not come, and leaves.
     rig.route(&[(STABLE, 9_999, &[old.addr]), (CANDIDATE, 1, &[nobody.addr])])
@@ -85,14 +100,19 @@ async fn the_first_attempt_counts_although_stable_saved_it_and_so_does_a_client_
         }
     }
     eventually("it is counted", async || {
-        drawn(&rig, 1).await.is_some_and(|(_, stable)| stable.latency.count() == 1)
+        drawn(&rig, 1)
+            .await
+            .is_some_and(|(_, stable)| stable.latency.count() == 1)
     })
     .await;
     assert_eq!(drawn(&rig, 1).await.unwrap().1.errors, 0);
     // What a rule decides is not drawn.
-    let rule = policy(r#"{"rules": [{"to": "stable", "headers": {"x-side": "old"}}]}"#);
-    rig.route_by(rule, &[(STABLE, 2, &[old.addr]), (CANDIDATE, 9_998, &[nobody.addr])])
-        .await;
+    let rule = policy(r#"{"rules": [{"match": {"headers": {"x-side": {"exact": "old"}}}, "to": "stable"}]}"#);
+    rig.route_by(
+        rule,
+        &[(STABLE, 2, &[old.addr]), (CANDIDATE, 9_998, &[nobody.addr])],
+    )
+    .await;
     visitor
         .send(b"GET / HTTP/1.1\r\nHost: shop.test\r\nX-Side: old\r\n\r\n")
         .await
@@ -133,7 +153,13 @@ async fn a_slow_candidate_without_any_error_is_found_worse() {
         answers: Vec::new(),
     };
     let (template, mut now) = (template(), Timestamp::UNIX_EPOCH);
-    let begun = measure(&template, Mode::Background, AnalysisState::default(), Ok(read().await), now);
+    let begun = measure(
+        &template,
+        Mode::Background,
+        AnalysisState::default(),
+        Ok(read().await),
+        now,
+    );
     let mut state = begun.0;
     let usual = read().await.stable.unwrap().latency.quantile(0.99).unwrap();
     new.slow_down(Duration::from_micros(usual * 3) + Duration::from_millis(50));
@@ -154,7 +180,13 @@ async fn a_slow_candidate_without_any_error_is_found_worse() {
     };
     assert_eq!(verdict.verdict, Some(Verdict::Failed));
     let because = verdict.because;
-    assert!(because.starts_with("the candidate failed never, stable never, and took over "), "{because}");
-    assert!(because.ends_with("or 1 in 1,000") || because.contains("is below 1 in "), "{because}");
+    assert!(
+        because.starts_with("the candidate failed never, stable never, and took over "),
+        "{because}"
+    );
+    assert!(
+        because.ends_with("or 1 in 1,000") || because.contains("is below 1 in "),
+        "{because}"
+    );
     rig.stop().await;
 }

@@ -161,7 +161,14 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             }
             if let Some(slow) = latency {
                 let at = format!("{at}.latency");
-                within(&format!("{at}.quantile"), slow.quantile, 0.0, 1.0, false, findings);
+                within(
+                    &format!("{at}.quantile"),
+                    slow.quantile,
+                    0.0,
+                    1.0,
+                    false,
+                    findings,
+                );
                 let ratio = format!("{at}.maxRatio");
                 within(&ratio, slow.max_ratio, 1.0, 1_000.0, true, findings);
             }
