@@ -146,7 +146,7 @@ impl AnalysisState {
                 for news in now.since(earlier, shares) {
                     let (x, y) = news.failed;
                     self.evidence = self.evidence.with(x, y, news.share);
-                    if let (Some(slow), Some(_)) = (&mut self.slow, asked) {
+                    if let Some(slow) = &mut self.slow {
                         let (x, y) = news.slow;
                         slow.evidence = slow.evidence.with(x, y, news.share);
                     }

@@ -249,7 +249,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        // Without a status the client has gone before any answer: that is no failure of the revision, but it was waited for.
+        // Without a status the client has gone before any answer: that is no failure of the revision, but it has waited.
         self.count_answer();
         if !self.first_settled
             && let Some(place) = self.place()
