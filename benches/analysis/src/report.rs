@@ -5,7 +5,7 @@ use analysis_bench::plot::{Line, svg};
 use analysis_bench::release::Detector;
 use analysis_bench::rules::{Argo, Flagger, Kayenta, Ours, Setting};
 use analysis_bench::tune::{BOUNDS, Family, STABLE, plain, tuned};
-use analysis_bench::world::{Scenario, Twist};
+use analysis_bench::world::{RATIO, Scenario, Twist};
 use cutover_model::Span;
 
 use crate::Arguments;
@@ -30,6 +30,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
         "Simulated releases: 5 % more traffic every minute up to 50 %. Rules of others are as documented, simulated here.\n"
     );
     let mut met = validity(arguments.healthy);
+    met &= validity_of_times(arguments.healthy);
+    slow_releases(arguments.runs);
     let mut lines = Vec::new();
     for rate in [100.0, 10.0, 1.0] {
         met &= load(rate, arguments.runs, &mut lines);
@@ -81,6 +83,7 @@ fn validity(runs: u64) -> bool {
             rate,
             stable: failing,
             candidate: failing,
+            slower: 1.0,
             twist,
         };
         let all = releases(scenario, &|| Box::new(Ours::sequential(ALPHA)), 0, runs);
@@ -95,6 +98,81 @@ fn validity(runs: u64) -> bool {
     }
     println!();
     met
+}
+
+/// The test on failures and slow answers together, which share one α: of releases that are exactly as much slower as is
+/// allowed, the worst that are as good, and end late enough for the share to be another one by then.
+fn validity_of_times(runs: u64) -> bool {
+    let limit = explained(runs, ALPHA);
+    println!(
+        "The same with slow answers, of candidates that take {RATIO} times as long (as much as is allowed), or as long as stable:"
+    );
+    let mut met = true;
+    for (name, rate, slower, twist) in [
+        ("as long, 10 rps", 10.0, 1.0, Twist::None),
+        ("allowed, 10 rps", 10.0, RATIO, Twist::None),
+        ("allowed, 100 rps", 100.0, RATIO, Twist::None),
+        ("allowed, drifting times", 10.0, RATIO, Twist::Drift),
+        (
+            "allowed, autoregressive times",
+            10.0,
+            RATIO,
+            Twist::Autoregressive,
+        ),
+        ("allowed, bursts", 10.0, RATIO, Twist::Bursts),
+        ("allowed, jumping share", 10.0, RATIO, Twist::JumpingShare),
+        ("allowed, shared outage", 10.0, RATIO, Twist::SharedOutage),
+        ("allowed, shared outage, 1 rps", 1.0, RATIO, Twist::SharedOutage),
+    ] {
+        let scenario = Scenario {
+            name,
+            rate,
+            stable: 0.005,
+            candidate: 0.005,
+            slower,
+            twist,
+        };
+        let all = releases(scenario, &|| Box::new(Ours::with_times(ALPHA)), 0, runs);
+        let figures = Figures::of(&all);
+        let fits = figures.back <= limit;
+        met &= fits;
+        let word = if fits { "ok" } else { "TOO MANY" };
+        println!("  {name:<32} {:>4}  {word}", figures.back);
+    }
+    println!();
+    met
+}
+
+/// What the test on slow answers finds: candidates that never fail more often than stable.
+fn slow_releases(runs: u64) {
+    println!(
+        "Slow releases without more errors (0.1 %), by the sequential test alone; one within {RATIO} times is as good:"
+    );
+    println!(
+        "  {:>8} {:>8} {:>9} {:>9} {:>8}",
+        "rps", "slower", "exposed", "p95", "caught"
+    );
+    for rate in [1.0, 10.0, 100.0] {
+        for slower in [1.0, RATIO, 2.0, 3.0, 5.0] {
+            let scenario = Scenario {
+                slower,
+                ..plain(rate, 0.001, 0.001)
+            };
+            let figures = Figures::of(&releases(
+                scenario,
+                &|| Box::new(Ours::with_times(ALPHA)),
+                0,
+                runs,
+            ));
+            println!(
+                "  {rate:>8} {slower:>8} {:>9} {:>9} {:>6} %",
+                shown(figures.median),
+                shown(figures.p95),
+                (figures.share(figures.back) * 1e3).round() / 10.0
+            );
+        }
+    }
+    println!();
 }
 
 /// The rules with the bounds and intervals of their documents (Flagger's success rate of 99 % every minute, Argo's of 95 %
@@ -278,6 +356,7 @@ fn twists(runs: u64) {
         rate: 10.0,
         stable,
         candidate,
+        slower: 1.0,
         twist,
     };
     for scenario in [

@@ -25,6 +25,7 @@ pub const fn plain(rate: f64, stable: f64, candidate: f64) -> Scenario {
         rate,
         stable,
         candidate,
+        slower: 1.0,
         twist: Twist::None,
     }
 }

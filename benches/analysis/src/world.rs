@@ -13,8 +13,23 @@ pub struct Scenario {
     pub stable: f64,
     /// The candidate's.
     pub candidate: f64,
+    /// How many times as long as stable's the candidate's answers take.
+    pub slower: f64,
     /// What else happens.
     pub twist: Twist,
+}
+
+/// A slow answer ends so many seconds after it was drawn: the share may be another one by then.
+pub const LATE: u64 = 5;
+/// Up to so many times as long is as good, by default.
+pub const RATIO: f64 = 1.5;
+
+/// The share of slow answers where all take `load` times as long as usual, and these `slower` times as long as stable's.
+/// Times have Pareto's distribution with the index 3, of which stable's p99 is where an answer of its is slow; one of the
+/// candidate is at `ratio` times that.
+#[must_use]
+pub fn slow_share(load: f64, slower: f64, ratio: f64) -> f64 {
+    (0.01 * (load * slower / ratio).powi(3)).min(1.0)
 }
 
 /// What makes a scenario more than two constant rates.
@@ -53,6 +68,8 @@ pub struct Arm {
     pub drawn: u64,
     /// Failed ones among these.
     pub drawn_errors: u64,
+    /// Those whose answer is slow by [`slow_share`], which ends [`LATE`] seconds later.
+    pub slow: u64,
 }
 
 impl Arm {
@@ -62,6 +79,7 @@ impl Arm {
         self.errors += other.errors;
         self.drawn += other.drawn;
         self.drawn_errors += other.drawn_errors;
+        self.slow += other.slow;
     }
 
     /// The failed share; none of no requests.
@@ -112,7 +130,7 @@ impl World {
             return None;
         }
         if second.is_multiple_of(20) {
-            self.jump = 0.01 + 0.59 * self.dice.share();
+            self.jump = (1.0 + (60.0 * self.dice.share()).floor()) / 100.0;
         }
         Some(self.jump)
     }
@@ -121,23 +139,32 @@ impl World {
     pub fn second(&mut self, second: u64, share: f64) -> Second {
         let scenario = self.scenario;
         let (mut rate, mut bad, mut good) = (scenario.rate, scenario.candidate, scenario.stable);
+        let (mut load, mut slower) = (1.0, scenario.slower);
         match scenario.twist {
-            Twist::SharedOutage if (120..300).contains(&second) => (bad, good) = (bad.max(0.2), 0.2),
+            Twist::SharedOutage if (120..300).contains(&second) => {
+                (bad, good) = (bad.max(0.2), 0.2);
+                load = 4.0;
+            }
             Twist::Drift => {
                 let swing = 1.0 + 0.9 * (second as f64 / 300.0 * std::f64::consts::TAU).sin();
                 (bad, good) = (bad * swing, good * swing);
+                load = swing;
             }
             Twist::Autoregressive => {
                 self.level = 0.95 * self.level + 0.25 * self.dice.normal();
                 (bad, good) = (bad * self.level.exp(), good * self.level.exp());
+                load = self.level.exp();
             }
             Twist::Bursts => rate *= if second % 30 < 5 { 5.0 } else { 0.2 },
-            Twist::ColdStart if second < 30 => bad = bad.max(0.1),
+            Twist::ColdStart if second < 30 => {
+                bad = bad.max(0.1);
+                slower *= 3.0;
+            }
             _ => {}
         }
         let mut seen = Second {
-            candidate: self.arm(rate * share, bad.min(1.0)),
-            stable: self.arm(rate * (1.0 - share), good.min(1.0)),
+            candidate: self.arm(rate * share, bad.min(1.0), slow_share(load, slower, RATIO)),
+            stable: self.arm(rate * (1.0 - share), good.min(1.0), slow_share(load, 1.0, 1.0)),
             share,
             blind: scenario.twist == Twist::Blind && (180..300).contains(&second),
         };
@@ -163,15 +190,17 @@ impl World {
         seen
     }
 
-    /// Failed and other requests are two Poisson processes of their own.
-    fn arm(&mut self, rate: f64, failing: f64) -> Arm {
+    /// Failed, slow and other requests are Poisson processes of their own.
+    fn arm(&mut self, rate: f64, failing: f64, slow: f64) -> Arm {
         let errors = self.dice.poisson(rate * failing);
         let requests = errors + self.dice.poisson(rate * (1.0 - failing));
+        let slow = self.dice.poisson(rate * slow).min(requests);
         Arm {
             requests,
             errors,
             drawn: requests,
             drawn_errors: errors,
+            slow,
         }
     }
 }
@@ -182,5 +211,6 @@ const fn add_failed(arm: &mut Arm, count: u64, drawn: u64) {
         errors: count,
         drawn,
         drawn_errors: drawn,
+        slow: 0,
     });
 }

@@ -5,7 +5,7 @@
 use analysis_bench::figures::{Figures, explained, releases};
 use analysis_bench::rules::{Flagger, Ours, Setting};
 use analysis_bench::tune::plain;
-use analysis_bench::world::{Scenario, Twist};
+use analysis_bench::world::{RATIO, Scenario, Twist};
 
 const ALPHA: f64 = 0.001;
 
@@ -22,11 +22,34 @@ fn good_releases_are_left_alone_whatever_happens_to_both() {
             rate: 10.0,
             stable: 0.009,
             candidate: 0.009,
+            slower: 1.0,
             twist,
         };
         let all = releases(scenario, &|| Box::new(Ours::sequential(ALPHA)), 0, 60);
         let figures = Figures::of(&all);
         assert!(figures.back <= explained(60, ALPHA) + 1, "{twist:?}: {figures:?}");
+    }
+}
+
+#[test]
+fn a_release_that_is_as_slow_as_allowed_is_left_alone_and_a_slower_one_is_not() {
+    for twist in [Twist::Drift, Twist::JumpingShare, Twist::SharedOutage] {
+        let scenario = |slower| Scenario {
+            name: "slow",
+            rate: 10.0,
+            stable: 0.005,
+            candidate: 0.005,
+            slower,
+            twist,
+        };
+        let all = |slower| {
+            let all = releases(scenario(slower), &|| Box::new(Ours::with_times(ALPHA)), 0, 60);
+            Figures::of(&all)
+        };
+        let allowed = all(RATIO);
+        assert!(allowed.back <= explained(60, ALPHA) + 1, "{twist:?}: {allowed:?}");
+        let slow = all(5.0);
+        assert!(slow.back >= 57, "{twist:?}: {slow:?}");
     }
 }
 

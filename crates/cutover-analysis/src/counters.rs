@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Histogram;
+use crate::{DrawnAt, Histogram};
 
 /// Cumulative counts of one revision since its router started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Counters {
     /// Those of the above that were assigned at random; none where all of them were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drawn: Option<Drawn>,
+    /// The same by the odds that they were drawn with, cumulative like all else; none where the source does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub odds: Option<Vec<DrawnAt>>,
 }
 
 /// Requests that were assigned by a draw with the split's chances, each for itself. Where a rule, a session or a turn
@@ -56,12 +59,13 @@ impl Counters {
     /// that is what it has counted since then: what it counted between `earlier` and its end is lost.
     ///
     /// There are never more errors than requests in it: a source that is read while it counts may show the error of a
-    /// request that it does not show yet.
+    /// request that it does not show yet. What was counted by odds is left out: it is told apart by run, not by difference.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         if self.restarted_after(earlier) {
             return Self {
                 errors: self.errors.min(self.requests),
+                odds: None,
                 ..self.clone()
             };
         }
@@ -79,6 +83,7 @@ impl Counters {
                     errors: now.errors.saturating_sub(before.errors),
                 }
             }),
+            odds: None,
         }
     }
 
@@ -98,6 +103,8 @@ impl Counters {
                     errors: one.errors.saturating_add(two.errors),
                 }
             }),
+            // Numbers of odds are one source's own.
+            odds: None,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::binomial::at_least;
 use crate::bounds::worse_by;
 use crate::query;
 use crate::sample::Sample;
-use crate::sequential::Evidence;
+use crate::slow::Case;
 use crate::words;
 
 /// A comparison fails a measurement only when an equally good release would show as much with less than this chance.
@@ -62,7 +62,7 @@ pub(crate) struct Evidences<'a> {
     /// Requests of the candidate, and of stable, since the evidence began that were assigned at random.
     pub(crate) drawn: (u64, u64),
     /// The sequential test.
-    pub(crate) sequential: &'a Evidence,
+    pub(crate) sequential: Case<'a>,
     /// `minRequests` of the template.
     pub(crate) min_requests: u64,
     /// Whether no more requests are waited for: what was counted decides.
@@ -107,7 +107,11 @@ impl Evidences<'_> {
                 max,
                 max_ratio,
             } => self.latency(*quantile, *max, *max_ratio),
-            Metric::Sequential { alpha, margin } => self.sequential(*alpha, *margin),
+            Metric::Sequential {
+                alpha,
+                margin,
+                latency,
+            } => self.sequential(*alpha, *margin, latency.is_some()),
             Metric::Query {
                 success_condition,
                 failure_condition,
@@ -237,7 +241,7 @@ impl Evidences<'_> {
         }
     }
 
-    fn sequential(&self, alpha: f64, margin: Option<f64>) -> Finding {
+    fn sequential(&self, alpha: f64, margin: Option<f64>, times: bool) -> Finding {
         if self.window.stable.is_none() {
             return inconclusive("no stable to compare with".to_owned());
         }
@@ -248,7 +252,10 @@ impl Evidences<'_> {
                 "no requests that were assigned at random",
             );
         }
-        let words = evidence_words(self.sequential, alpha);
+        let mut words = self.sequential.words(alpha);
+        if times && self.sequential.slow.is_none() {
+            words.push_str("; stable has answered too few to say what is slow");
+        }
         if self.sequential.is_worse(alpha) {
             return failed(words);
         }
@@ -258,7 +265,7 @@ impl Evidences<'_> {
         let Some(margin) = margin.filter(|_| self.promotes) else {
             return successful(words);
         };
-        let (x, y) = self.sequential.failures();
+        let (x, y) = self.sequential.failures.failures();
         let worse = worse_by((x, candidate), (y, stable), DOUBT);
         let shown = words::percent(worse.max(0.0));
         if worse * 100.0 < margin {
@@ -291,9 +298,9 @@ impl Evidences<'_> {
     }
 }
 
-/// Whether a metric is broken so clearly that the measurement need not be waited for, and in which words. `evidence` is
+/// Whether a metric is broken so clearly that the measurement need not be waited for, and in which words. `case` is
 /// the sequential test's, over the whole analysis; `before` is what was counted before the switch.
-pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence, before: Tally) -> Option<String> {
+pub(crate) fn early(metric: &Metric, sample: &Sample, case: Case<'_>, before: Tally) -> Option<String> {
     let candidate = &sample.candidate;
     match metric {
         Metric::ErrorRate { max, max_ratio } => {
@@ -318,9 +325,7 @@ pub(crate) fn early(metric: &Metric, sample: &Sample, evidence: &Evidence, befor
         }
         Metric::Latency { .. } | Metric::Query { .. } => None,
         Metric::Change { .. } => before::early(metric, Tally::of(candidate, Span::ZERO), before),
-        Metric::Sequential { alpha, .. } => evidence
-            .is_worse(*alpha)
-            .then(|| evidence_words(evidence, *alpha)),
+        Metric::Sequential { alpha, .. } => case.is_worse(*alpha).then(|| case.words(*alpha)),
     }
 }
 
@@ -362,24 +367,6 @@ fn errors_of(counters: &Counters) -> String {
         counters.errors,
         counters.requests
     )
-}
-
-/// The evidence as people say it.
-fn evidence_words(evidence: &Evidence, alpha: f64) -> String {
-    let (candidate, stable) = evidence.failures();
-    let counts = format!(
-        "the candidate failed {}, stable {}",
-        words::times(candidate),
-        words::times(stable)
-    );
-    if evidence.is_worse(alpha) {
-        format!(
-            "{counts}; the chance of that, were they equally good, is below 1 in {}",
-            words::one_in(evidence.log_e())
-        )
-    } else {
-        format!("{counts}, as equally good versions may")
-    }
 }
 
 pub(crate) const fn failed(words: String) -> Finding {

@@ -19,7 +19,7 @@
 
 use std::cell::Cell;
 
-use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span, Timestamp, Verdict};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, SlowAnswers, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
 use crate::before::Tally;
@@ -62,6 +62,9 @@ pub fn measure(
                 state.error_at = None;
                 state.open_window(&reading, now, analysis.needs_times());
                 state.advance_share(reading.candidate_share);
+                if state.seen.is_none() {
+                    state.bet(&reading, None, analysis.slow_answers(), template.min_requests);
+                }
                 analysis.go_on(&state, analysis.progress(&state), None)
             }
         }
@@ -174,10 +177,12 @@ impl Analysis<'_> {
         let (latest, window) = state.advance(reading, self.now, self.needs_times());
         state.trace.add(&latest, self.now);
         let share = state.advance_share(reading.candidate_share);
-        if let Some(stable) = &latest.stable {
-            let (x, y) = (latest.candidate.drawn().errors, stable.drawn().errors);
-            state.evidence = state.evidence.with(x, y, share);
-        }
+        state.bet(
+            reading,
+            Some((&latest, share)),
+            self.slow_answers(),
+            self.template.min_requests,
+        );
         let hard = window.fails_hard() || latest.fails_hard();
         if let Some(because) = self.early(state, &[&window, &latest], hard) {
             state.failures = state.failures.saturating_add(1);
@@ -202,7 +207,7 @@ impl Analysis<'_> {
                 history: reading.stable.as_ref(),
                 candidate_alone: share >= 1.0,
                 drawn: (state.drawn(), state.stable_drawn()),
-                sequential: &state.evidence,
+                sequential: state.case(),
                 min_requests: self.template.min_requests,
                 last_call: age >= self.patience(),
                 promotes: self.mode == Mode::Inline,
@@ -230,7 +235,7 @@ impl Analysis<'_> {
                 }
                 samples
                     .iter()
-                    .find_map(|sample| early(metric, sample, &state.evidence, self.tally_before(state)))
+                    .find_map(|sample| early(metric, sample, state.case(), self.tally_before(state)))
             })
     }
 
@@ -413,6 +418,14 @@ impl Analysis<'_> {
 
     fn patience(&self) -> Span {
         Span::from_millis(self.interval().as_millis().saturating_mul(PATIENCE))
+    }
+
+    /// What is slow to the sequential test, if it looks at times.
+    fn slow_answers(&self) -> Option<&SlowAnswers> {
+        self.template.metrics.iter().find_map(|metric| match metric {
+            Metric::Sequential { latency, .. } => latency.as_ref(),
+            _ => None,
+        })
     }
 
     fn needs_times(&self) -> bool {

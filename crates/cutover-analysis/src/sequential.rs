@@ -57,7 +57,8 @@ impl Evidence {
         log_mean(&self.log_wealth)
     }
 
-    /// Whether the candidate is worse, at a chance of at most `alpha` to say so ever of one that is not.
+    /// Whether the candidate is worse by its failures alone, at a chance of at most `alpha` to say so ever of one that is not.
+    #[cfg(test)]
     pub(crate) fn is_worse(&self, alpha: f64) -> bool {
         self.log_e() >= -alpha.clamp(f64::MIN_POSITIVE, 1.0).ln()
     }

@@ -1,13 +1,15 @@
 //! What an analysis remembers between two readings.
 
-use cutover_model::{Span, Timestamp, Verdict};
+use cutover_model::{SlowAnswers, Span, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::before::Before;
 use crate::chart::Trace;
 use crate::histogram::compact;
+use crate::odds::Seen;
 use crate::sample::Sample;
 use crate::sequential::Evidence;
+use crate::slow::{Case, Slow};
 use crate::{Chart, Counters, Drawn, Histogram, Reading};
 
 /// What an analysis remembers between two readings. Kept in the journal as JSON, so that it goes on after a restart of
@@ -45,8 +47,14 @@ pub struct AnalysisState {
     pub(crate) candidate: Option<Side>,
     /// Stable.
     pub(crate) stable: Option<Side>,
-    /// The sequential test.
+    /// The sequential test, on failures.
     pub(crate) evidence: Evidence,
+    /// The same on slow answers, from when it was known what is slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slow: Option<Slow>,
+    /// What was bet on already, where the source counts by odds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seen: Option<Seen>,
     /// What stable counted before the switch, where the template compares with that.
     #[serde(skip_serializing_if = "Before::is_empty")]
     pub(crate) before: Before,
@@ -84,6 +92,8 @@ impl AnalysisState {
             candidate: carried(&other.candidate),
             stable: carried(&other.stable),
             evidence: other.evidence,
+            slow: other.slow,
+            seen: other.seen.clone(),
             before: if other.before.is_empty() {
                 self.before
             } else {
@@ -108,7 +118,63 @@ impl AnalysisState {
     /// ln E of the sequential test.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        self.evidence.log_e()
+        self.case().log_e()
+    }
+
+    /// All that the sequential test holds against the candidate.
+    pub(crate) const fn case(&self) -> Case<'_> {
+        Case {
+            failures: &self.evidence,
+            slow: self.slow.as_ref(),
+        }
+    }
+
+    /// Bets on what is new in a reading: on each failed or slow first attempt at the share that it was drawn with. A source
+    /// that does not know that leaves the failures in `latest` at `share`, and nothing to say about times. `asked` is
+    /// what is slow, if that is asked: frozen once and for all when stable has had `least` requests.
+    pub(crate) fn bet(
+        &mut self,
+        reading: &Reading,
+        latest: Option<(&Sample, f64)>,
+        asked: Option<&SlowAnswers>,
+        least: u64,
+    ) {
+        let limits = self.slow.map(|slow| slow.limits);
+        let told = Seen::of(reading, limits);
+        match (&told, &self.seen) {
+            (Some((now, shares)), Some(earlier)) => {
+                for news in now.since(earlier, shares) {
+                    let (x, y) = news.failed;
+                    self.evidence = self.evidence.with(x, y, news.share);
+                    if let Some(slow) = &mut self.slow {
+                        let (x, y) = news.slow;
+                        slow.evidence = slow.evidence.with(x, y, news.share);
+                    }
+                }
+            }
+            // A source that counts by odds and says nothing for once, between two of its runs, says it later.
+            (None, Some(_)) if reading.candidate.odds.is_some() => return,
+            _ => {
+                if let Some((
+                    Sample {
+                        candidate,
+                        stable: Some(stable),
+                    },
+                    share,
+                )) = latest
+                {
+                    let (x, y) = (candidate.drawn().errors, stable.drawn().errors);
+                    self.evidence = self.evidence.with(x, y, share);
+                }
+            }
+        }
+        self.seen = told.map(|(now, _)| now);
+        if let (None, Some(asked), Some(stable), Some(_)) = (&self.slow, asked, &reading.stable, &self.seen) {
+            self.slow = Slow::freeze(asked, &stable.latency, least, &self.evidence);
+            // What was slow before that is not bet on.
+            let limits = self.slow.map(|slow| slow.limits);
+            self.seen = Seen::of(reading, limits).map(|(now, _)| now);
+        }
     }
 
     /// Begins a measurement: what is counted from this reading on belongs to it.
@@ -230,6 +296,7 @@ impl Mark {
             total_us: self.total_us,
             latency,
             drawn: self.drawn,
+            odds: None,
         }
     }
 }

@@ -89,6 +89,8 @@ impl Engine {
         let watches_stable = stable == Some(candidate);
         let metrics = &self.world.metrics;
         let said = |error: cutover_ports::PortError| error.to_string();
+        // The candidate first: what happens between the two then speaks for it.
+        let counted = metrics.counters(candidate).await.map_err(said)?;
         let stable = match stable {
             Some(stable) => Some(metrics.counters(stable).await.map_err(said)?),
             None => None,
@@ -102,7 +104,7 @@ impl Engine {
             self.state.desired.weight(candidate)
         };
         Ok(Reading {
-            candidate: metrics.counters(candidate).await.map_err(said)?,
+            candidate: counted,
             stable,
             candidate_share: f64::from(weight.parts()) / 10_000.0,
             answers: Vec::new(),

@@ -162,6 +162,9 @@ pub enum Metric {
         /// its requests (0 to 100); default: it asks for `minRequests` only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         margin: Option<f64>,
+        /// Slow answers are bet on too; default: failures only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        latency: Option<SlowAnswers>,
     },
     /// What a provider answers, held against conditions over `result`. With both, what neither holds for is
     /// inconclusive.
@@ -193,6 +196,32 @@ pub enum Metric {
         #[serde(default = "defaults::request_ratio")]
         min_request_ratio: f64,
     },
+}
+
+/// Which answers of the candidate are slow, for the sequential test: those that take longer than `maxRatio` times what
+/// stable's quantile was when the upgrade's first analysis began.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlowAnswers {
+    /// Which quantile of stable's answer times, between 0 and 1; default 0.99.
+    #[serde(default = "defaults::quantile")]
+    pub quantile: f64,
+    /// A candidate that takes up to so many times as long is as good; at least 1, default 1.5.
+    #[serde(default = "defaults::slow_ratio")]
+    pub max_ratio: f64,
+    /// An increase of no more than this is never held against it; default 10ms.
+    #[serde(default = "defaults::slow_increase")]
+    pub min_increase: Span,
+}
+
+impl Default for SlowAnswers {
+    fn default() -> Self {
+        Self {
+            quantile: defaults::quantile(),
+            max_ratio: defaults::slow_ratio(),
+            min_increase: defaults::slow_increase(),
+        }
+    }
 }
 
 impl Metric {
@@ -244,6 +273,12 @@ mod defaults {
     }
     pub(super) const fn alpha() -> f64 {
         0.001
+    }
+    pub(super) const fn slow_ratio() -> f64 {
+        1.5
+    }
+    pub(super) const fn slow_increase() -> Span {
+        Span::from_millis(10)
     }
     pub(super) const fn error_ratio() -> f64 {
         1.5

@@ -30,7 +30,7 @@ mod waiting;
 mod weight;
 
 pub use amount::{Bytes, Grouped};
-pub use analysis::{AnalysisTemplate, Baseline, DryRun, Metric};
+pub use analysis::{AnalysisTemplate, Baseline, DryRun, Metric, SlowAnswers};
 pub use desired::{Desired, DesiredRevision, StepRouting};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use digest::Digest;

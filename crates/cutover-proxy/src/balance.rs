@@ -146,6 +146,7 @@ mod tests {
             version: HeaderValue::from_static("1.0.0"),
             answer_fields: cutover_model::routing::AnswerFields::default(),
             state,
+            odds: None,
             endpoints,
             balancing: Balancing::compile(balance),
             resilience: Arc::default(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::gate::Pass;
+use crate::odds::Place;
 use crate::outlier;
 use crate::snapshot::Revision;
 use crate::state::{EndpointState, Shard};
@@ -30,6 +31,8 @@ pub(crate) struct Exchange {
     /// The attempt under way has failed already.
     attempt_bad: bool,
     drawn: bool,
+    /// The assigned revision as it was then, if a newer table's has taken its place: the odds are those of the draw.
+    assigned_as: Option<Arc<Revision>>,
     status: u16,
 }
 
@@ -48,6 +51,7 @@ impl Exchange {
             first_settled: false,
             attempt_bad: false,
             drawn,
+            assigned_as: None,
             status: 0,
         }
     }
@@ -114,7 +118,7 @@ impl Exchange {
 
     /// It will not be tried where it was assigned, because nobody is well there: a failure like any other.
     pub(crate) fn given_up(&mut self) {
-        self.settle_first(true);
+        self.settle_first(true, self.micros());
     }
 
     /// Goes on with a newer table's instances of the same revision.
@@ -122,7 +126,10 @@ impl Exchange {
         self.leave();
         match &mut self.instead {
             Some(instead) => *instead = newer,
-            None => self.assigned = newer,
+            None => {
+                let then = std::mem::replace(&mut self.assigned, newer);
+                self.assigned_as.get_or_insert(then);
+            }
         }
     }
 
@@ -175,7 +182,7 @@ impl Exchange {
             left_out = outlier::failed(rule, &serving.state, &serving.endpoints, endpoint, now_ms);
         }
         self.attempt_bad = true;
-        self.settle_first(true);
+        self.settle_first(true, self.micros());
         left_out
     }
 
@@ -187,7 +194,7 @@ impl Exchange {
             endpoint.failures.fetch_add(1, Relaxed);
         }
         self.attempt_bad = true;
-        self.settle_first(true);
+        self.settle_first(true, self.micros());
     }
 
     /// The answer's head is known. A 5xx is a failed attempt.
@@ -202,11 +209,11 @@ impl Exchange {
     /// stays open is no answer time.
     pub(crate) fn count_answer(&mut self) {
         if self.status != 0 {
-            self.settle_first(false);
+            let micros = self.micros();
+            self.settle_first(false, micros);
             if let (Some(endpoint), false) = (&self.endpoint, self.attempt_bad) {
                 endpoint.outlier.well();
             }
-            let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.shard().answered(self.status, micros);
             self.status = 0;
         }
@@ -218,16 +225,31 @@ impl Exchange {
         self.attempt_failed();
     }
 
-    fn settle_first(&mut self, failed: bool) {
+    fn settle_first(&mut self, failed: bool, micros: u64) {
         if self.first_settled {
             return;
         }
         self.first_settled = true;
         // Always the assigned revision's: who saved the request does not change how its first attempt went.
-        let shard = self.assigned.state.shard(self.worker.index);
+        let worker = self.worker.index;
+        let shard = self.assigned.state.shard(worker);
         let attempts = if self.drawn { &shard.drawn } else { &shard.chosen };
         attempts.ended.fetch_add(1, Relaxed);
         attempts.failed.fetch_add(u64::from(failed), Relaxed);
+        if let Some(place) = self.place() {
+            place.ended(worker, failed, micros);
+        }
+    }
+
+    /// Where it counts by the odds that it was drawn with.
+    fn place(&self) -> Option<&Place> {
+        let then = self.assigned_as.as_ref().unwrap_or(&self.assigned);
+        then.odds.as_ref().filter(|_| self.drawn)
+    }
+
+    /// How long it has been worked on.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn leave(&mut self) {
@@ -239,8 +261,13 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        // Without a status the client has gone before any answer: that says nothing about the revision.
+        // Without a status the client has gone before any answer: that is no failure of the revision, but it has waited.
         self.count_answer();
+        if !self.first_settled
+            && let Some(place) = self.place()
+        {
+            place.given_up(self.worker.index, self.micros());
+        }
         self.leave();
         let worker = self.worker.index;
         for revision in [Some(&self.assigned), self.instead.as_ref()]

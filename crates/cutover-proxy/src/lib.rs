@@ -52,6 +52,7 @@ mod mirror;
 mod mirror_compare;
 mod mirror_state;
 mod multiplexed;
+mod odds;
 mod options;
 mod outgoing;
 mod outlier;

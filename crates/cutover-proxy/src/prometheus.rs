@@ -450,6 +450,7 @@ mod tests {
             listeners: Vec::new(),
             routes: Vec::new(),
             revisions: Vec::new(),
+            odds: None,
         }
     }
 

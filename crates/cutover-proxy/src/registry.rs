@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use cutover_model::{InstanceId, RevisionId, ServiceName, Track, Weight};
 
+use crate::odds::{AllOdds, Odds, Pair};
 use crate::state::{EndpointState, RevisionState, RouteState};
 
 /// How many removed revisions without open requests are kept, and how many removed routes.
@@ -40,6 +41,7 @@ pub(crate) struct Registry {
     next_key: u64,
     pub(crate) routes: Vec<Arc<RouteState>>,
     pub(crate) revisions: Vec<KnownRevision>,
+    pub(crate) odds: AllOdds,
 }
 
 impl Registry {
@@ -49,6 +51,7 @@ impl Registry {
             next_key: 1,
             routes: Vec::new(),
             revisions: Vec::new(),
+            odds: AllOdds::default(),
         }
     }
 
@@ -59,6 +62,11 @@ impl Registry {
         let route = Arc::new(RouteState::new(service.clone()));
         self.routes.push(Arc::clone(&route));
         route
+    }
+
+    /// Where requests count that are drawn between two revisions with these shares.
+    pub(crate) fn odds(&mut self, pair: Pair) -> Arc<Odds> {
+        self.odds.of(pair, self.workers)
     }
 
     /// The state of a revision and of its endpoints, in the order given.
@@ -134,5 +142,8 @@ impl Registry {
             surplus -= usize::from(forget);
             !forget
         });
+        let revisions = &self.revisions;
+        self.odds
+            .retain(|id| revisions.iter().any(|known| known.state.id == *id));
     }
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use cutover_analysis::Counters;
+use cutover_analysis::{Counters, DrawnAt};
 use cutover_model::{Diagnostic, Fence, RevisionId, RouteTable, ServiceName, Span};
 use cutover_ports::{MetricSource, PortError, RouteAck, Router, RouterState, Waiting};
 
 use crate::client::{Client, ClientError};
-use crate::wire::{HoldRequest, PublishRequest, Refusal, ReleaseRequest};
+use crate::wire::{HoldRequest, OddsStats, PublishRequest, Refusal, ReleaseRequest};
 
 /// Drives a running proxy over its admin socket.
 #[derive(Clone, Debug)]
@@ -113,6 +113,7 @@ impl MetricSource for ProxyRouter {
         let stats = self.client.stats().await.map_err(|error| read_failed(&error))?;
         let mut counters = Counters {
             epoch: stats.epoch,
+            odds: stats.odds.map(|all| drawn_at(all, revision)),
             ..Counters::default()
         };
         if let Some(found) = stats
@@ -128,6 +129,18 @@ impl MetricSource for ProxyRouter {
         }
         Ok(counters)
     }
+}
+
+/// What is there of one revision, whichever of the two it was.
+fn drawn_at(all: Vec<OddsStats>, revision: &RevisionId) -> Vec<DrawnAt> {
+    let of = |odds: OddsStats| {
+        if odds.candidate == *revision {
+            Some(odds.of_candidate)
+        } else {
+            (odds.stable == *revision).then_some(odds.of_stable)
+        }
+    };
+    all.into_iter().filter_map(of).collect()
 }
 
 /// Reading changes nothing, however it ends.

@@ -12,6 +12,7 @@ use crate::assign::Selection;
 use crate::balance::Balancing;
 use crate::door::Door;
 use crate::mirror::Mirroring;
+use crate::odds::{Pair, Place};
 use crate::registry::{Registry, Routed};
 use crate::resilience::Resilience;
 use crate::session::SessionKeys;
@@ -57,6 +58,8 @@ pub(crate) struct Revision {
     /// What its instances speak.
     pub(crate) upstream: UpstreamProtocol,
     pub(crate) state: Arc<RevisionState>,
+    /// Where its drawn requests count by their odds; nowhere if there is nobody that they are drawn against.
+    pub(crate) odds: Option<Place>,
     pub(crate) endpoints: Vec<Arc<EndpointState>>,
     /// Nothing for the default.
     pub(crate) balancing: Option<Balancing>,
@@ -168,6 +171,7 @@ impl ResolvedTable {
             let mut revisions = Vec::new();
             let mut split = Vec::new();
             let mut bound = 0;
+            let odds = Pair::of(route).map(|pair| registry.odds(pair));
             for (index, (routed, addresses)) in route.revisions.iter().zip(endpoints).enumerate() {
                 let (state, endpoints) = registry.revision(&routed.revision, addresses);
                 settled.push(Routed {
@@ -188,6 +192,7 @@ impl ResolvedTable {
                     version: HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static("unknown")),
                     answer_fields: route.policy.answer_fields,
                     state,
+                    odds: odds.as_ref().and_then(|odds| odds.place(&routed.revision)),
                     endpoints,
                     balancing: Balancing::compile(&route.policy.balance),
                     resilience: Arc::clone(&resilience),

@@ -2,15 +2,17 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use cutover_analysis::{Drawn, Histogram};
+use cutover_analysis::{Drawn, DrawnAt, Histogram};
 use cutover_model::{RevisionId, ServiceName};
 
 use crate::histogram::BUCKETS;
+use crate::odds::{Odds, Side};
 use crate::registry::KnownRevision;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::wire::{
-    AccessLogStats, DrainStatus, InstanceInFlight, InstanceStats, RevisionStats, RouteStats, Stats, TlsStats,
+    AccessLogStats, DrainStatus, InstanceInFlight, InstanceStats, OddsStats, RevisionStats, RouteStats,
+    Stats, TlsStats,
 };
 
 pub(crate) fn collect(shared: &Shared) -> Stats {
@@ -49,6 +51,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
             .iter()
             .map(|known| revision(known, shared))
             .collect(),
+        odds: Some(registry.odds.known.iter().map(|known| odds(known)).collect()),
     }
 }
 
@@ -72,6 +75,26 @@ fn access_log(snapshot: &Snapshot, service: &ServiceName) -> Option<AccessLogSta
         written: counts.written.load(Relaxed),
         dropped: counts.dropped.load(Relaxed),
     })
+}
+
+fn odds(known: &Odds) -> OddsStats {
+    let (candidate, of) = known.pair.parts;
+    let side = |side| {
+        let (errors, times) = known.read(side);
+        DrawnAt {
+            odds: known.number,
+            candidate,
+            of,
+            errors,
+            latency: Histogram(times),
+        }
+    };
+    OddsStats {
+        candidate: known.pair.candidate.clone(),
+        stable: known.pair.stable.clone(),
+        of_candidate: side(Side::Candidate),
+        of_stable: side(Side::Stable),
+    }
 }
 
 fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {

@@ -236,6 +236,23 @@ pub struct Stats {
     pub routes: Vec<RouteStats>,
     /// By revision, removed ones included for a while.
     pub revisions: Vec<RevisionStats>,
+    /// By the odds that requests were drawn with; not said by an older proxy.
+    #[serde(default)]
+    pub odds: Option<Vec<OddsStats>>,
+}
+
+/// What became of the requests that were drawn between two revisions with the same shares, however late they ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OddsStats {
+    /// The candidate.
+    pub candidate: RevisionId,
+    /// Stable.
+    pub stable: RevisionId,
+    /// First attempts of those that fell on the candidate.
+    pub of_candidate: cutover_analysis::DrawnAt,
+    /// First attempts of those that fell on stable.
+    pub of_stable: cutover_analysis::DrawnAt,
 }
 
 /// What happened at one route before a revision was chosen.

@@ -1,7 +1,7 @@
 //! What a canary does when the file says nothing.
 
 use cutover_model::routing::RouteRule;
-use cutover_model::{AnalysisTemplate, Baseline, Metric, Span};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, SlowAnswers, Span};
 
 use crate::{Canary, CanaryStep, HeaderMatch, PauseStep};
 
@@ -12,7 +12,7 @@ const WEIGHTS: [u8; 5] = [10, 25, 50, 75, 100];
 const HOLD: Span = Span::from_mins(5);
 
 /// What is measured when a canary names no analysis: at any moment, failed by the sequential test when the candidate fails
-/// more often than stable; every 30s, failed when more than 5 % of its requests fail or its p99 is over 1.5 times stable's,
+/// more often than stable or takes more than 1.5 times as long; every 30s, failed when more than 5 % of its requests fail or its p99 is over 1.5 times stable's,
 /// judged from 30 requests on.
 #[must_use]
 pub fn default_analysis() -> AnalysisTemplate {
@@ -31,6 +31,7 @@ pub fn default_analysis() -> AnalysisTemplate {
             Metric::Sequential {
                 alpha: 0.001,
                 margin: None,
+                latency: Some(SlowAnswers::default()),
             },
             Metric::ErrorRate {
                 max: Some(5.0),

@@ -1,10 +1,12 @@
 //! Ours: the default analysis in the background, read every second, and a promotion by evidence.
 
-use cutover_analysis::{AnalysisState, Counters, Drawn, Mode, Reading, measure};
-use cutover_model::{AnalysisTemplate, Metric, Span, Timestamp, Verdict};
+use std::collections::VecDeque;
+
+use cutover_analysis::{AnalysisState, Counters, Drawn, DrawnAt, Histogram, Mode, Reading, measure};
+use cutover_model::{AnalysisTemplate, Metric, SlowAnswers, Span, Timestamp, Verdict};
 
 use crate::release::{Detector, Next, ramp};
-use crate::world::{Arm, Second};
+use crate::world::{Arm, LATE, RATIO, Second};
 
 /// The product's own code, on the counters that its proxy would show.
 #[derive(Debug)]
@@ -14,10 +16,19 @@ pub struct Ours {
     candidate: Arm,
     stable: Arm,
     share: f64,
+    odds: Vec<(DrawnAt, DrawnAt)>,
+    /// Slow answers that have not ended: when they do, by which odds they were drawn, how many of either side.
+    late: VecDeque<(u64, usize, u64, u64)>,
 }
 
+/// In microseconds, the shortest that can be told apart: an answer as usual, and one that is slow on either side.
+const USUAL: u64 = 4;
+const SLOW: u64 = 9;
+/// What stable has answered before.
+const BEFORE: u64 = 1_000;
+
 impl Ours {
-    /// What a canary has by default, but for times, which are not simulated; after the ramp an inline analysis that waits
+    /// What a canary has by default, but for quantiles of times, which are not simulated; after the ramp an inline analysis that waits
     /// until the candidate is known to fail at most `margin` per cent more often than stable.
     #[must_use]
     pub fn new(margin: f64) -> Self {
@@ -31,6 +42,7 @@ impl Ours {
             metrics: vec![Metric::Sequential {
                 alpha: 0.001,
                 margin: Some(margin),
+                latency: None,
             }],
             ..guard.clone()
         };
@@ -41,10 +53,41 @@ impl Ours {
     #[must_use]
     pub fn sequential(alpha: f64) -> Self {
         let guard = AnalysisTemplate {
-            metrics: vec![Metric::Sequential { alpha, margin: None }],
+            metrics: vec![Metric::Sequential {
+                alpha,
+                margin: None,
+                latency: None,
+            }],
             ..cutover_spec::default_analysis()
         };
         Self::with(guard, None)
+    }
+
+    /// The same on failures and slow answers.
+    #[must_use]
+    pub fn with_times(alpha: f64) -> Self {
+        let mut ours = Self::sequential(alpha);
+        for metric in &mut ours.guard.0.metrics {
+            if let Metric::Sequential { latency, .. } = metric {
+                *latency = Some(SlowAnswers::default());
+            }
+        }
+        ours.in_microseconds()
+    }
+
+    /// The simulated times are so short that no increase of them would be worth a word.
+    fn in_microseconds(mut self) -> Self {
+        for metric in &mut self.guard.0.metrics {
+            if let Metric::Sequential {
+                latency: Some(latency),
+                ..
+            } = metric
+            {
+                latency.min_increase = Span::ZERO;
+                latency.max_ratio = RATIO;
+            }
+        }
+        self
     }
 
     /// With a warm-up.
@@ -61,6 +104,34 @@ impl Ours {
             candidate: Arm::default(),
             stable: Arm::default(),
             share: ramp(0).unwrap_or_default(),
+            odds: Vec::new(),
+            late: VecDeque::new(),
+        }
+        .in_microseconds()
+    }
+
+    /// Counts by the odds that were in force, slow answers when they end.
+    fn count(&mut self, at: u64, seen: &Second) {
+        let parts = (seen.share * 10_000.0).round() as u32;
+        let found = self.odds.iter().position(|(one, _)| one.candidate == parts);
+        let place = found.unwrap_or_else(|| {
+            let fresh = DrawnAt {
+                odds: self.odds.len() as u64 + 1,
+                candidate: parts,
+                of: 10_000,
+                ..DrawnAt::default()
+            };
+            self.odds.push((fresh.clone(), fresh));
+            self.odds.len() - 1
+        });
+        self.odds[place].0.errors += seen.candidate.drawn_errors;
+        self.odds[place].1.errors += seen.stable.drawn_errors;
+        self.late
+            .push_back((at + LATE, place, seen.candidate.slow, seen.stable.slow));
+        while let Some((_, place, ours, theirs)) = self.late.pop_front_if(|(due, ..)| *due <= at) {
+            let (candidate, stable) = &mut self.odds[place];
+            add(&mut candidate.latency, SLOW, ours);
+            add(&mut stable.latency, SLOW, theirs);
         }
     }
 
@@ -69,11 +140,32 @@ impl Ours {
             return Err("nothing can be read".to_owned());
         }
         Ok(Reading {
-            candidate: counters(&self.candidate),
-            stable: Some(counters(&self.stable)),
+            candidate: Counters {
+                odds: Some(self.odds.iter().map(|(one, _)| one.clone()).collect()),
+                ..counters(&self.candidate)
+            },
+            stable: Some(Counters {
+                odds: Some(self.odds.iter().map(|(_, one)| one.clone()).collect()),
+                latency: before(),
+                ..counters(&self.stable)
+            }),
             candidate_share: self.share,
             answers: Vec::new(),
         })
+    }
+}
+
+fn before() -> Histogram {
+    let mut times = Histogram::default();
+    add(&mut times, USUAL, BEFORE);
+    times
+}
+
+fn add(times: &mut Histogram, us: u64, count: u64) {
+    if count > 0 {
+        let place = Histogram::index(us);
+        times.0.resize(times.0.len().max(place + 1), 0);
+        times.0[place] += count;
     }
 }
 
@@ -117,6 +209,7 @@ impl Detector for Ours {
         self.share = seen.share;
         self.candidate.add(seen.candidate);
         self.stable.add(seen.stable);
+        self.count(at, seen);
         let reading = self.reading(seen.blind);
         match look(&mut self.guard, Mode::Background, reading, now(at)) {
             Some(Verdict::Failed) => return Next::Back,

@@ -7,6 +7,7 @@ mod comparisons;
 mod odds;
 mod rules;
 mod sequential;
+mod slow;
 mod sources;
 mod thresholds;
 mod world;

@@ -1,7 +1,7 @@
 //! Releases that are played by dice: how often which are failed.
 
-use cutover_analysis::{Counters, LOOK, Mode, Reading, measure};
-use cutover_model::{Baseline, DryRun, Metric, Span, Verdict};
+use cutover_analysis::{Counters, DrawnAt, LOOK, Mode, Reading, measure};
+use cutover_model::{Baseline, DryRun, Metric, SlowAnswers, Span, Verdict};
 use proptest::prelude::*;
 
 use crate::world::{World, count, max, p99_ratio, ratio, sequential};
@@ -88,6 +88,15 @@ proptest! {
         let mode = if inline { Mode::Inline } else { Mode::Background };
         let mut world = World::new(mode, vec![
             max(bound), ratio(bound / 10.0), p99_ratio(bound / 10.0), sequential(),
+            Metric::Sequential {
+                alpha: 0.001,
+                margin: None,
+                latency: Some(SlowAnswers {
+                    quantile: bound / 100.0,
+                    max_ratio: bound,
+                    min_increase: Span::from_millis(limit.into()),
+                }),
+            },
             Metric::Change {
                 max_error_ratio: 1.0 + bound,
                 min_error_rate: bound,
@@ -105,6 +114,13 @@ proptest! {
             let counters = |requests: u64, errors: u64| {
                 let mut counters = Counters { epoch, ..Counters::default() };
                 count(&mut counters, requests, errors.min(requests), 1_000 + millis);
+                counters.odds = (millis % 7 > 0).then(|| vec![DrawnAt {
+                    odds: millis % 3,
+                    candidate: limit * 5_000,
+                    of: 10_000 * u32::from(millis % 5 > 0),
+                    errors: counters.errors,
+                    latency: counters.latency.clone(),
+                }]);
                 counters
             };
             world.reading = Reading {

@@ -108,6 +108,7 @@ pub(crate) fn sequential() -> Metric {
     Metric::Sequential {
         alpha: 0.001,
         margin: None,
+        latency: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -46,6 +47,7 @@ pub(crate) struct Instance {
     pub(crate) writes: Arc<AtomicU64>,
     pub(crate) connections: Arc<AtomicU64>,
     release: watch::Sender<bool>,
+    delay_ms: Arc<AtomicU64>,
     kill: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,6 +58,7 @@ struct Shared {
     requests: Arc<AtomicU64>,
     writes: Arc<AtomicU64>,
     released: watch::Receiver<bool>,
+    delay_ms: Arc<AtomicU64>,
 }
 
 impl Instance {
@@ -74,7 +77,9 @@ impl Instance {
             requests: Arc::default(),
             writes: Arc::default(),
             released,
+            delay_ms: Arc::default(),
         };
+        let delay_ms = Arc::clone(&shared.delay_ms);
         let (requests, writes) = (Arc::clone(&shared.requests), Arc::clone(&shared.writes));
         let connections = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&connections);
@@ -98,6 +103,7 @@ impl Instance {
             writes,
             connections,
             release,
+            delay_ms,
             kill: Some(kill),
             thread: Some(thread),
         }
@@ -105,6 +111,12 @@ impl Instance {
 
     pub(crate) fn release(&self) {
         self.release.send_replace(true);
+    }
+
+    /// From now on it takes so long to answer.
+    pub(crate) fn slow_down(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap();
+        self.delay_ms.store(delay, SeqCst);
     }
 
     pub(crate) fn kill(&mut self) {
@@ -159,6 +171,10 @@ async fn answer(
     };
     if method == hyper::Method::POST {
         shared.writes.fetch_add(1, SeqCst);
+    }
+    let delay = shared.delay_ms.load(SeqCst);
+    if delay > 0 {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     if path == "/hold" {
         shared.released.wait_for(|released| *released).await.unwrap();

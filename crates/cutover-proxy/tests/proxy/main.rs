@@ -17,6 +17,7 @@ mod http2;
 mod hygiene;
 mod instance;
 mod mirroring;
+mod odds;
 mod process;
 mod publishing;
 mod recorder;

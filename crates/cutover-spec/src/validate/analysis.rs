@@ -150,10 +150,27 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             }
             ratio(at, *max_ratio, findings);
         }
-        Metric::Sequential { alpha, margin } => {
+        Metric::Sequential {
+            alpha,
+            margin,
+            latency,
+        } => {
             within(&format!("{at}.alpha"), *alpha, 0.0, 0.5, false, findings);
             if let Some(margin) = margin {
                 within(&format!("{at}.margin"), *margin, 0.0, 100.0, false, findings);
+            }
+            if let Some(slow) = latency {
+                let at = format!("{at}.latency");
+                within(
+                    &format!("{at}.quantile"),
+                    slow.quantile,
+                    0.0,
+                    1.0,
+                    false,
+                    findings,
+                );
+                let ratio = format!("{at}.maxRatio");
+                within(&ratio, slow.max_ratio, 1.0, 1_000.0, true, findings);
             }
         }
         Metric::Change {

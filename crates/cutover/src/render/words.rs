@@ -286,9 +286,10 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
                     success.as_deref().unwrap_or("good")
                 ),
             },
-            Metric::Sequential { alpha, .. } => {
+            Metric::Sequential { alpha, latency, .. } => {
+                let slow = latency.map_or("", |_| " or slow answers");
                 format!(
-                    "more failures than stable (false alarm below 1 in {})",
+                    "more failures{slow} than stable (false alarm below 1 in {})",
                     number((1.0 / alpha).round() as u64)
                 )
             }
