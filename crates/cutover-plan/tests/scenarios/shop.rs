@@ -185,7 +185,11 @@ impl Shop {
             self.extra,
             self.runner.as_ref().map_or_else(
                 || {
-                    let recycle = if self.recycle { ", recycleConnections: true" } else { "" };
+                    let recycle = if self.recycle {
+                        ", recycleConnections: true"
+                    } else {
+                        ""
+                    };
                     format!("migrations: \"./releases/{{version}}/migrations\"{recycle}")
                 },
                 |(runner, _)| format!("runner: {runner}"),
