@@ -150,7 +150,7 @@ ALTER TABLE items ALTER COLUMN a TYPE bigint;";
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert_eq!(found, ["app.users", "items"]);
+        assert_eq!(found, ["items", "app.users"]);
         assert!(files[0].migration.reshapes);
     }
 }

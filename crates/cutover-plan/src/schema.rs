@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, ServiceName, Version,
+    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version,
 };
 use cutover_spec::{ContractAfter, Release};
 

@@ -56,7 +56,8 @@ async fn a_request_counts_by_the_share_that_it_was_drawn_with_however_late_it_en
         })
         .await;
         at(100).await;
-        (old.release(), new.release());
+        old.release();
+        new.release();
     };
     let (statuses, ()) = tokio::join!(join_all(waiting), changed);
     assert_eq!(statuses, [200; 20]);
