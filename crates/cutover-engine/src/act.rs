@@ -20,6 +20,9 @@ const QUIET_WITHIN: Span = Span::from_secs(3);
 /// How often it is looked whether they are done.
 const LOOK_AGAIN: Span = Span::from_millis(10);
 
+/// How long clients are given to see that connections of theirs have ended: who gets a request at the same moment might use one.
+const NOTICED_AFTER: Span = Span::from_millis(100);
+
 impl Engine {
     /// Carries an act out and journals its outcome.
     pub(crate) async fn perform(&mut self, id: StepId, seen: &Observation) -> Result<Tick, EngineError> {
@@ -256,6 +259,9 @@ impl Engine {
             .recycle(&self.fence, &migration.database)
             .await?;
         tracing::info!(ended, "idle connections to the database were ended");
+        if ended > 0 {
+            self.world.clock.sleep(NOTICED_AFTER).await;
+        }
         Ok(report)
     }
 
