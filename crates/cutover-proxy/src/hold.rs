@@ -68,13 +68,26 @@ impl Hold {
         self.on.load(Relaxed)
     }
 
-    /// Holds from now on, by this; what waits already waits on. Says which time this is.
-    pub(crate) fn begin(&self, rule: HoldRequest) -> u64 {
+    /// Holds from now on, by this; what waits already waits on. Says which time this is, if it changed anything.
+    pub(crate) fn begin(&self, rule: HoldRequest) -> Option<u64> {
         let mut inner = self.inner();
+        let stands = inner.rule.as_ref().is_some_and(|stands| stands.at_most.is_none());
+        if stands && rule.at_most.is_some() {
+            // Whoever holds without an end decides when it ends.
+            return None;
+        }
         inner.rule = Some(rule);
         inner.begun += 1;
         self.on.store(true, Relaxed);
-        inner.begun
+        Some(inner.begun)
+    }
+
+    /// Whether it holds until it ends by itself.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.inner()
+            .rule
+            .as_ref()
+            .is_some_and(|rule| rule.at_most.is_some())
     }
 
     /// Whether it still holds since that time.

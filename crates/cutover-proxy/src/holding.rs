@@ -74,7 +74,7 @@ impl Holding {
                 service,
                 ..asked.clone()
             });
-            if let Some(at_most) = asked.at_most {
+            if let (Some(begun), Some(at_most)) = (begun, asked.at_most) {
                 tokio::spawn(hold::end_after(Arc::clone(route), begun, at_most.as_duration()));
             }
         }
@@ -137,7 +137,8 @@ impl Holding {
     }
 
     fn end(&self, asked: &ReleaseRequest) -> Vec<Arc<RouteState>> {
-        let routes = self.matching(asked.service.as_ref());
+        let mut routes = self.matching(asked.service.as_ref());
+        routes.retain(|route| !asked.only_timed || route.hold.is_timed());
         for route in &routes {
             // At once: who comes after the answer is not held any more.
             route.hold.end();

@@ -100,6 +100,7 @@ impl Waiting for ProxyRouter {
     async fn release(&self, service: &ServiceName) -> Result<(), PortError> {
         let asked = ReleaseRequest {
             service: Some(service.clone()),
+            only_timed: true,
             ..ReleaseRequest::default()
         };
         let released = self.client.release(&asked).await;

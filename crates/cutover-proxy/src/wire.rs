@@ -45,7 +45,8 @@ pub struct HoldRequest {
     pub max_bytes: u64,
     /// How long each may wait; default 30s. Then it is answered 503.
     pub max_age: Span,
-    /// After which they are released by themselves; never if not given. What is to end so is not kept for the next process.
+    /// After which they are released by themselves; never if not given. What is to end so is not kept for the next process,
+    /// and changes nothing where requests are held without an end already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_most: Option<Span>,
 }
@@ -70,6 +71,9 @@ pub struct ReleaseRequest {
     pub service: Option<ServiceName>,
     /// How many of those that wait go on a second; default 1,000. Whoever comes later goes on at once.
     pub per_second: u32,
+    /// Only what was to end by itself ([`HoldRequest::at_most`]): what a person holds, stays held.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub only_timed: bool,
 }
 
 impl Default for ReleaseRequest {
@@ -77,6 +81,7 @@ impl Default for ReleaseRequest {
         Self {
             service: None,
             per_second: 1_000,
+            only_timed: false,
         }
     }
 }

@@ -542,6 +542,7 @@ fn runners() {
         ),
         (files, "runner: {up: [./m, up]}"),
         (files, "migrations: ./m, runner: {preset: alembic}"),
+        (files, "runner: {preset: alembic}, recycleConnections: true"),
         (files, "runner: {}"),
         (files, "runner: {preset: alembik}"),
         (files, "runner: {preset: alembic, in: candidat}"),

@@ -8,10 +8,22 @@
 mod shop;
 mod show;
 
-use cutover_model::{Action, Event, Record, Stage, Timestamp, Undo};
+use cutover_model::{Action, Event, Plan, Record, Stage, Timestamp, Undo};
 use cutover_plan::{Goal, Planned};
 use shop::Shop;
 use show::show;
+
+fn created(plan: &Plan) -> Event {
+    Event::Created {
+        plan: plan.id.clone(),
+        plan_format: plan.format,
+        engine: "1".to_owned(),
+        kind: plan.kind,
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        by: "somebody".to_owned(),
+    }
+}
 
 #[test]
 fn first_deployment() {
@@ -380,17 +392,8 @@ fn a_closed_gate_may_be_answered_while_the_controller_changes() {
         controlled(2),
         intent(2),
     ];
-    let created = Event::Created {
-        plan: plan.id.clone(),
-        plan_format: plan.format,
-        engine: "1".to_owned(),
-        kind: plan.kind,
-        from: plan.from.clone(),
-        to: plan.to.clone(),
-        by: "somebody".to_owned(),
-    };
     let record = |seq, event| Record { seq, at, event };
-    let mut state = cutover_plan::start(&plan, &record(1, created)).unwrap();
+    let mut state = cutover_plan::start(&plan, &record(1, created(&plan))).unwrap();
     for (seq, event) in (2..).zip(events) {
         state = cutover_plan::next(&plan, &state, &record(seq, event)).unwrap();
     }
@@ -460,19 +463,10 @@ fn the_schema_goes_back_when_nobody_is_left_who_reads_it() {
     let Planned::Plan(plan) = shop.plan("1.1.0", Goal::Upgrade) else {
         panic!("there is a plan");
     };
-    let created = Event::Created {
-        plan: plan.id.clone(),
-        plan_format: plan.format,
-        engine: "1".to_owned(),
-        kind: plan.kind,
-        from: plan.from.clone(),
-        to: plan.to.clone(),
-        by: "somebody".to_owned(),
-    };
     let record = Record {
         seq: 1,
         at: Timestamp::UNIX_EPOCH,
-        event: created,
+        event: created(&plan),
     };
     let mut state = cutover_plan::start(&plan, &record).unwrap();
     state.begun = plan.steps.len() - 1;

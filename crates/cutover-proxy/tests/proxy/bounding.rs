@@ -261,6 +261,18 @@ async fn a_hold_that_nobody_releases_ends_by_itself_if_it_was_asked_to() {
     rig.client.hold(&HoldRequest::default()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(150)).await;
     assert!(route().await.holding);
+    // What a person holds is neither shortened nor released by who holds for a moment.
+    rig.client.hold(&short).await.unwrap();
+    let timed = ReleaseRequest {
+        only_timed: true,
+        ..ReleaseRequest::default()
+    };
+    rig.client.release(&timed).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(route().await.holding);
     rig.client.release(&ReleaseRequest::default()).await.unwrap();
+    rig.client.hold(&short).await.unwrap();
+    rig.client.release(&timed).await.unwrap();
+    assert!(!route().await.holding);
     rig.stop().await;
 }

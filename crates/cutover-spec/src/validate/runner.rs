@@ -23,6 +23,15 @@ pub(super) fn check(
             )
             .label("keep one of `migrations` and `runner`");
     }
+    if database.recycle_connections {
+        findings
+            .error(
+                "spec.no-effect",
+                &format!("databases.{name}.recycleConnections"),
+                "what another tool changes is not read, so no connections are renewed for it",
+            )
+            .label("leave it out, or bring the migrations as files");
+    }
     commands(&at, runner, findings);
     if runner.timeout == Span::ZERO {
         findings

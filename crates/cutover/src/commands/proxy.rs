@@ -47,6 +47,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Proxy) -> Out
             let request = ReleaseRequest {
                 service: release.service,
                 per_second: release.per_second,
+                only_timed: false,
             };
             let let_go = machine
                 .proxy
