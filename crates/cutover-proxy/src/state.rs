@@ -268,6 +268,11 @@ impl EndpointState {
         self.ejected_until_ms.load(Relaxed)
     }
 
+    /// How many connections it has refused since it last took one.
+    pub(crate) fn refusals(&self) -> u32 {
+        self.refusals.load(Relaxed)
+    }
+
     /// It refused a connection: leave it out for a while, longer each time.
     pub(crate) fn eject(&self, now_ms: u64) {
         let refusals = self.refusals.fetch_add(1, Relaxed).min(10);
@@ -277,7 +282,7 @@ impl EndpointState {
 
     /// It answered, or took a connection. One that had refused some before has been started again.
     pub(crate) fn readmit(&self) {
-        if self.refusals.load(Relaxed) != 0 {
+        if self.refusals() != 0 {
             self.refusals.store(0, Relaxed);
             self.ejected_until_ms.store(0, Relaxed);
             self.outlier.forget();

@@ -119,6 +119,7 @@ fn revision(known: &KnownRevision, shared: &Shared) -> RevisionStats {
         address: endpoint.address,
         routed: endpoint.routed.load(Relaxed),
         ejected: endpoint.is_ejected(|| shared.now_ms()),
+        refusals: endpoint.refusals(),
         healthy: endpoint.health.is_well(),
         probe_failures: endpoint.health.failures.load(Relaxed),
         in_flight: endpoint.in_flight.load(Relaxed),

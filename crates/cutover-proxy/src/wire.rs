@@ -412,6 +412,9 @@ pub struct InstanceStats {
     pub routed: bool,
     /// Whether it is left out for a while, because it refused connections, for its answers or for what probes say.
     pub ejected: bool,
+    /// Connections it has refused since it last took one.
+    #[serde(default)]
+    pub refusals: u32,
     /// What the proxy's own probes say; nothing if there are none.
     #[serde(default)]
     pub healthy: Option<bool>,

@@ -208,7 +208,7 @@ async fn an_instance_that_crashed_with_many_requests_is_back_soon_too() {
     assert_eq!(answers, expected, "what was cut may have been done");
     eventually("it is left out, and refuses", async || {
         let stable = rig.revision(STABLE).await;
-        stable.ejections == 1 && stable.instances.iter().any(|instance| instance.ejected)
+        stable.ejections == 1 && stable.instances.iter().any(|one| one.ejected && one.refusals > 0)
     })
     .await;
     let addr = dying.addr;

@@ -149,8 +149,11 @@ fn trouble(one: &RevisionStats, before: Option<&RevisionStats>) -> Option<String
         .iter()
         .filter(|instance| instance.routed && instance.ejected);
     parts.extend(left_out.map(|instance| {
-        let down = instance.healthy == Some(false);
-        let why = if down { "probes fail" } else { "left out" };
+        let why = match (instance.healthy, instance.refusals) {
+            (Some(false), _) => "probes fail",
+            (_, 0) => "left out",
+            _ => "refuses connections",
+        };
         format!("{}: {why}", instance.address)
     }));
     (!parts.is_empty()).then(|| parts.join(", "))
