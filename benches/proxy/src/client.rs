@@ -34,6 +34,11 @@ impl Connection {
         })
     }
 
+    /// To be held and not used.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Nothing when the other side broke off, or did not speak HTTP with a `Content-Length`.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Option<Answer> {
         self.stream.write_all(request).await.ok()?;

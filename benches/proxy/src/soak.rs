@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use crate::client::Connection;
 use crate::cost;
 use crate::differential;
 use crate::instance::Instance;
@@ -93,11 +94,34 @@ async fn proxy(cutover: &std::path::Path, requests: u64) -> Result<()> {
     Ok(())
 }
 
-/// What silent clients send before they fall silent.
-const BEGINNINGS: [(&str, &[u8]); 2] = [
-    ("nothing", b""),
-    ("half a head", b"GET / HTTP/1.1\r\nHost: bench.test\r\nX-Slow: "),
+/// What silent clients do before they fall silent.
+struct Beginning {
+    said: &'static str,
+    bytes: &'static [u8],
+    answered: bool,
+}
+
+const BEGINNINGS: [Beginning; 3] = [
+    Beginning {
+        said: "nothing",
+        bytes: b"",
+        answered: false,
+    },
+    Beginning {
+        said: "half a head",
+        bytes: b"GET / HTTP/1.1\r\nHost: bench.test\r\nX-Slow: ",
+        answered: false,
+    },
+    Beginning {
+        said: "one request",
+        bytes: b"GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n",
+        answered: true,
+    },
 ];
+
+/// Clients that keep their connections come over time: so many, then a pause.
+const AT_ONCE: usize = 500;
+const PAUSE: Duration = Duration::from_millis(1_200);
 
 /// How much more than HAProxy a connection may cost.
 const MOST: f64 = 1.5;
@@ -106,15 +130,15 @@ async fn idle(cutover: &std::path::Path, connections: usize) -> Result<()> {
     cost::keep_to_second_core();
     let found = peers::find(cutover, &[Kind::Cutover, Kind::Haproxy])?;
     let mut too_much = Vec::new();
-    for (said, bytes) in BEGINNINGS {
+    for beginning in &BEGINNINGS {
         let mut costs = Vec::new();
         for one in &found {
-            costs.push(silent_clients(one, connections, said, bytes).await?);
+            costs.push(silent_clients(one, connections, beginning).await?);
         }
         if let [ours, theirs] = costs[..] {
             println!("  {:.2} of HAProxy's memory", ours / theirs);
             if ours > theirs * MOST {
-                too_much.push(said);
+                too_much.push(beginning.said);
             }
         }
     }
@@ -128,7 +152,8 @@ async fn idle(cutover: &std::path::Path, connections: usize) -> Result<()> {
 }
 
 /// Bytes a connection.
-async fn silent_clients(found: &Found, connections: usize, said: &str, bytes: &[u8]) -> Result<f64> {
+async fn silent_clients(found: &Found, connections: usize, beginning: &Beginning) -> Result<f64> {
+    let said = beginning.said;
     let instances = Instance::pair().await?;
     let addresses = [instances[0].address, instances[1].address];
     let peer = Peer::start(found, addresses, Layout::Balanced).await?;
@@ -136,11 +161,20 @@ async fn silent_clients(found: &Found, connections: usize, said: &str, bytes: &[
     let before = peer.resident();
     let mut held = Vec::new();
     for number in 0..connections {
-        let mut stream = TcpStream::connect(peer.address)
-            .await
-            .with_context(|| format!("after {number} connections; `ulimit -n` says how many there may be"))?;
-        stream.write_all(bytes).await?;
-        held.push(stream);
+        let many = || format!("after {number} connections; `ulimit -n` says how many there may be");
+        held.push(if beginning.answered {
+            if number > 0 && number % AT_ONCE == 0 {
+                sleep(PAUSE).await;
+            }
+            let mut client = Connection::open(peer.address).await.with_context(many)?;
+            let answer = client.exchange(beginning.bytes).await.context("no answer")?;
+            anyhow::ensure!(answer.status == 200 && !answer.close, "{answer:?}");
+            client.into_stream()
+        } else {
+            let mut stream = TcpStream::connect(peer.address).await.with_context(many)?;
+            stream.write_all(beginning.bytes).await?;
+            stream
+        });
     }
     // Until nothing is accepted any more.
     let mut last = 0;

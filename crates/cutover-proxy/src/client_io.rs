@@ -28,6 +28,8 @@ pub(crate) struct ConnectionState {
     /// Bytes came in that no request accounts for yet: perhaps half a request.
     half_read: AtomicBool,
     close_when_idle: AtomicBool,
+    /// Nothing has been asked for a while.
+    rest_when_idle: AtomicBool,
     /// How long a client may take nothing of an answer, in milliseconds; 0 is for ever.
     reader_ms: AtomicU64,
     /// Requests so far.
@@ -43,6 +45,7 @@ impl ConnectionState {
     pub(crate) fn begin(&self) -> bool {
         self.busy.store(true, Relaxed);
         self.half_read.store(false, Relaxed);
+        self.rest_when_idle.store(false, Relaxed);
         let number = self.begun.fetch_add(1, Relaxed) + 1;
         self.fault.load(Relaxed) != number
     }
@@ -61,6 +64,11 @@ impl ConnectionState {
         self.close_when_idle.store(true, Relaxed);
     }
 
+    /// Give the socket back if nothing is open on it and nothing has arrived.
+    pub(crate) fn rest_when_idle(&self) {
+        self.rest_when_idle.store(true, Relaxed);
+    }
+
     /// How long the client may take nothing of what is sent to it; for ever if zero.
     pub(crate) fn wait_for_reader(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -73,9 +81,22 @@ impl ConnectionState {
         self.wait_for_reader(Duration::ZERO);
     }
 
-    fn may_close(&self) -> bool {
-        self.close_when_idle.load(Relaxed) && !self.busy.load(Relaxed) && !self.half_read.load(Relaxed)
+    /// What is to be done with the connection if nothing is on its way.
+    fn when_idle(&self) -> Option<WhenIdle> {
+        if self.busy.load(Relaxed) || self.half_read.load(Relaxed) {
+            None
+        } else if self.close_when_idle.load(Relaxed) {
+            Some(WhenIdle::Close)
+        } else {
+            self.rest_when_idle.load(Relaxed).then_some(WhenIdle::Rest)
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WhenIdle {
+    Close,
+    Rest,
 }
 
 /// What carries a client's bytes: the socket itself, or TLS over it.
@@ -103,8 +124,9 @@ pub(crate) fn nothing_arrived(socket: &TcpStream) -> bool {
     matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// A client's socket. When it may close and the kernel holds no byte from the client either, hyper is told that the
-/// client has ended the connection: so an idle one closes in order, and a request that has arrived is still served.
+/// A client's socket. When it is to be closed or to rest, and the kernel holds no byte from the client either, hyper is
+/// told that the client has ended the connection: so an idle one ends in order, and a request that has arrived is still
+/// served. If it only rests, its end does not reach the socket.
 #[derive(Debug)]
 pub(crate) struct ClientIo<S> {
     inner: TokioIo<S>,
@@ -113,8 +135,20 @@ pub(crate) struct ClientIo<S> {
     state: Arc<ConnectionState>,
     /// Made when the client takes nothing for the first time.
     stalled: Option<Box<Patience>>,
+    /// The client did not take all of what was last written.
+    blocked: bool,
+    rest: Rest,
     /// Looks at heads of HTTP/1.1.
     scan: Option<HeadScan>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    No,
+    /// hyper was told that nothing comes any more.
+    Told,
+    /// It is done with the socket.
+    Over,
 }
 
 thread_local! {
@@ -137,8 +171,27 @@ impl<S: Transport> ClientIo<S> {
             first,
             state,
             stalled: None,
+            blocked: false,
+            rest: Rest::No,
             scan: None,
         }
+    }
+
+    /// The socket, if the connection only rests.
+    pub(crate) fn at_rest(self) -> Option<S> {
+        (self.rest == Rest::Over).then(|| self.inner.into_inner())
+    }
+
+    /// Whether hyper is to be told that nothing comes any more.
+    fn ends(&mut self) -> bool {
+        let Some(then) = self.state.when_idle() else {
+            return false;
+        };
+        let ends = !self.blocked && nothing_arrived(self.inner.inner().socket());
+        if ends && then == WhenIdle::Rest {
+            self.rest = Rest::Told;
+        }
+        ends
     }
 
     fn look(scan: &mut HeadScan, state: &ConnectionState, bytes: &[u8]) {
@@ -171,6 +224,7 @@ impl<S: Transport> ClientIo<S> {
         polled: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
+        self.blocked = polled.is_pending();
         if polled.is_ready() {
             if let Some(stalled) = &mut self.stalled {
                 stalled.moved();
@@ -212,9 +266,7 @@ impl<S: Transport> Read for ClientIo<S> {
         let polled = self.read(cx, buf);
         match &polled {
             Poll::Ready(_) => self.state.half_read.store(true, Relaxed),
-            Poll::Pending if self.state.may_close() && nothing_arrived(self.inner.inner().socket()) => {
-                return Poll::Ready(Ok(()));
-            }
+            Poll::Pending if self.ends() => return Poll::Ready(Ok(())),
             Poll::Pending => {}
         }
         polled
@@ -233,6 +285,10 @@ impl<S: Transport> Write for ClientIo<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.rest != Rest::No {
+            self.rest = Rest::Over;
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use rand::Rng;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::arrival;
-use crate::client_io::{ClientIo, ConnectionState, Transport, nothing_arrived};
+use crate::client_io::{ClientIo, ConnectionState, Transport};
 use crate::door::Door;
 use crate::forward;
 use crate::forwarded::Origin;
@@ -22,7 +23,7 @@ use crate::head_timer::{self, HeadTimer};
 use crate::http2;
 use crate::options::{FIELDS, Limits};
 use crate::proxy_protocol;
-use crate::worker::{OpenConnection, Worker};
+use crate::worker::{IdleConnection, OpenConnection, Worker};
 
 /// What every request on a connection has in common.
 pub(crate) struct Client {
@@ -66,52 +67,106 @@ async fn through(worker: &Rc<Worker>, door: &Door, listen: SocketAddr, mut strea
         Ok(Err(error)) => return tracing::debug!(%error, %peer, "a TLS handshake failed"),
         Err(_) => return tracing::debug!(%peer, "a TLS handshake took too long"),
     };
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let client = client(listen, ip, http2, true);
-    if http2 {
-        http2::serve(worker, client, stream, Bytes::new()).await;
+    let caller = Caller {
+        listen,
+        ip,
+        tls: true,
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2::serve(worker, caller.client(true), stream, Bytes::new()).await;
     } else {
-        http1(worker, client, stream, Bytes::new()).await;
+        http1(worker, caller, Heard::nothing(worker, stream)).await;
     }
 }
 
 async fn plain(worker: &Rc<Worker>, listen: SocketAddr, stream: TcpStream, ip: IpAddr) {
-    let limits = &worker.shared.limits;
-    let arrived = tokio::select! {
-        biased;
-        arrived = timeout(limits.head_timeout, arrival::first(&stream)) => arrived,
-        () = leave_silent(worker, &stream) => return,
+    let caller = Caller {
+        listen,
+        ip,
+        tls: false,
     };
-    let Ok(Ok(Some(arrival))) = arrived else {
+    let mut heard = Heard::nothing(worker, stream);
+    if !heard.first_bytes(worker).await {
         return;
-    };
-    let client = client(listen, ip, arrival.http2, false);
-    if arrival.http2 {
-        Box::pin(http2::serve(worker, client, stream, arrival.bytes)).await;
-    } else {
-        http1(worker, client, stream, arrival.bytes).await;
+    }
+    let http2 = arrival::is_http2(&mut heard.stream, &mut heard.bytes);
+    match timeout_at(heard.deadline, http2).await {
+        Ok(Ok(true)) => {
+            let client = caller.client(true);
+            Box::pin(http2::serve(worker, client, heard.stream, heard.bytes.into())).await;
+        }
+        Ok(Ok(false)) => http1(worker, caller, heard).await,
+        Ok(Err(_)) | Err(_) => {}
     }
 }
 
-fn client(listen: SocketAddr, ip: IpAddr, http2: bool, tls: bool) -> Rc<Client> {
-    Rc::new(Client {
-        listen,
-        ip: ip.to_canonical(),
-        origin: Origin::new(ip, tls),
-        http2,
-        state: Arc::default(),
-    })
+/// What is known of a client before it has said anything.
+#[derive(Clone, Copy)]
+struct Caller {
+    listen: SocketAddr,
+    ip: IpAddr,
+    tls: bool,
 }
 
-/// Returns when a client that has said nothing yet is to be left because the proxy stops.
-async fn leave_silent(worker: &Worker, stream: &TcpStream) {
+impl Caller {
+    fn client(self, http2: bool) -> Rc<Client> {
+        Rc::new(Client {
+            listen: self.listen,
+            ip: self.ip.to_canonical(),
+            origin: Origin::new(self.ip, self.tls),
+            http2,
+            state: Arc::default(),
+        })
+    }
+}
+
+/// A connection for which nothing is made yet, or no longer.
+struct Heard<S> {
+    stream: S,
+    /// Of the next request.
+    bytes: Vec<u8>,
+    /// For its head.
+    deadline: Instant,
+}
+
+impl<S: Transport> Heard<S> {
+    fn nothing(worker: &Worker, stream: S) -> Self {
+        Self {
+            stream,
+            bytes: Vec::new(),
+            deadline: Instant::now() + worker.shared.limits.head_timeout,
+        }
+    }
+
+    /// Whether the client has said something. If not, the connection is over.
+    async fn first_bytes(&mut self, worker: &Worker) -> bool {
+        let idle = IdleConnection::new(worker);
+        let bytes = arrival::bytes(&mut self.stream, leave_silent(worker));
+        match timeout_at(self.deadline, bytes).await {
+            Ok(Ok(Some(bytes))) => self.bytes = bytes,
+            Ok(Ok(None)) => drop(timeout_at(self.deadline, self.stream.shutdown()).await),
+            Ok(Err(_)) | Err(_) => {}
+        }
+        drop(idle);
+        !self.bytes.is_empty()
+    }
+
+    /// Whether there is a head to be answered.
+    async fn head(&mut self, worker: &Worker) -> bool {
+        if self.bytes.is_empty() && !self.first_bytes(worker).await {
+            return false;
+        }
+        let most = worker.shared.limits.max_head_bytes;
+        let whole = arrival::whole_head(&mut self.stream, &mut self.bytes, most);
+        matches!(timeout_at(self.deadline, whole).await, Ok(Ok(())))
+    }
+}
+
+/// Returns when a client that has said nothing is to be left because the proxy stops.
+async fn leave_silent(worker: &Worker) {
     let mut drain = worker.drain.subscribe();
     drop(drain.wait_for(Option::is_some).await);
     sleep(part_of_the_window(worker)).await;
-    if !nothing_arrived(stream) {
-        // It is being read, and served.
-        std::future::pending::<()>().await;
-    }
 }
 
 /// A client that is silent is told at a random moment of the window's second half: all at once would come back at once,
@@ -122,7 +177,26 @@ pub(crate) fn part_of_the_window(worker: &Worker) -> Duration {
     Duration::from_millis(worker.random.borrow_mut().random_range(spread / 2..=spread))
 }
 
-async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S, first: Bytes) {
+/// Between requests that are not close to each other, a connection is its socket again.
+async fn http1<S: Transport>(worker: &Rc<Worker>, caller: Caller, mut heard: Heard<S>) {
+    while heard.head(worker).await {
+        let client = caller.client(false);
+        let requests = requests(worker, client, heard.stream, heard.bytes.into());
+        let Some(stream) = Box::pin(requests).await else {
+            return;
+        };
+        heard = Heard::nothing(worker, stream);
+        heard.deadline -= worker.shared.limits.rest_after;
+    }
+}
+
+/// Serves requests until the connection ends, or is given back because no other follows for a while.
+async fn requests<S: Transport>(
+    worker: &Rc<Worker>,
+    client: Rc<Client>,
+    stream: S,
+    first: Bytes,
+) -> Option<S> {
     let state = Arc::clone(&client.state);
     let io = ClientIo::http1(stream, first, Arc::clone(&state));
     let limits = &worker.shared.limits;
@@ -132,8 +206,25 @@ async fn http1<S: Transport>(worker: &Rc<Worker>, client: Rc<Client>, stream: S,
     };
     let timer = HeadTimer::default();
     let builder = builder(limits, timer.clone());
-    let connection = builder.serve_connection(io, service).with_upgrades();
-    let mut connection = pin!(head_timer::watched(connection, timer, limits.head_timeout));
+    let mut connection = builder.serve_connection(io, service).with_upgrades();
+    {
+        let times = head_timer::Times {
+            head: limits.head_timeout,
+            rest: limits.rest_after,
+        };
+        let watched = head_timer::watched(&mut connection, timer, times, || state.rest_when_idle());
+        until_over(worker, &state, watched).await;
+    }
+    connection.into_parts()?.io.at_rest()
+}
+
+/// Until the connection has ended, or the proxy has to.
+async fn until_over(
+    worker: &Worker,
+    state: &ConnectionState,
+    connection: impl Future<Output = Result<(), hyper::Error>>,
+) {
+    let mut connection = pin!(connection);
     let mut drain = worker.drain.subscribe();
     let deadline = tokio::select! {
         biased;

@@ -94,10 +94,25 @@ impl Drop for Waiting {
     }
 }
 
-/// A connection whose heads have `limit`, the time that hyper was told too.
-pub(crate) async fn watched<F: Future>(connection: F, timer: HeadTimer, limit: Duration) -> F::Output {
+/// How long a connection waits for a head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// Until it is over; hyper was told the same.
+    pub(crate) head: Duration,
+    /// Until it may rest.
+    pub(crate) rest: Duration,
+}
+
+/// A connection that is told when it may rest, and ends when a head takes too long.
+pub(crate) async fn watched<F: Future>(
+    connection: F,
+    timer: HeadTimer,
+    times: Times,
+    rest: impl Fn(),
+) -> F::Output {
+    let soonest = times.rest.min(times.head);
     let mut connection = pin!(connection);
-    let mut watch = pin!(sleep_until(Instant::now() + limit));
+    let mut watch = pin!(sleep_until(Instant::now() + soonest));
     std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(output) = connection.as_mut().poll(cx) {
@@ -108,15 +123,24 @@ pub(crate) async fn watched<F: Future>(connection: F, timer: HeadTimer, limit: D
                     return Poll::Pending;
                 }
                 let now = Instant::now();
-                match timer.deadline() {
-                    Some(deadline) if deadline <= now => break,
-                    Some(deadline) => watch.as_mut().reset(deadline),
+                let Some(deadline) = timer.deadline() else {
                     // One that is set from now on is at least so far away.
-                    None => watch.as_mut().reset(now + limit),
+                    watch.as_mut().reset(now + soonest);
+                    continue;
+                };
+                let rests = deadline - times.head + times.rest;
+                if deadline <= now {
+                    timer.0.over.store(true, Relaxed);
+                    watch.as_mut().reset(now + soonest);
+                    break;
                 }
+                if rests <= now {
+                    rest();
+                    watch.as_mut().reset(deadline);
+                    break;
+                }
+                watch.as_mut().reset(rests.min(deadline));
             }
-            timer.0.over.store(true, Relaxed);
-            watch.as_mut().reset(Instant::now() + limit);
         }
     })
     .await
@@ -127,6 +151,10 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+
+    fn times(head: Duration) -> Times {
+        Times { head, rest: head / 4 }
+    }
 
     #[tokio::test]
     async fn each_wait_has_its_whole_time_and_what_is_between_does_not_count() {
@@ -145,7 +173,7 @@ mod tests {
             waits.sleep(limit).await;
             began.elapsed()
         };
-        let took = watched(connection, timer, limit).await;
+        let took = watched(connection, timer, times(limit), || {}).await;
         assert!(took >= limit, "{took:?}");
     }
 
@@ -161,7 +189,7 @@ mod tests {
             waiting.await;
             began.elapsed()
         };
-        let took = watched(connection, timer, limit).await;
+        let took = watched(connection, timer, times(limit), || {}).await;
         assert!(took >= limit * 3, "{took:?}");
     }
 
@@ -170,5 +198,29 @@ mod tests {
         let timer = HeadTimer::default();
         timer.0.over.store(true, Relaxed);
         assert!(timer.sleep(Duration::from_secs(60)).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn it_may_rest_when_it_has_waited_and_not_while_it_works() {
+        let limit = Duration::from_millis(200);
+        let timer = HeadTimer::default();
+        let (waits, rested) = (timer.clone(), std::cell::Cell::new(None));
+        let connection = async {
+            tokio::time::sleep(limit).await;
+            let began = Instant::now();
+            let waiting = waits.sleep(limit);
+            std::future::poll_fn(|_| match rested.get() {
+                Some(at) => Poll::Ready(at),
+                None => Poll::Pending,
+            })
+            .await;
+            drop(waiting);
+            rested.get().unwrap() - began
+        };
+        let took = watched(connection, timer, times(limit), || {
+            rested.set(Some(Instant::now()))
+        })
+        .await;
+        assert!(took >= limit / 4 && took < limit, "{took:?}");
     }
 }

@@ -191,6 +191,17 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
     writeln!(out, "cutover_connections{{app=\"{app}\"}} {}", stats.connections)?;
     head(
         out,
+        "cutover_idle_connections",
+        "gauge",
+        "Client connections that have said nothing yet, or nothing for a second.",
+    )?;
+    writeln!(
+        out,
+        "cutover_idle_connections{{app=\"{app}\"}} {}",
+        stats.idle_connections
+    )?;
+    head(
+        out,
         "cutover_table_serial",
         "gauge",
         "Serial of the table that is served.",
@@ -447,6 +458,7 @@ mod tests {
             uptime_ms: 1,
             workers: 1,
             connections: 0,
+            idle_connections: 0,
             listeners: Vec::new(),
             routes: Vec::new(),
             revisions: Vec::new(),

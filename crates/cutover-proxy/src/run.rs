@@ -195,6 +195,7 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
         listeners: std::sync::Mutex::default(),
         controls,
         connections: AtomicU64::new(0),
+        idle_connections: AtomicU64::new(0),
         holds: AtomicBool::new(false),
         started: Instant::now(),
         // JSON numbers above 2^53 are not exact everywhere.

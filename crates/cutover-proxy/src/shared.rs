@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) listeners: Mutex<Vec<ListenerView>>,
     pub(crate) controls: Vec<UnboundedSender<Control>>,
     pub(crate) connections: AtomicU64,
+    /// Those for which nothing is kept but their sockets.
+    pub(crate) idle_connections: AtomicU64,
     /// Whether any route holds its requests.
     pub(crate) holds: AtomicBool,
     pub(crate) started: Instant,

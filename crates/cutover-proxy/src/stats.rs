@@ -26,6 +26,7 @@ pub(crate) fn collect(shared: &Shared) -> Stats {
         uptime_ms: shared.now_ms(),
         workers: shared.controls.len(),
         connections: shared.connections.load(Relaxed),
+        idle_connections: shared.idle_connections.load(Relaxed),
         listeners: shared.listeners().clone(),
         routes: registry
             .routes

@@ -235,6 +235,9 @@ pub struct Stats {
     pub workers: usize,
     /// Client connections that are open now.
     pub connections: u64,
+    /// Of them, those that have said nothing yet, or nothing for a second.
+    #[serde(default)]
+    pub idle_connections: u64,
     /// The sockets.
     pub listeners: Vec<ListenerView>,
     /// By service.

@@ -275,3 +275,19 @@ impl Drop for OpenConnection {
         self.0.closed.notify_one();
     }
 }
+
+/// A connection that counts as idle until this is dropped.
+pub(crate) struct IdleConnection(Arc<Shared>);
+
+impl IdleConnection {
+    pub(crate) fn new(worker: &Worker) -> Self {
+        worker.shared.idle_connections.fetch_add(1, Relaxed);
+        Self(Arc::clone(&worker.shared))
+    }
+}
+
+impl Drop for IdleConnection {
+    fn drop(&mut self) {
+        self.0.idle_connections.fetch_sub(1, Relaxed);
+    }
+}

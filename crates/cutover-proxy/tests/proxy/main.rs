@@ -22,6 +22,7 @@ mod process;
 mod publishing;
 mod recorder;
 mod resilience;
+mod resting;
 mod retrying;
 mod rig;
 mod selecting;

@@ -291,3 +291,22 @@ async fn idle_connections_over_tls_are_closed_when_the_proxy_stops() {
     );
     assert!(visitor.get("/").await.is_err());
 }
+
+#[tokio::test]
+async fn a_connection_over_tls_rests_between_requests_too() {
+    let old = Instance::start("old");
+    let rig = Rig::start_with(|options| options.limits.rest_after = Duration::from_millis(1));
+    let certificate = write_certificate(rig.folder.path(), "a", "a.test");
+    let tls = policy(vec![files(rig.folder.path(), "a")]);
+    rig.route_by(tls, &[(STABLE, 10_000, &[old.addr])]).await;
+    let stream = Dialer::new(&[&certificate]).dial(&rig, "a.test").await.unwrap();
+    let mut visitor = Visitor::over(stream);
+    for _ in 0..3 {
+        eventually("it is idle", async || {
+            rig.client.stats().await.unwrap().idle_connections == 1
+        })
+        .await;
+        assert_eq!(visitor.get("/").await.unwrap().body, "old");
+    }
+    rig.stop().await;
+}

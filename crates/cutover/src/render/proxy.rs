@@ -22,10 +22,14 @@ pub(crate) fn proxy(stats: &Stats, before: Option<&Stats>, style: &Style) -> Str
     // Another process counts from zero again.
     let before = before.filter(|before| before.epoch == stats.epoch);
     let mut page = Page::new();
+    let mut connections = words::count(stats.connections, "connection");
+    if stats.idle_connections > 0 {
+        connections.push_str(&format!(" ({} idle)", words::number(stats.idle_connections)));
+    }
     let facts = [
         format!("table {}", stats.serial),
         words::count(stats.workers as u64, "worker"),
-        words::count(stats.connections, "connection"),
+        connections,
         format!("up {}", words::took(Span::from_millis(stats.uptime_ms))),
     ];
     page.push(
