@@ -120,8 +120,8 @@ const BEGINNINGS: [Beginning; 3] = [
 ];
 
 /// Clients that keep their connections come over time: so many, then a pause.
-const AT_ONCE: usize = 500;
-const PAUSE: Duration = Duration::from_millis(1_200);
+const AT_ONCE: usize = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How much more than HAProxy a connection may cost.
 const MOST: f64 = 1.5;

@@ -9,10 +9,8 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 use tokio::io::{AsyncRead, ReadBuf};
-
-use crate::client_io::{Transport, nothing_arrived};
 
 /// The first bytes of HTTP/2 (RFC 9113 §3.4). No HTTP/1 request begins with them.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -20,38 +18,8 @@ pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// As much of a first request as is read at once; most are smaller.
 const AT_ONCE: usize = 4096;
 
-/// The first bytes; nothing when the client goes without a word, or `leave` ends before it says one.
-pub(crate) async fn bytes<S: Transport>(
-    stream: &mut S,
-    leave: impl Future<Output = ()>,
-) -> io::Result<Option<Vec<u8>>> {
-    let mut came = Vec::new();
-    let read = tokio::select! {
-        biased;
-        read = read_some(stream, &mut came) => Some(read?),
-        () = leave => None,
-    };
-    let length = match read {
-        Some(length) => length,
-        None if nothing_arrived(stream.socket()) => 0,
-        // It has just begun, and is served.
-        None => read_some(stream, &mut came).await?,
-    };
-    Ok((length > 0).then_some(came))
-}
-
-/// Reads on until it is certain whether HTTP/2 is spoken.
-pub(crate) async fn is_http2<S: Transport>(stream: &mut S, came: &mut Vec<u8>) -> io::Result<bool> {
-    while PREFACE.starts_with(came) && came.len() < PREFACE.len() {
-        if read_some(stream, came).await? == 0 {
-            break;
-        }
-    }
-    Ok(came.starts_with(PREFACE))
-}
-
-/// Reads on until a head of HTTP/1.1 is whole, or no more of it is needed to refuse it.
-pub(crate) async fn whole_head<S: Transport>(
+/// Reads on until a head of HTTP/1.1 or the preface of HTTP/2 is whole, or no more of it is needed to refuse it.
+pub(crate) async fn whole_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     came: &mut Vec<u8>,
     most: usize,
@@ -65,6 +33,13 @@ pub(crate) async fn whole_head<S: Transport>(
     Ok(())
 }
 
+/// Whether more would be waited for after all of this has come byte by byte.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn waits(bytes: &[u8]) -> bool {
+    let mut progress = Progress::default();
+    (1..=bytes.len()).all(|end| !progress.is_enough(&bytes[..end]))
+}
+
 /// How far half a head was looked at.
 #[derive(Debug, Default)]
 struct Progress {
@@ -75,9 +50,14 @@ struct Progress {
 }
 
 impl Progress {
-    /// Each byte is searched once, and parsed twice at most on average however small the parts are that it comes in.
+    /// However small the parts are that it comes in, it is parsed as often as it has lines, of which there may not be
+    /// many, or as its size doubles.
     fn is_enough(&mut self, came: &[u8]) -> bool {
+        if PREFACE.starts_with(came) && came.len() < PREFACE.len() {
+            return false;
+        }
         let from = self.searched.saturating_sub(2);
+        let line_ends = memchr(b'\n', &came[self.searched..]).is_some();
         self.searched = came.len();
         let ends = |at: usize| {
             let rest = &came[from + at + 1..];
@@ -86,7 +66,7 @@ impl Progress {
         if memchr_iter(b'\n', &came[from..]).any(ends) {
             return true;
         }
-        if came.len() < 2 * self.parsed {
+        if !line_ends && came.len() < 2 * self.parsed {
             return false;
         }
         self.parsed = came.len();
@@ -98,8 +78,8 @@ impl Progress {
     }
 }
 
-/// By way of the stack, so that what waits for more takes no more room than it has bytes.
-async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, came: &mut Vec<u8>) -> io::Result<usize> {
+/// Once; nothing at the end. By way of the stack, so that what waits for more takes no more room than it has bytes.
+pub(crate) async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, came: &mut Vec<u8>) -> io::Result<usize> {
     poll_fn(|cx| {
         let mut buffer = [MaybeUninit::uninit(); AT_ONCE];
         let mut part = ReadBuf::uninit(&mut buffer);
@@ -141,6 +121,16 @@ mod tests {
     }
 
     #[test]
+    fn the_preface_of_http2_is_whole_when_it_is() {
+        let preface = std::str::from_utf8(PREFACE).unwrap();
+        for size in [1, 5, PREFACE.len()] {
+            assert_eq!(enough(preface, size), Some(PREFACE.len()));
+        }
+        assert_eq!(enough("PRI * HTTP/2.0\r\n\r\n", 1), None);
+        assert_eq!(enough("PRI * HTTP/2.0\r\n\r\nX", 1), Some(19), "something else");
+    }
+
+    #[test]
     fn what_cannot_become_a_head_is_not_waited_for() {
         for text in [
             "\u{16}\u{3}\u{1}\u{2}",
@@ -149,6 +139,8 @@ mod tests {
         ] {
             assert_eq!(enough(text, text.len()), Some(text.len()), "{text:?}");
         }
+        let line = "GET / HTTP/1.1\r\nno colon\r\n";
+        assert_eq!(enough(line, 1), Some(line.len()), "a line is judged at its end");
         let many = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(101));
         assert!(enough(&many, 1_000).is_some(), "too many fields");
     }

@@ -12,10 +12,11 @@ use hyper::service::service_fn;
 use rand::Rng;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::arrival;
-use crate::client_io::{ClientIo, ConnectionState, Transport};
+use crate::client_io::{ClientIo, ConnectionState, Transport, nothing_arrived};
 use crate::door::Door;
 use crate::forward;
 use crate::forwarded::Origin;
@@ -37,66 +38,49 @@ pub(crate) struct Client {
     pub(crate) state: Arc<ConnectionState>,
 }
 
-pub(crate) async fn serve(open: OpenConnection, listen: SocketAddr, stream: TcpStream, peer: SocketAddr) {
-    let worker = &open.0;
+/// In a task of its own.
+pub(crate) fn serve(open: OpenConnection, listen: SocketAddr, stream: TcpStream, peer: SocketAddr) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    match worker.with_snapshot(|snapshot| snapshot.route(listen)?.door.clone()) {
-        None => plain(worker, listen, stream, peer.ip()).await,
-        Some(door) => Box::pin(through(worker, &door, listen, stream, peer.ip())).await,
+    let door = open
+        .0
+        .with_snapshot(|snapshot| snapshot.route(listen)?.door.clone());
+    let caller = Caller {
+        listen,
+        ip: peer.ip(),
+        tls: false,
+    };
+    match door {
+        None => drop(spawn_local(talk(open, caller, stream))),
+        Some(door) => drop(spawn_local(through(open, door, caller, stream))),
     }
 }
 
 /// A listener that wants to hear who the client is, or TLS, before anything else.
-async fn through(worker: &Rc<Worker>, door: &Door, listen: SocketAddr, mut stream: TcpStream, peer: IpAddr) {
-    let limits = &worker.shared.limits;
-    let mut ip = peer;
+async fn through(open: OpenConnection, door: Arc<Door>, mut caller: Caller, mut stream: TcpStream) {
+    let peer = caller.ip;
+    let limit = open.0.shared.limits.handshake_timeout;
     if door.announces(peer) {
-        match timeout(limits.handshake_timeout, proxy_protocol::read(&mut stream)).await {
-            Ok(Ok(announced)) => ip = announced.unwrap_or(peer),
+        match timeout(limit, proxy_protocol::read(&mut stream)).await {
+            Ok(Ok(announced)) => caller.ip = announced.unwrap_or(peer),
             Ok(Err(error)) => return tracing::debug!(%error, %peer, "no PROXY header"),
             Err(_) => return tracing::debug!(%peer, "no PROXY header in time"),
         }
     }
     let Some(tls) = &door.tls else {
-        return plain(worker, listen, stream, ip).await;
+        return Box::pin(talk(open, caller, stream)).await;
     };
-    let stream = match timeout(limits.handshake_timeout, tls.accept(stream)).await {
+    let stream = match Box::pin(timeout(limit, tls.accept(stream))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, %peer, "a TLS handshake failed"),
         Err(_) => return tracing::debug!(%peer, "a TLS handshake took too long"),
     };
-    let caller = Caller {
-        listen,
-        ip,
-        tls: true,
-    };
+    caller.tls = true;
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(worker, caller.client(true), stream, Bytes::new()).await;
+        Box::pin(http2::serve(&open.0, caller.client(true), stream, Bytes::new())).await;
     } else {
-        http1(worker, caller, Heard::nothing(worker, stream)).await;
-    }
-}
-
-async fn plain(worker: &Rc<Worker>, listen: SocketAddr, stream: TcpStream, ip: IpAddr) {
-    let caller = Caller {
-        listen,
-        ip,
-        tls: false,
-    };
-    let mut heard = Heard::nothing(worker, stream);
-    if !heard.first_bytes(worker).await {
-        return;
-    }
-    let http2 = arrival::is_http2(&mut heard.stream, &mut heard.bytes);
-    match timeout_at(heard.deadline, http2).await {
-        Ok(Ok(true)) => {
-            let client = caller.client(true);
-            Box::pin(http2::serve(worker, client, heard.stream, heard.bytes.into())).await;
-        }
-        Ok(Ok(false)) => http1(worker, caller, heard).await,
-        Ok(Err(_)) | Err(_) => {}
+        Box::pin(talk(open, caller, stream)).await;
     }
 }
 
@@ -120,6 +104,21 @@ impl Caller {
     }
 }
 
+/// Between requests that are not close to each other, a connection is its socket again.
+///
+/// No `async fn`, which would hold its arguments twice, and what answers is in a box: idle connections are many.
+fn talk<S: Transport>(open: OpenConnection, caller: Caller, stream: S) -> impl Future<Output = ()> {
+    let mut heard = Heard::nothing(&open.0, stream);
+    async move {
+        while heard.first_bytes(&open.0).await && heard.whole_head(&open.0).await {
+            match Box::pin(answer(&open.0, caller, heard)).await {
+                Some(rested) => heard = rested,
+                None => return,
+            }
+        }
+    }
+}
+
 /// A connection for which nothing is made yet, or no longer.
 struct Heard<S> {
     stream: S,
@@ -127,6 +126,8 @@ struct Heard<S> {
     bytes: Vec<u8>,
     /// For its head.
     deadline: Instant,
+    /// Nothing was asked before.
+    first: bool,
 }
 
 impl<S: Transport> Heard<S> {
@@ -135,39 +136,68 @@ impl<S: Transport> Heard<S> {
             stream,
             bytes: Vec::new(),
             deadline: Instant::now() + worker.shared.limits.head_timeout,
+            first: true,
         }
+    }
+
+    fn rested(worker: &Worker, stream: S) -> Self {
+        let mut heard = Self::nothing(worker, stream);
+        heard.deadline -= worker.shared.limits.rest_after;
+        heard.first = false;
+        heard
     }
 
     /// Whether the client has said something. If not, the connection is over.
     async fn first_bytes(&mut self, worker: &Worker) -> bool {
         let idle = IdleConnection::new(worker);
-        let bytes = arrival::bytes(&mut self.stream, leave_silent(worker));
-        match timeout_at(self.deadline, bytes).await {
-            Ok(Ok(Some(bytes))) => self.bytes = bytes,
-            Ok(Ok(None)) => drop(timeout_at(self.deadline, self.stream.shutdown()).await),
-            Ok(Err(_)) | Err(_) => {}
+        let mut drain = worker.drain.subscribe();
+        let mut time = pin!(sleep_until(self.deadline));
+        let mut came = tokio::select! {
+            biased;
+            came = arrival::read_some(&mut self.stream, &mut self.bytes) => Some(came),
+            () = time.as_mut() => return false,
+            _ = drain.wait_for(Option::is_some) => None,
+        };
+        drop(drain);
+        if came.is_none() {
+            // The proxy stops, and leaves whoever stays silent.
+            let leave = Instant::now() + part_of_the_window(worker);
+            time.as_mut().reset(leave.min(self.deadline));
+            came = tokio::select! {
+                biased;
+                came = arrival::read_some(&mut self.stream, &mut self.bytes) => Some(came),
+                () = time.as_mut() => None,
+            };
+        }
+        if came.is_none() && !nothing_arrived(self.stream.socket()) {
+            // It has just begun, and is served.
+            came = Some(arrival::read_some(&mut self.stream, &mut self.bytes).await);
         }
         drop(idle);
-        !self.bytes.is_empty()
+        match came {
+            Some(Ok(1..)) => return true,
+            Some(Ok(0)) | None => {
+                time.as_mut().reset(Instant::now() + LAST_WORD);
+                tokio::select! {
+                    _ = self.stream.shutdown() => {}
+                    () = time => {}
+                }
+            }
+            Some(Err(_)) => {}
+        }
+        false
     }
 
     /// Whether there is a head to be answered.
-    async fn head(&mut self, worker: &Worker) -> bool {
-        if self.bytes.is_empty() && !self.first_bytes(worker).await {
-            return false;
-        }
+    async fn whole_head(&mut self, worker: &Worker) -> bool {
         let most = worker.shared.limits.max_head_bytes;
         let whole = arrival::whole_head(&mut self.stream, &mut self.bytes, most);
         matches!(timeout_at(self.deadline, whole).await, Ok(Ok(())))
     }
 }
 
-/// Returns when a client that has said nothing is to be left because the proxy stops.
-async fn leave_silent(worker: &Worker) {
-    let mut drain = worker.drain.subscribe();
-    drop(drain.wait_for(Option::is_some).await);
-    sleep(part_of_the_window(worker)).await;
-}
+/// For the end of TLS to be sent.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A client that is silent is told at a random moment of the window's second half: all at once would come back at once,
 /// and whoever is active gets the time to ask once more, and is told by the answer. One that is told while it begins to
@@ -177,29 +207,17 @@ pub(crate) fn part_of_the_window(worker: &Worker) -> Duration {
     Duration::from_millis(worker.random.borrow_mut().random_range(spread / 2..=spread))
 }
 
-/// Between requests that are not close to each other, a connection is its socket again.
-async fn http1<S: Transport>(worker: &Rc<Worker>, caller: Caller, mut heard: Heard<S>) {
-    while heard.head(worker).await {
-        let client = caller.client(false);
-        let requests = requests(worker, client, heard.stream, heard.bytes.into());
-        let Some(stream) = Box::pin(requests).await else {
-            return;
-        };
-        heard = Heard::nothing(worker, stream);
-        heard.deadline -= worker.shared.limits.rest_after;
-    }
-}
-
-/// Serves requests until the connection ends, or is given back because no other follows for a while.
-async fn requests<S: Transport>(
-    worker: &Rc<Worker>,
-    client: Rc<Client>,
-    stream: S,
-    first: Bytes,
-) -> Option<S> {
-    let state = Arc::clone(&client.state);
-    let io = ClientIo::http1(stream, first, Arc::clone(&state));
+/// Answers requests until the connection ends, or is given back because no other follows for a while.
+async fn answer<S: Transport>(worker: &Rc<Worker>, caller: Caller, heard: Heard<S>) -> Option<Heard<S>> {
     let limits = &worker.shared.limits;
+    let first = Bytes::from(heard.bytes);
+    if heard.first && !caller.tls && first.starts_with(arrival::PREFACE) {
+        Box::pin(http2::serve(worker, caller.client(true), heard.stream, first)).await;
+        return None;
+    }
+    let client = caller.client(false);
+    let state = Arc::clone(&client.state);
+    let io = ClientIo::http1(heard.stream, first, Arc::clone(&state));
     let service = {
         let worker = Rc::clone(worker);
         service_fn(move |request| forward::handle(Rc::clone(&worker), Rc::clone(&client), request))
@@ -215,7 +233,8 @@ async fn requests<S: Transport>(
         let watched = head_timer::watched(&mut connection, timer, times, || state.rest_when_idle());
         until_over(worker, &state, watched).await;
     }
-    connection.into_parts()?.io.at_rest()
+    let stream = connection.into_parts()?.io.at_rest()?;
+    Some(Heard::rested(worker, stream))
 }
 
 /// Until the connection has ended, or the proxy has to.

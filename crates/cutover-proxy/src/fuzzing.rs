@@ -18,13 +18,14 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
 use crate::answer_head;
+use crate::arrival;
 use crate::chunks::{Chunks, Part};
 use crate::connection;
 use crate::forwarded::Origin;
 use crate::head_scan::HeadScan;
 use crate::head_timer::HeadTimer;
 use crate::instance_io;
-use crate::options::Limits;
+use crate::options::{FIELDS, Limits};
 use crate::outgoing::Outgoing;
 use crate::request;
 use crate::trace_context::Trace;
@@ -38,6 +39,10 @@ pub fn request(bytes: &[u8]) {
     let mut scan = HeadScan::default();
     let bytewise = bytes.iter().find_map(|byte| scan.look(&[*byte]));
     assert_eq!(fault, bytewise, "it matters how a head arrives");
+    assert!(
+        !(arrival::waits(bytes) && is_whole(bytes)),
+        "a whole head is waited for"
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build();
@@ -45,6 +50,12 @@ pub fn request(bytes: &[u8]) {
         return;
     };
     runtime.block_on(serve(bytes.to_vec(), fault));
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let parsed = httparse::Request::new(&mut fields).parse(bytes);
+    parsed.is_ok_and(|head| head.is_complete())
 }
 
 async fn serve(bytes: Vec<u8>, fault: Option<u64>) {

@@ -61,7 +61,7 @@ pub struct Limits {
     /// From the last answer (or the connect) until the next request's head is complete: 60 s.
     pub head_timeout: Duration,
     /// A client connection on which nothing was asked for so long gives back all memory but the socket's until the next
-    /// request: 1 s.
+    /// request: 250 ms.
     pub rest_after: Duration,
     /// Size of a request's head in bytes, request line included: 64 KiB. More is answered 431.
     pub max_head_bytes: usize,
@@ -92,7 +92,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             certificate_check: Duration::from_secs(1),
             head_timeout: Duration::from_secs(60),
-            rest_after: Duration::from_secs(1),
+            rest_after: Duration::from_millis(250),
             max_head_bytes: 64 * 1024,
             max_fields: FIELDS,
             max_target_bytes: 16 * 1024,

@@ -193,7 +193,7 @@ fn write(application: &str, stats: &Stats, out: &mut String) -> std::fmt::Result
         out,
         "cutover_idle_connections",
         "gauge",
-        "Client connections that have said nothing yet, or nothing for a second.",
+        "Client connections that have said nothing yet, or nothing for a quarter of a second.",
     )?;
     writeln!(
         out,

@@ -235,7 +235,7 @@ pub struct Stats {
     pub workers: usize,
     /// Client connections that are open now.
     pub connections: u64,
-    /// Of them, those that have said nothing yet, or nothing for a second.
+    /// Of them, those that have said nothing yet, or nothing for a quarter of a second.
     #[serde(default)]
     pub idle_connections: u64,
     /// The sockets.

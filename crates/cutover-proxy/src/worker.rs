@@ -217,7 +217,7 @@ impl Worker {
         self.open.set(self.open.get() + 1);
         self.shared.connections.fetch_add(1, Relaxed);
         let guard = OpenConnection(Rc::clone(self));
-        tokio::task::spawn_local(connection::serve(guard, addr, stream, peer));
+        connection::serve(guard, addr, stream, peer);
     }
 
     async fn finish(&self) {
