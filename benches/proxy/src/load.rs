@@ -1,6 +1,7 @@
 //! Constant load: so many clients, each with one request open at a time.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) answered: u64,
     pub(crate) failed_reads: u64,
     pub(crate) failed_writes: u64,
+    /// How those failed, and how often each.
+    pub(crate) failures: BTreeMap<String, u64>,
     /// Connections after each client's first that keep-alive clients had to open.
     pub(crate) reconnects: u64,
     /// Microseconds of each answer.
@@ -126,8 +129,8 @@ async fn client(shared: Rc<Shared>) {
                     before = true;
                     open
                 }
-                Err(_) => {
-                    shared.failed(write);
+                Err(error) => {
+                    shared.failed(write, format!("no connection: {}", error.kind()));
                     sleep(Duration::from_millis(1)).await;
                     continue;
                 }
@@ -142,12 +145,19 @@ async fn client(shared: Rc<Shared>) {
                 }
             }
             Some(answer) => {
-                shared.failed(write);
+                shared.failed(write, format!("status {}", answer.status));
                 if keep_alive && !answer.close {
                     connection = Some(open);
                 }
             }
-            None => shared.failed(write),
+            None => shared.failed(
+                write,
+                if began.elapsed() < PATIENCE {
+                    "broken off".to_owned()
+                } else {
+                    "no answer in time".to_owned()
+                },
+            ),
         }
     }
 }
@@ -165,8 +175,9 @@ impl Shared {
         tally.written.extend(write);
     }
 
-    fn failed(&self, write: Option<u64>) {
+    fn failed(&self, write: Option<u64>, how: String) {
         let mut tally = self.tally.borrow_mut();
+        *tally.failures.entry(how).or_default() += 1;
         match write {
             Some(_) => tally.failed_writes += 1,
             None => tally.failed_reads += 1,
@@ -180,6 +191,9 @@ impl Tally {
         self.answered += other.answered;
         self.failed_reads += other.failed_reads;
         self.failed_writes += other.failed_writes;
+        for (how, count) in other.failures {
+            *self.failures.entry(how).or_default() += count;
+        }
         self.reconnects += other.reconnects;
         self.written.extend(other.written);
     }

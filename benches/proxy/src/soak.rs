@@ -192,7 +192,7 @@ async fn silent_clients(found: &Found, connections: usize, beginning: &Beginning
         beside.failed_reads,
     );
     if found.kind == Kind::Cutover && beside.failed_reads > 0 {
-        bail!("others were harmed");
+        bail!("others were harmed: {:?}", beside.failures);
     }
     drop(held);
     Ok(each)
