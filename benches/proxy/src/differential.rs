@@ -191,7 +191,8 @@ impl Side {
     }
 }
 
-/// An instance that counts requests and answers each when its body is there.
+/// An instance that counts and answers each request when its body is there: one that is broken off is none, and nginx
+/// sends none before it is whole.
 async fn record(listener: TcpListener, seen: Rc<Cell<u64>>) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::task::spawn_local(connection(stream, Rc::clone(&seen)));
@@ -207,7 +208,6 @@ async fn connection(mut stream: TcpStream, seen: Rc<Cell<u64>>) -> Option<()> {
             }
             more(&mut stream, &mut bytes).await?;
         };
-        seen.set(seen.get() + 1);
         let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
         let method = text.split(' ').next().unwrap_or_default().to_owned();
         let field = |name: &str| {
@@ -230,6 +230,7 @@ async fn connection(mut stream: TcpStream, seen: Rc<Cell<u64>>) -> Option<()> {
             }
         };
         bytes.drain(..end);
+        seen.set(seen.get() + 1);
         let body = if method == "head" { "" } else { "ok" };
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{body}");
         stream.write_all(answer.as_bytes()).await.ok()?;

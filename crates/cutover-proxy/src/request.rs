@@ -5,7 +5,9 @@
 
 use std::net::Ipv6Addr;
 
-use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
+use hyper::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE,
+};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, StatusCode, Uri, Version};
 
@@ -24,13 +26,14 @@ pub(crate) const ALLOWED: HeaderValue =
 /// # Errors
 /// The status that the client gets instead.
 pub(crate) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), StatusCode> {
-    if request.method().as_str().len() > LONGEST_METHOD {
+    if !is_known_form(request.method()) {
         return Err(StatusCode::NOT_IMPLEMENTED);
     }
     if target_length(request.uri()) > limits.max_target_bytes {
         return Err(StatusCode::URI_TOO_LONG);
     }
     check_transfer_encoding(request.headers())?;
+    check_connection(request.headers())?;
     // A tunnel is nothing for a reverse proxy, and an echo of the request would show what the proxy adds to it.
     if request.method() == Method::CONNECT || request.method() == Method::TRACE {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
@@ -41,6 +44,25 @@ pub(crate) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), 
         request.headers_mut().insert(HOST, authority);
     }
     check_max_forwards(request)
+}
+
+/// Methods are case-sensitive (RFC 9110 §9.1), and all that are registered are in capitals: `get` is GET to some programs
+/// and to others nothing.
+fn is_known_form(method: &Method) -> bool {
+    let text = method.as_str().as_bytes();
+    text.len() <= LONGEST_METHOD
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'))
+}
+
+/// Tokens, or nobody knows whether `close` is one of them (RFC 9110 §7.6.1).
+fn check_connection(headers: &HeaderMap) -> Result<(), StatusCode> {
+    let is_token = |part: &[u8]| part.is_empty() || HeaderName::from_bytes(part).is_ok();
+    if headers.contains_key(CONNECTION) && !fields::parts(headers, &CONNECTION).all(is_token) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    Ok(())
 }
 
 fn target_length(uri: &Uri) -> usize {
@@ -93,7 +115,10 @@ fn check_target<B>(request: &Request<B>) -> Result<Option<HeaderValue>, StatusCo
         (Some(scheme), Some(authority))
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
         {
-            if !is_valid_host(authority.as_str().as_bytes()) {
+            let authority_text = authority.as_str().as_bytes();
+            let as_told = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority_text);
+            let is_told = request.headers().get(HOST).is_some_and(as_told);
+            if !is_valid_host(authority_text) || !is_told && !is_plain(authority_text) {
                 return Err(StatusCode::BAD_REQUEST);
             }
             let value = HeaderValue::from_str(authority.as_str());
@@ -155,6 +180,13 @@ fn is_port(text: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// A host that says something else than the Host field wins over it (RFC 9112 §3.2.2), and must be beyond doubt.
+fn is_plain(authority: &[u8]) -> bool {
+    let is_plain =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+    authority.iter().all(is_plain)
 }
 
 fn is_reg_name(text: &[u8]) -> bool {
@@ -231,6 +263,38 @@ mod tests {
             let mut request = Request::get(target).header("host", "a.test").body(()).unwrap();
             check(&mut request, &Limits::default()).unwrap();
             assert_eq!(request.uri().path_and_query().unwrap().as_str(), path);
+        }
+        for (target, host, good) in [
+            ("http://b;c/", "B;c", true),
+            ("http://b;c/", "a.test", false),
+            ("http://b_c/", "a.test", false),
+            ("http://[::1]:80/", "a.test", true),
+        ] {
+            let mut request = Request::get(target).header("host", host).body(()).unwrap();
+            assert_eq!(check(&mut request, &Limits::default()).is_ok(), good, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_two_readers_may_read_in_two_ways_is_refused() {
+        let checked = |method: &str, connection: &[u8]| {
+            let mut request = Request::builder()
+                .method(method)
+                .uri("/")
+                .header("host", "a")
+                .header("connection", HeaderValue::from_bytes(connection).unwrap())
+                .body(())
+                .unwrap();
+            check(&mut request, &Limits::default()).map_err(|status| status.as_u16())
+        };
+        for good in ["GET", "M-SEARCH", "VERSION_CONTROL"] {
+            assert_eq!(checked(good, b"close, X-A,, keep-alive"), Ok(()), "{good}");
+        }
+        for bad in ["get", "Patch", "GET2", "%0d%0aGET"] {
+            assert_eq!(checked(bad, b"close"), Err(501), "{bad}");
+        }
+        for bad in [&b"close, X\xe9"[..], b"close; x", b"close x"] {
+            assert_eq!(checked("GET", bad), Err(400));
         }
     }
 
