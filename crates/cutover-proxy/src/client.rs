@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
@@ -186,12 +187,7 @@ impl Client {
     /// If one is not a listening socket, or there is one for its address already.
     pub async fn add_listeners(&self, listeners: &[BorrowedFd<'_>]) -> Result<Vec<SocketAddr>, ClientError> {
         let path = fd_door::path(&self.socket);
-        let stream = UnixStream::connect(&path)
-            .await
-            .map_err(|source| ClientError::Unreachable {
-                socket: path.clone(),
-                source,
-            })?;
+        let stream = connect(&path).await?;
         let handed = async {
             let send = || cutover_os::send_fds(&stream, b"L", listeners);
             stream.async_io(Interest::WRITABLE, send).await?;
@@ -255,12 +251,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|source| ClientError::Unreachable {
-                socket: self.socket.clone(),
-                source,
-            })?;
+        let stream = connect(&self.socket).await?;
         let exchanged = timeout(ANSWER_WITHIN, converse(stream, method, path, body)).await;
         match exchanged {
             Ok(Ok(answer)) => Ok(answer),
@@ -280,6 +271,27 @@ impl Client {
         ClientError::Unknown {
             socket: self.socket.clone(),
             status,
+        }
+    }
+}
+
+/// A proxy that is taken over from may close its socket between the moment when it was found under the name and the
+/// moment when it is connected to: then another one has the name already.
+async fn connect(path: &Path) -> Result<UnixStream, ClientError> {
+    let place = || {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.ino(), found.ctime(), found.ctime_nsec()))
+    };
+    loop {
+        let before = place();
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && place() != before => {}
+            other => {
+                return other.map_err(|source| ClientError::Unreachable {
+                    socket: path.to_owned(),
+                    source,
+                });
+            }
         }
     }
 }

@@ -7,11 +7,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cutover_model::{Fence, RouteTable};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::client::{Client, ClientError};
 use crate::fd_door;
@@ -71,6 +73,42 @@ impl TakeOver {
         fs::rename(fd_door::path(&new), fd_door::path(admin_socket))?;
         fs::rename(new, admin_socket)
     }
+}
+
+/// The name at which a proxy is asked, and the socket that it bound for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    path: PathBuf,
+    own: Option<u64>,
+}
+
+impl Name {
+    pub(crate) fn new(bound: &Path, path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            own: place(bound),
+        }
+    }
+
+    /// A successor takes the name a moment after this process was told to stop: until then it is asked here, and must
+    /// answer.
+    pub(crate) async fn until_taken(&self) {
+        let taken = async {
+            while place(&self.path) == self.own {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        drop(timeout(TAKEN_WITHIN, taken).await);
+    }
+}
+
+/// A successor that has not done it by then has crashed.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
+
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+fn place(path: &Path) -> Option<u64> {
+    fs::metadata(path).map(|found| found.ino()).ok()
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {

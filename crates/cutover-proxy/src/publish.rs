@@ -79,7 +79,7 @@ impl Publisher {
     /// Holds publishes back until the hand-over is decided, or has taken too long.
     pub(crate) async fn hold_back(&self) -> Result<(), Refusal> {
         let held = Arc::clone(&self.sockets).lock_owned().await;
-        if *self.superseded.borrow() {
+        if self.is_superseded() {
             return Err(Refusal::HandedOver);
         }
         let (decide, decided) = oneshot::channel();
@@ -98,7 +98,7 @@ impl Publisher {
     /// Nothing is published, and nobody takes over, until this is dropped.
     pub(crate) async fn turn(&self) -> Result<impl Drop, Refusal> {
         let turn = self.sockets.lock().await;
-        if *self.superseded.borrow() {
+        if self.is_superseded() {
             return Err(Refusal::HandedOver);
         }
         Ok(turn)
@@ -195,9 +195,14 @@ impl Publisher {
     /// If another process has taken over, returns when those before this one have ended (within the time that draining
     /// may take): the other reaches them through this one only.
     pub(crate) async fn outlast_predecessor(&self) {
-        while *self.superseded.borrow() && self.predecessor_in_flight(None).await.is_some() {
+        while self.is_superseded() && self.predecessor_in_flight(None).await.is_some() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Whether another process has taken over.
+    pub(crate) fn is_superseded(&self) -> bool {
+        *self.superseded.borrow()
     }
 
     async fn forget_predecessor(&self, before: &Client) {
@@ -245,7 +250,7 @@ impl Publisher {
     pub(crate) async fn publish(&self, request: PublishRequest) -> Result<PublishReceipt, Refusal> {
         let began = Instant::now();
         let mut sockets = self.sockets.lock().await;
-        if *self.superseded.borrow() {
+        if self.is_superseded() {
             return Err(Refusal::HandedOver);
         }
         let current = self.shared.snapshot.load_full();

@@ -21,7 +21,7 @@ use crate::admin;
 use crate::certificate_watch;
 use crate::client::ClientError;
 use crate::fd_door;
-use crate::handover::TakeOver;
+use crate::handover::{Name, TakeOver};
 use crate::health;
 use crate::holding::{Holding, SavedHolds};
 use crate::metrics_door;
@@ -179,6 +179,7 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
     let holds_path = SavedHolds::path(&options.state_dir);
     let holds = SavedHolds::load(&holds_path)?;
     let admin = bind(socket.clone())?;
+    let name = Name::new(&socket, &options.admin_socket);
     let door = bind(fd_door::path(&socket))?;
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = options.workers.unwrap_or(cores).max(1);
@@ -212,6 +213,7 @@ pub fn start(options: ProxyOptions) -> Result<RunningProxy, ProxyError> {
             shared: Arc::clone(&shared),
             publisher: Arc::clone(&publisher),
             admin,
+            name,
             door,
             ejected,
             listeners: options.listeners,
@@ -282,6 +284,7 @@ struct Manager {
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
     admin: std::os::unix::net::UnixListener,
+    name: Name,
     door: std::os::unix::net::UnixListener,
     ejected: mpsc::UnboundedReceiver<Arc<EndpointState>>,
     listeners: Vec<std::net::TcpListener>,
@@ -306,6 +309,7 @@ impl Manager {
             }
         };
         runtime.block_on(async {
+            let name = self.name.clone();
             let prepared = self.prepare().await;
             match prepared {
                 Err(error) => drop(ready.send(Err(error))),
@@ -314,6 +318,9 @@ impl Manager {
                     let stopped = async {
                         drop(stopped.await);
                         serving.publisher.outlast_predecessor().await;
+                        if serving.publisher.is_superseded() {
+                            name.until_taken().await;
+                        }
                     };
                     tokio::select! {
                         () = metrics_door::run(metrics, Arc::clone(&serving.shared)) => {}
