@@ -55,7 +55,16 @@ pub enum Twist {
     HeavySessions,
     /// The share jumps between 1 and 60 % every 20 seconds, instead of the ramp. For the validity of the test alone.
     JumpingShare,
+    /// The candidate fails in all requests of the first of [`ROUTES`], and elsewhere as it is.
+    OneRoute,
 }
+
+/// The parts of all requests that can be looked at for themselves; the last is what belongs to none of them.
+pub const ROUTES: [f64; 4] = [0.005, 0.05, 0.2, 0.745];
+/// What is known of stable was counted in so many seconds before the release.
+const BEFORE: f64 = 3_600.0;
+/// Failed requests of the candidate, and of stable.
+pub type Failed = (u64, u64);
 
 /// One revision in one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,6 +109,10 @@ pub struct Second {
     pub share: f64,
     /// Whether nobody can read it.
     pub blind: bool,
+    /// The failed ones that were drawn, by route.
+    pub by_route: [Failed; ROUTES.len()],
+    /// In the first second: what stable counted before.
+    pub before: Arm,
 }
 
 /// A run of a scenario.
@@ -107,6 +120,8 @@ pub struct Second {
 pub struct World {
     scenario: Scenario,
     dice: Dice,
+    /// For what most detectors do not look at: so that the others see the same release with and without it.
+    aside: Dice,
     /// The autoregressive process.
     level: f64,
     jump: f64,
@@ -119,6 +134,7 @@ impl World {
         Self {
             scenario,
             dice: Dice::new(seed),
+            aside: Dice::new(seed ^ (1 << 63)),
             level: 0.0,
             jump: 0.05,
         }
@@ -167,6 +183,12 @@ impl World {
             stable: self.arm(rate * (1.0 - share), good.min(1.0), slow_share(load, 1.0, 1.0)),
             share,
             blind: scenario.twist == Twist::Blind && (180..300).contains(&second),
+            by_route: [(0, 0); ROUTES.len()],
+            before: if second == 0 {
+                self.before()
+            } else {
+                Arm::default()
+            },
         };
         match scenario.twist {
             Twist::Retries => {
@@ -187,7 +209,48 @@ impl World {
             }
             _ => {}
         }
+        let narrow = if scenario.twist == Twist::OneRoute {
+            let failed = self.aside.poisson(rate * share * ROUTES[0]);
+            failed.min(seen.candidate.requests - seen.candidate.errors)
+        } else {
+            0
+        };
+        self.spread(&mut seen);
+        seen.candidate.errors += narrow;
+        seen.candidate.drawn_errors += narrow;
+        seen.by_route[0].0 += narrow;
         seen
+    }
+
+    /// Each failed request is one of some route.
+    fn spread(&mut self, seen: &mut Second) {
+        for (of_candidate, failed) in [
+            (true, seen.candidate.drawn_errors),
+            (false, seen.stable.drawn_errors),
+        ] {
+            for _ in 0..failed {
+                let mut place = self.aside.share();
+                let passed = ROUTES.iter().take_while(|part| {
+                    place -= **part;
+                    place >= 0.0
+                });
+                let route = &mut seen.by_route[passed.count().min(ROUTES.len() - 1)];
+                *(if of_candidate { &mut route.0 } else { &mut route.1 }) += 1;
+            }
+        }
+    }
+
+    fn before(&mut self) -> Arm {
+        let Scenario { rate, stable, .. } = self.scenario;
+        let errors = self.aside.poisson(rate * BEFORE * stable);
+        let requests = errors + self.aside.poisson(rate * BEFORE * (1.0 - stable));
+        Arm {
+            requests,
+            errors,
+            drawn: requests,
+            drawn_errors: errors,
+            slow: 0,
+        }
     }
 
     /// Failed, slow and other requests are Poisson processes of their own.

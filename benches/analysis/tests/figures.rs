@@ -80,3 +80,36 @@ fn what_nobody_asked_is_not_promoted() {
     ));
     assert_eq!(figures.held, 4, "{figures:?}");
 }
+
+#[test]
+fn a_failure_that_only_one_route_has_is_found_by_route() {
+    let scenario = Scenario {
+        twist: Twist::OneRoute,
+        ..plain(10.0, 0.009, 0.009)
+    };
+    let pooled = Figures::of(&releases(scenario, &|| Box::new(Ours::sequential(ALPHA)), 0, 40));
+    let by_route = Figures::of(&releases(
+        scenario,
+        &|| Box::new(Ours::sequential(ALPHA).by_route()),
+        0,
+        40,
+    ));
+    assert!(by_route.back >= 30, "{by_route:?}");
+    assert!(pooled.back < by_route.back, "{pooled:?} {by_route:?}");
+}
+
+#[test]
+fn history_finds_more_where_few_requests_come_and_a_shared_outage_does_not_trip_it() {
+    let bad = plain(1.0, 0.001, 0.1);
+    let alone = Figures::of(&releases(bad, &|| Box::new(Ours::sequential(ALPHA)), 0, 60));
+    let history: &(dyn Fn() -> Box<dyn analysis_bench::release::Detector> + Sync) =
+        &|| Box::new(Ours::sequential(ALPHA).with_history());
+    let both = Figures::of(&releases(bad, history, 0, 60));
+    assert!(both.median < alone.median, "{both:?} {alone:?}");
+    let outage = Scenario {
+        twist: Twist::SharedOutage,
+        ..plain(10.0, 0.001, 0.001)
+    };
+    let figures = Figures::of(&releases(outage, history, 0, 200));
+    assert!(figures.back <= 3, "{figures:?}");
+}

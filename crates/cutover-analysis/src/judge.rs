@@ -10,9 +10,9 @@ use crate::Counters;
 use crate::before::{self, Tally};
 use crate::binomial::at_least;
 use crate::bounds::worse_by;
+use crate::case::Case;
 use crate::query;
-use crate::sample::Sample;
-use crate::slow::Case;
+use crate::sample::{HARD_REQUESTS, Sample, fails_too};
 use crate::words;
 
 /// A comparison fails a measurement only when an equally good release would show as much with less than this chance.
@@ -111,7 +111,8 @@ impl Evidences<'_> {
                 alpha,
                 margin,
                 latency,
-            } => self.sequential(*alpha, *margin, latency.is_some()),
+                history,
+            } => self.sequential(*alpha, *margin, latency.is_some(), *history),
             Metric::Query {
                 success_condition,
                 failure_condition,
@@ -241,7 +242,7 @@ impl Evidences<'_> {
         }
     }
 
-    fn sequential(&self, alpha: f64, margin: Option<f64>, times: bool) -> Finding {
+    fn sequential(&self, alpha: f64, margin: Option<f64>, times: bool, history: bool) -> Finding {
         if self.window.stable.is_none() {
             return inconclusive("no stable to compare with".to_owned());
         }
@@ -255,6 +256,9 @@ impl Evidences<'_> {
         let mut words = self.sequential.words(alpha);
         if times && self.sequential.slow.is_none() {
             words.push_str("; stable has answered too few to say what is slow");
+        }
+        if history && self.sequential.history.is_none() {
+            words.push_str("; stable has answered too few to compare with before the shift");
         }
         if self.sequential.is_worse(alpha) {
             return failed(words);
@@ -299,8 +303,15 @@ impl Evidences<'_> {
 }
 
 /// Whether a metric is broken so clearly that the measurement need not be waited for, and in which words. `case` is
-/// the sequential test's, over the whole analysis; `before` is what was counted before the switch.
-pub(crate) fn early(metric: &Metric, sample: &Sample, case: Case<'_>, before: Tally) -> Option<String> {
+/// the sequential test's, over the whole analysis; `before` is what was counted before the switch, `lately` what stable did
+/// in a time that the sample may be only the end of.
+pub(crate) fn early(
+    metric: &Metric,
+    sample: &Sample,
+    case: Case<'_>,
+    before: Tally,
+    lately: &Counters,
+) -> Option<String> {
     let candidate = &sample.candidate;
     match metric {
         Metric::ErrorRate { max, max_ratio } => {
@@ -308,11 +319,16 @@ pub(crate) fn early(metric: &Metric, sample: &Sample, case: Case<'_>, before: Ta
             if x == 0 || sample.is_shared() {
                 return None;
             }
+            // A second of a quiet service holds a handful of requests, and of stable too few to say that it fails as well:
+            // that is looked up in what it did lately.
             if let Some(max) = max
+                && n >= HARD_REQUESTS
                 && at_least(x, n, max / 100.0) < EARLY_CHANCE
                 && sample
                     .stable_fails_too(*max, 1)
-                    .is_none_or(|stable| surprise(candidate, stable, 1.0) < EARLY_CHANCE)
+                    .into_iter()
+                    .chain(fails_too(lately, *max, 1).then_some(lately))
+                    .all(|stable| surprise(candidate, stable, 1.0) < EARLY_CHANCE)
             {
                 return Some(format!("{}, more than {max} %", errors_of(candidate)));
             }

@@ -19,12 +19,13 @@
 
 use std::cell::Cell;
 
-use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, SlowAnswers, Span, Timestamp, Verdict};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
 use crate::before::Tally;
 use crate::judge::{Evidences, Finding, Outcome, early, successful};
 use crate::sample::Sample;
+use crate::state::Asked;
 use crate::{AnalysisState, Assessment, Mode, Reading, words};
 
 /// A measurement waits for its requests at most so many intervals.
@@ -63,7 +64,7 @@ pub fn measure(
                 state.open_window(&reading, now, analysis.needs_times());
                 state.advance_share(reading.candidate_share);
                 if state.seen.is_none() {
-                    state.bet(&reading, None, analysis.slow_answers(), template.min_requests);
+                    state.bet(&reading, None, analysis.asked(), template.min_requests);
                 }
                 analysis.go_on(&state, analysis.progress(&state), None)
             }
@@ -176,11 +177,14 @@ impl Analysis<'_> {
     fn reading(&self, state: &mut AnalysisState, reading: &Reading, window_at: Timestamp) -> Assessment {
         let (latest, window) = state.advance(reading, self.now, self.needs_times());
         state.trace.add(&latest, self.now);
+        if let Some(stable) = &latest.stable {
+            state.lately.add(stable);
+        }
         let share = state.advance_share(reading.candidate_share);
         state.bet(
             reading,
             Some((&latest, share)),
-            self.slow_answers(),
+            self.asked(),
             self.template.min_requests,
         );
         let hard = window.fails_hard() || latest.fails_hard();
@@ -225,6 +229,7 @@ impl Analysis<'_> {
 
     /// Whether the analysis need not wait for the end of the measurement, and in which words.
     fn early(&self, state: &AnalysisState, samples: &[&Sample], hard: bool) -> Option<String> {
+        let (before, lately) = (self.tally_before(state), state.lately.counters());
         let decides = hard || state.failures >= self.template.failure_limit;
         let metrics = self.template.metrics.iter();
         metrics
@@ -235,7 +240,7 @@ impl Analysis<'_> {
                 }
                 samples
                     .iter()
-                    .find_map(|sample| early(metric, sample, state.case(), self.tally_before(state)))
+                    .find_map(|sample| early(metric, sample, state.case(), before, &lately))
             })
     }
 
@@ -420,12 +425,16 @@ impl Analysis<'_> {
         Span::from_millis(self.interval().as_millis().saturating_mul(PATIENCE))
     }
 
-    /// What is slow to the sequential test, if it looks at times.
-    fn slow_answers(&self) -> Option<&SlowAnswers> {
-        self.template.metrics.iter().find_map(|metric| match metric {
-            Metric::Sequential { latency, .. } => latency.as_ref(),
+    /// What the sequential test looks at.
+    fn asked(&self) -> Asked<'_> {
+        let sequential = self.template.metrics.iter().find_map(|metric| match metric {
+            Metric::Sequential { latency, history, .. } => Some(Asked {
+                slow: latency.as_ref(),
+                history: *history,
+            }),
             _ => None,
-        })
+        });
+        sequential.unwrap_or_default()
     }
 
     fn needs_times(&self) -> bool {

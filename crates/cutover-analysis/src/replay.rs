@@ -6,6 +6,7 @@ use cutover_model::Verdict;
 
 use crate::bounds::worse_by;
 use crate::recording::{Judgement, RecordedEvent, Recording, Side};
+use crate::sequential::Evidence;
 use crate::split::split_log_e;
 use crate::strata::{Strata, log_mean};
 use crate::words;
@@ -50,6 +51,32 @@ struct Tally {
     slow: u64,
 }
 
+/// One kind of failure, errors or slow answers: of all requests, and by route.
+#[derive(Debug)]
+struct Kind {
+    pooled: Evidence,
+    strata: Strata,
+}
+
+impl Kind {
+    fn new(routes: &[String]) -> Self {
+        let pooled = Evidence::default();
+        let strata = Strata::begin(routes, &pooled);
+        Self { pooled, strata }
+    }
+
+    fn add(&mut self, of_candidate: bool, route: Option<&str>, share: f64) {
+        let failed = (u64::from(of_candidate), u64::from(!of_candidate));
+        self.pooled = self.pooled.with(failed.0, failed.1, share);
+        let place = route.map_or_else(|| self.strata.others(), |route| self.strata.place(route));
+        self.strata.add(place, failed, share);
+    }
+
+    fn log_e(&self) -> f64 {
+        self.strata.log_e(&self.pooled)
+    }
+}
+
 /// A session: what it was drawn with, and what it counted for already.
 #[derive(Debug, Clone, Copy)]
 struct Session {
@@ -64,8 +91,8 @@ struct Replay<'a> {
     /// Sorted by time.
     weights: Vec<(f64, f64)>,
     sessions: BTreeMap<&'a str, Session>,
-    errors: Strata,
-    slow: Option<Strata>,
+    errors: Kind,
+    slow: Option<Kind>,
     candidate: Tally,
     stable: Tally,
     candidate_requests: u64,
@@ -83,13 +110,14 @@ impl<'a> Replay<'a> {
             .map(|weight| (weight.at_ms, weight.candidate))
             .collect();
         weights.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let strata = recording.strata.len();
         let mut replay = Self {
             recording,
             weights,
             sessions: BTreeMap::new(),
-            errors: Strata::new(strata),
-            slow: recording.latency_threshold_ms.map(|_| Strata::new(strata)),
+            errors: Kind::new(&recording.strata),
+            slow: recording
+                .latency_threshold_ms
+                .map(|_| Kind::new(&recording.strata)),
             candidate: Tally::default(),
             stable: Tally::default(),
             candidate_requests: 0,
@@ -160,15 +188,12 @@ impl<'a> Replay<'a> {
             let (candidate, stable) = self.split.entry(session.share.to_bits()).or_default();
             *(if of_candidate { candidate } else { stable }) += 1;
         }
-        let route = event
-            .route
-            .as_ref()
-            .and_then(|route| self.recording.strata.iter().position(|known| known == route));
+        let route = event.route.as_deref();
         if failed {
             self.errors.add(of_candidate, route, session.share);
         }
-        if slow && let Some(strata) = &mut self.slow {
-            strata.add(of_candidate, route, session.share);
+        if slow && let Some(slow) = &mut self.slow {
+            slow.add(of_candidate, route, session.share);
         }
         failed || slow
     }
@@ -181,11 +206,11 @@ impl<'a> Replay<'a> {
     }
 
     fn counts(&self) -> String {
-        let (candidate, stable) = self.errors.failures();
+        let (candidate, stable) = self.errors.pooled.failures();
         let (candidate, stable) = (words::times(candidate), words::times(stable));
         let mut text = format!("the candidate failed {candidate}, stable {stable}");
         if let Some(slow) = &self.slow {
-            let (candidate, stable) = slow.failures();
+            let (candidate, stable) = slow.pooled.failures();
             let (candidate, stable) = (words::times(candidate), words::times(stable));
             text.push_str(&format!("; it was slow {candidate}, stable {stable}"));
         }

@@ -1,20 +1,18 @@
-//! The sequential test on slow answers, and both tests as one.
+//! The sequential test on slow answers.
 //!
 //! An answer is slow or it is not: of stable, when it takes longer than its quantile was when the upgrade's analysis
 //! began; of the candidate, when it takes longer than so many times that. If the candidate takes at most so many times as
 //! long as stable, a slow answer is no likelier of it than of stable, whatever happens to both; so the bets of
 //! [`Evidence`] are fair or unfavourable, and bounded by the same inequality. Both times are frozen: a bound that moved
 //! with what is seen would follow the candidate.
-//!
-//! Both tests share one α. What a gambler puts on either is fixed when the bets on slow answers begin, and never moved
-//! between them: their sum starts with 1 and is a martingale as each of them is.
 
 use cutover_model::SlowAnswers;
 use serde::{Deserialize, Serialize};
 
+use crate::Histogram;
 use crate::odds::Limits;
 use crate::sequential::Evidence;
-use crate::{Histogram, words};
+use crate::strata::Strata;
 
 /// So much of what there is goes on slow answers. Of a version that is slow there are many; of errors each one counts.
 const STAKE: f64 = 0.25;
@@ -23,24 +21,29 @@ const STAKE: f64 = 0.25;
 const BEYOND: f64 = 1.0;
 
 /// The bets on slow answers.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Slow {
     /// What is slow.
     pub(crate) limits: Limits,
     /// The bets.
     pub(crate) evidence: Evidence,
+    /// The same by route.
+    #[serde(skip_serializing_if = "Strata::is_empty")]
+    pub(crate) strata: Strata,
     /// ln of what was put on failures, for each unit of their evidence, and of what was put on slow answers.
     log_stakes: (f64, f64),
 }
 
 impl Slow {
     /// With what stable's times were so far; none where they were too few, `least` or fewer than the quantile asks for.
+    /// `failures` is ln E of the bets on failures.
     pub(crate) fn freeze(
         asked: &SlowAnswers,
         stable: &Histogram,
         least: u64,
-        failures: &Evidence,
+        failures: f64,
+        routes: &[String],
     ) -> Option<Self> {
         let enough = (BEYOND / (1.0 - asked.quantile).max(1e-6)).ceil() as u64;
         if stable.count() < least.max(enough) {
@@ -55,67 +58,16 @@ impl Slow {
                 candidate: Histogram::upper_bound(Histogram::index(most)),
             },
             evidence: Evidence::default(),
+            strata: Strata::begin(routes, &Evidence::default()),
             // What the bets on failures have come to by now is what there is to be put on either.
-            log_stakes: ((1.0 - STAKE).ln(), STAKE.ln() + failures.log_e()),
+            log_stakes: ((1.0 - STAKE).ln(), STAKE.ln() + failures),
         })
     }
-}
 
-/// All that is held against the candidate.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Case<'a> {
-    /// Its failures.
-    pub(crate) failures: &'a Evidence,
-    /// Its slow answers; none while nobody knows what is slow, or asks.
-    pub(crate) slow: Option<&'a Slow>,
-}
-
-impl Case<'_> {
-    /// ln E.
-    pub(crate) fn log_e(&self) -> f64 {
-        let failures = self.failures.log_e();
-        let Some(slow) = self.slow else {
-            return failures;
-        };
-        let (a, b) = (
-            slow.log_stakes.0 + failures,
-            slow.log_stakes.1 + slow.evidence.log_e(),
-        );
-        let top = a.max(b);
-        top + ((a - top).exp() + (b - top).exp()).ln()
-    }
-
-    /// Whether the candidate is worse, at a chance of at most `alpha` to say so ever of one that is not.
-    pub(crate) fn is_worse(&self, alpha: f64) -> bool {
-        self.log_e() >= -alpha.clamp(f64::MIN_POSITIVE, 1.0).ln()
-    }
-
-    /// As people say it.
-    pub(crate) fn words(&self, alpha: f64) -> String {
-        let (candidate, stable) = self.failures.failures();
-        let mut counts = format!(
-            "the candidate failed {}, stable {}",
-            words::times(candidate),
-            words::times(stable)
-        );
-        if let Some(slow) = self.slow {
-            let (candidate, stable) = slow.evidence.failures();
-            counts.push_str(&format!(
-                ", and took over {} {}, stable over {} {}",
-                words::time(slow.limits.candidate),
-                words::times(candidate),
-                words::time(slow.limits.stable),
-                words::times(stable)
-            ));
-        }
-        if self.is_worse(alpha) {
-            format!(
-                "{counts}; the chance of that, were they equally good, is below 1 in {}",
-                words::one_in(self.log_e())
-            )
-        } else {
-            format!("{counts}, as equally good versions may")
-        }
+    /// What the bets on failures come to, given their ln E, and those on slow answers, as they are put.
+    pub(crate) fn shares(&self, failures: f64) -> [f64; 2] {
+        let slow = self.strata.log_e(&self.evidence);
+        [self.log_stakes.0 + failures, self.log_stakes.1 + slow]
     }
 }
 
@@ -138,7 +90,7 @@ mod tests {
             min_increase,
             ..SlowAnswers::default()
         };
-        Slow::freeze(&asked, stable, 30, &Evidence::default()).map(|slow| slow.limits)
+        Slow::freeze(&asked, stable, 30, 0.0, &[]).map(|slow| slow.limits)
     }
 
     #[test]
@@ -165,136 +117,5 @@ mod tests {
         let limits = freeze(&times(60_000, 100), 1.5, Span::ZERO).unwrap();
         let at = |us| times(us, 1).above(limits.candidate);
         assert_eq!((at(limits.candidate), at(limits.candidate + 1)), (0, 1));
-    }
-
-    #[test]
-    fn nothing_is_lost_or_won_when_the_bets_on_slow_answers_begin() {
-        for failures in [
-            Evidence::default(),
-            Evidence::default().with(2, 0, 0.05),
-            Evidence::default().with(0, 50, 0.05),
-        ] {
-            let alone = Case {
-                failures: &failures,
-                slow: None,
-            };
-            let slow = Slow::freeze(&SlowAnswers::default(), &times(900, 200), 30, &failures).unwrap();
-            let both = Case {
-                failures: &failures,
-                slow: Some(&slow),
-            };
-            assert!((alone.log_e() - both.log_e()).abs() < 1e-9);
-        }
-    }
-
-    #[test]
-    fn the_sentence() {
-        let begun = Slow::freeze(
-            &SlowAnswers::default(),
-            &times(60_000, 200),
-            30,
-            &Evidence::default(),
-        );
-        let mut slow = begun.unwrap();
-        let failures = Evidence::default().with(0, 1, 0.1);
-        for (candidate, stable, text) in [
-            (
-                0,
-                3,
-                "the candidate failed never, stable once, and took over 94 ms never, stable over 61 ms 3 times, as equally good versions may",
-            ),
-            (
-                9,
-                0,
-                "the candidate failed never, stable once, and took over 94 ms 9 times, stable over 61 ms 3 times; the chance of that, were they equally good, is below 1 in 70,000",
-            ),
-        ] {
-            slow.evidence = slow.evidence.with(candidate, stable, 0.1);
-            let case = Case {
-                failures: &failures,
-                slow: Some(&slow),
-            };
-            assert_eq!(case.words(0.001), text);
-        }
-    }
-
-    /// 5,000 releases that are exactly as slow as is allowed and fail as often as stable, each looked at after every one of
-    /// 300 failures and slow answers, with a share that climbs and now and then falls.
-    #[test]
-    fn false_alarms_stay_below_alpha_in_all() {
-        let mut state = 0x2545_F491_4F6C_DD1Du64;
-        let mut throw = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
-        let begun = Slow::freeze(
-            &SlowAnswers::default(),
-            &times(900, 200),
-            30,
-            &Evidence::default(),
-        );
-        let (alpha, runs) = (0.01, 5_000);
-        let mut alarms = 0;
-        for _ in 0..runs {
-            let (mut failures, mut slow) = (Evidence::default(), begun.unwrap());
-            for event in 0..300 {
-                let share = [0.1, 0.25, 0.05, 0.5, 0.75][event / 60];
-                let candidate = u64::from(throw() < share);
-                let of = if throw() < 0.3 {
-                    &mut failures
-                } else {
-                    &mut slow.evidence
-                };
-                *of = of.with(candidate, 1 - candidate, share);
-                let case = Case {
-                    failures: &failures,
-                    slow: Some(&slow),
-                };
-                if case.is_worse(alpha) {
-                    alarms += 1;
-                    break;
-                }
-            }
-        }
-        // The bound is on the chance; three standard deviations above it would still be consistent with it.
-        let bound = alpha * f64::from(runs) + 3.0 * (alpha * f64::from(runs)).sqrt();
-        assert!(f64::from(alarms) <= bound, "{alarms} of {runs}");
-        assert!(alarms > 0, "it is a test at all");
-    }
-
-    /// What the stake on slow answers costs: one failure more, or none.
-    #[test]
-    fn failures_that_are_needed_beside_slow_answers() {
-        let slow = Slow::freeze(
-            &SlowAnswers::default(),
-            &times(900, 200),
-            30,
-            &Evidence::default(),
-        );
-        for (share, needed) in [
-            (0.01, [2u64, 3, 3, 4, 4, 5, 7]),
-            (0.05, [3, 4, 5, 6, 7, 9, 13]),
-            (0.10, [4, 5, 6, 8, 10, 13, 20]),
-            (0.25, [6, 9, 10, 13, 18, 25, 42]),
-            (0.50, [12, 17, 20, 28, 38, 56, 102]),
-        ] {
-            for (y, expected) in [0u64, 1, 2, 5, 10, 20, 50].into_iter().zip(needed) {
-                let is_worse = |x: &u64| {
-                    let failures = Evidence::default().with(*x, y, share);
-                    let case = Case {
-                        failures: &failures,
-                        slow: slow.as_ref(),
-                    };
-                    case.is_worse(0.001)
-                };
-                assert_eq!(
-                    (0..).find(is_worse),
-                    Some(expected),
-                    "share {share}, {y} of stable"
-                );
-            }
-        }
     }
 }

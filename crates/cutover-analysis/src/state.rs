@@ -4,12 +4,15 @@ use cutover_model::{SlowAnswers, Span, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::before::Before;
+use crate::case::Case;
 use crate::chart::Trace;
 use crate::histogram::compact;
-use crate::odds::Seen;
-use crate::sample::Sample;
+use crate::history::History;
+use crate::odds::{News, Seen, strata_of};
+use crate::sample::{Lately, Sample};
 use crate::sequential::Evidence;
-use crate::slow::{Case, Slow};
+use crate::slow::Slow;
+use crate::strata::Strata;
 use crate::{Chart, Counters, Drawn, Histogram, Reading};
 
 /// What an analysis remembers between two readings. Kept in the journal as JSON, so that it goes on after a restart of
@@ -49,15 +52,24 @@ pub struct AnalysisState {
     pub(crate) stable: Option<Side>,
     /// The sequential test, on failures.
     pub(crate) evidence: Evidence,
+    /// The same by route, from when it was known by which routes the source counts.
+    #[serde(skip_serializing_if = "Strata::is_empty")]
+    pub(crate) strata: Strata,
     /// The same on slow answers, from when it was known what is slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) slow: Option<Slow>,
+    /// The candidate's failures against stable's before the shift, from when these were enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<History>,
     /// What was bet on already, where the source counts by odds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
     /// What stable counted before the switch, where the template compares with that.
     #[serde(skip_serializing_if = "Before::is_empty")]
     pub(crate) before: Before,
+    /// What stable did lately.
+    #[serde(skip_serializing_if = "Lately::is_empty")]
+    pub(crate) lately: Lately,
     /// Both revisions over time, to be drawn.
     #[serde(skip_serializing_if = "Trace::is_empty")]
     pub(crate) trace: Trace,
@@ -92,8 +104,11 @@ impl AnalysisState {
             candidate: carried(&other.candidate),
             stable: carried(&other.stable),
             evidence: other.evidence,
-            slow: other.slow,
+            strata: other.strata.clone(),
+            slow: other.slow.clone(),
+            history: other.history,
             seen: other.seen.clone(),
+            lately: other.lately,
             before: if other.before.is_empty() {
                 self.before
             } else {
@@ -125,31 +140,37 @@ impl AnalysisState {
     pub(crate) const fn case(&self) -> Case<'_> {
         Case {
             failures: &self.evidence,
+            strata: &self.strata,
             slow: self.slow.as_ref(),
+            history: self.history.as_ref(),
         }
     }
 
     /// Bets on what is new in a reading: on each failed or slow first attempt at the share that it was drawn with. A source
-    /// that does not know that leaves the failures in `latest` at `share`, and nothing to say about times. `asked` is
-    /// what is slow, if that is asked: frozen once and for all when stable has had `least` requests.
+    /// that does not know that leaves the failures in `latest` at `share`, and nothing to say about times and routes. What
+    /// is asked for is frozen once and for all, when stable has had `least` requests.
     pub(crate) fn bet(
         &mut self,
         reading: &Reading,
         latest: Option<(&Sample, f64)>,
-        asked: Option<&SlowAnswers>,
+        asked: Asked<'_>,
         least: u64,
     ) {
-        let limits = self.slow.map(|slow| slow.limits);
-        let told = Seen::of(reading, limits);
+        let known = self.told(reading);
+        // Before anything of these shares was bet on: then nothing is lost to the routes.
+        let fresh = match (&known, &self.seen) {
+            (Some((now, _)), Some(earlier)) => now.is_new_to(earlier),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if fresh {
+            self.begin_strata(reading);
+        }
+        let told = if fresh { self.told(reading) } else { known };
         match (&told, &self.seen) {
             (Some((now, shares)), Some(earlier)) => {
                 for news in now.since(earlier, shares) {
-                    let (x, y) = news.failed;
-                    self.evidence = self.evidence.with(x, y, news.share);
-                    if let Some(slow) = &mut self.slow {
-                        let (x, y) = news.slow;
-                        slow.evidence = slow.evidence.with(x, y, news.share);
-                    }
+                    self.bet_on(&news);
                 }
             }
             // A source that counts by odds and says nothing for once, between two of its runs, says it later.
@@ -169,11 +190,70 @@ impl AnalysisState {
             }
         }
         self.seen = told.map(|(now, _)| now);
-        if let (None, Some(asked), Some(stable), Some(_)) = (&self.slow, asked, &reading.stable, &self.seen) {
-            self.slow = Slow::freeze(asked, &stable.latency, least, &self.evidence);
+        if self.seen.is_some() && !fresh && self.begin_strata(reading) {
+            self.seen = self.told(reading).map(|(now, _)| now);
+        }
+        if let (None, Some(slow), Some(stable), Some(_)) =
+            (&self.slow, asked.slow, &reading.stable, &self.seen)
+        {
+            let failures = self.strata.log_e(&self.evidence);
+            self.slow = Slow::freeze(slow, &stable.latency, least, failures, &self.strata.names());
             // What was slow before that is not bet on.
-            let limits = self.slow.map(|slow| slow.limits);
-            self.seen = Seen::of(reading, limits).map(|(now, _)| now);
+            self.seen = self.told(reading).map(|(now, _)| now);
+        }
+        match (&mut self.history, &reading.stable, latest) {
+            (
+                Some(history),
+                _,
+                Some((
+                    Sample {
+                        candidate,
+                        stable: Some(stable),
+                    },
+                    _,
+                )),
+            ) => {
+                history.add(candidate.drawn(), stable.drawn());
+            }
+            (None, Some(stable), _) if asked.history => {
+                self.history = History::begin(stable, self.case().log_e());
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&self, reading: &Reading) -> Option<(Seen, Vec<f64>)> {
+        let limits = self.slow.as_ref().map(|slow| slow.limits);
+        Seen::of(reading, limits, &self.strata)
+    }
+
+    /// Bets on routes too from now on, if the source counts by them; whether that is new.
+    fn begin_strata(&mut self, reading: &Reading) -> bool {
+        let names = strata_of(reading)
+            .filter(|_| self.strata.is_empty())
+            .unwrap_or_default();
+        if names.is_empty() {
+            return false;
+        }
+        self.strata = Strata::begin(&names, &self.evidence);
+        if let Some(slow) = &mut self.slow {
+            slow.strata = Strata::begin(&names, &slow.evidence);
+        }
+        true
+    }
+
+    fn bet_on(&mut self, news: &News) {
+        let (x, y) = news.all.failed;
+        self.evidence = self.evidence.with(x, y, news.share);
+        for (place, bad) in news.strata.iter().enumerate() {
+            self.strata.add(place, bad.failed, news.share);
+        }
+        if let Some(slow) = &mut self.slow {
+            let (x, y) = news.all.slow;
+            slow.evidence = slow.evidence.with(x, y, news.share);
+            for (place, bad) in news.strata.iter().enumerate() {
+                slow.strata.add(place, bad.slow, news.share);
+            }
         }
     }
 
@@ -245,6 +325,15 @@ impl AnalysisState {
         let before = self.share.replace(share);
         before.map_or(share, |before| before.max(share))
     }
+}
+
+/// What the sequential test is asked to look at beside failures.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// Slow answers, and which ones are slow.
+    pub(crate) slow: Option<&'a SlowAnswers>,
+    /// Stable's failures before the shift.
+    pub(crate) history: bool,
 }
 
 /// One revision's counters, as far as they must be remembered.

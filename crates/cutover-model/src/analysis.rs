@@ -165,6 +165,10 @@ pub enum Metric {
         /// Slow answers are bet on too; default: failures only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency: Option<SlowAnswers>,
+        /// The candidate is also held against what stable's failure rate was before the shift, which finds more where few
+        /// requests come; default false, for that is not exact when the rate drifts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        history: bool,
     },
     /// What a provider answers, held against conditions over `result`. With both, what neither holds for is
     /// inconclusive.

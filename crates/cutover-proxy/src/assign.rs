@@ -48,6 +48,8 @@ pub(crate) struct Assignment {
     pub(crate) revision: Arc<Revision>,
     /// At random, with the chances of the split, for itself.
     pub(crate) drawn: bool,
+    /// Of those that are drawn, which stratum counts it.
+    pub(crate) stratum: u8,
     /// The cookie that the client is given.
     pub(crate) session: Option<HeaderValue>,
 }
@@ -84,6 +86,7 @@ impl Assignment {
         Self {
             revision: Arc::clone(revision),
             drawn,
+            stratum: 0,
             session: None,
         }
     }
@@ -91,6 +94,22 @@ impl Assignment {
 
 /// Decides; `None` when no revision takes requests. `generation` is that of the table.
 pub(crate) fn assign<B>(
+    route: &Route,
+    generation: u64,
+    request: &Request<B>,
+    client: IpAddr,
+    random: &mut impl Rng,
+) -> Option<Assignment> {
+    let mut assignment = choose(route, generation, request, client, random)?;
+    // Only between two revisions: what nothing is drawn against is compared with nothing.
+    if assignment.drawn && assignment.revision.odds.is_some() {
+        let found = route.strata.iter().position(|when| when.matches(request, client));
+        assignment.stratum = u8::try_from(found.unwrap_or(route.strata.len())).unwrap_or(u8::MAX);
+    }
+    Some(assignment)
+}
+
+fn choose<B>(
     route: &Route,
     generation: u64,
     request: &Request<B>,

@@ -31,13 +31,14 @@ pub(crate) struct Exchange {
     /// The attempt under way has failed already.
     attempt_bad: bool,
     drawn: bool,
+    stratum: u8,
     /// The assigned revision as it was then, if a newer table's has taken its place: the odds are those of the draw.
     assigned_as: Option<Arc<Revision>>,
     status: u16,
 }
 
 impl Exchange {
-    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>, drawn: bool) -> Self {
+    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>, drawn: bool, stratum: u8) -> Self {
         let shard = assigned.state.shard(worker.index);
         shard.assigned.fetch_add(1, Relaxed);
         shard.in_flight.fetch_add(1, Relaxed);
@@ -51,6 +52,7 @@ impl Exchange {
             first_settled: false,
             attempt_bad: false,
             drawn,
+            stratum,
             assigned_as: None,
             status: 0,
         }
@@ -237,7 +239,7 @@ impl Exchange {
         attempts.ended.fetch_add(1, Relaxed);
         attempts.failed.fetch_add(u64::from(failed), Relaxed);
         if let Some(place) = self.place() {
-            place.ended(worker, failed, micros);
+            place.ended(worker, self.stratum, failed, micros);
         }
     }
 
@@ -266,7 +268,7 @@ impl Drop for Exchange {
         if !self.first_settled
             && let Some(place) = self.place()
         {
-            place.given_up(self.worker.index, self.micros());
+            place.given_up(self.worker.index, self.stratum, self.micros());
         }
         self.leave();
         let worker = self.worker.index;

@@ -279,7 +279,8 @@ impl Forwarding {
             let body = RequestBody::streaming(incoming, Rc::clone(&watch));
             (body, Some(watch))
         };
-        let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, assignment.drawn);
+        let (drawn, stratum) = (assignment.drawn, assignment.stratum);
+        let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, drawn, stratum);
         let forwarding = Self {
             began: exchange.started(),
             exchange,

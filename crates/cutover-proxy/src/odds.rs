@@ -29,9 +29,11 @@ pub(crate) struct Pair {
     pub(crate) stable: RevisionId,
     /// The candidate's part, and that of both.
     pub(crate) parts: (u32, u32),
+    /// The names of the strata that they are counted by.
+    pub(crate) strata: Vec<String>,
 }
 
-/// One worker's counts of one side.
+/// One worker's counts of one side, or of a stratum of it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard {
@@ -39,7 +41,8 @@ struct Shard {
     times: LatencyHistogram,
 }
 
-/// What was counted for one pair. A shard is made when its worker first counts there.
+/// What was counted for one pair: of each worker by stratum, the last of which is all that belongs to no other. A shard is
+/// made when its worker first counts there.
 #[derive(Debug)]
 pub(crate) struct Odds {
     /// Unique in this process.
@@ -71,13 +74,20 @@ impl Pair {
             candidate: candidate.revision.clone(),
             stable: stable.revision.clone(),
             parts: (parts, parts + stable.weight.parts()),
+            strata: route
+                .policy
+                .strata
+                .iter()
+                .map(|stratum| stratum.name.clone())
+                .collect(),
         })
     }
 }
 
 impl Odds {
     fn new(number: u64, pair: Pair, workers: usize) -> Self {
-        let shards = || (0..workers).map(|_| OnceLock::new()).collect();
+        let places = workers * (pair.strata.len() + 1);
+        let shards = || (0..places).map(|_| OnceLock::new()).collect();
         Self {
             number,
             pair,
@@ -108,10 +118,15 @@ impl Odds {
         })
     }
 
-    /// Failed ones of a side, and the times of all, dense with the last zeros left out.
-    pub(crate) fn read(&self, side: Side) -> (u64, Vec<u64>) {
+    fn strata(&self) -> usize {
+        self.pair.strata.len() + 1
+    }
+
+    /// Failed ones of a side in a stratum, and the times of all, dense with the last zeros left out.
+    pub(crate) fn read(&self, side: Side, stratum: usize) -> (u64, Vec<u64>) {
         let (mut failed, mut counts, mut total) = (0, vec![0; BUCKETS], 0);
-        for shard in self.shards(side).iter().filter_map(OnceLock::get) {
+        let shards = self.shards(side).iter().skip(stratum).step_by(self.strata());
+        for shard in shards.filter_map(OnceLock::get) {
             failed += shard.failed.load(Relaxed);
             shard.times.add_to(&mut counts, &mut total);
         }
@@ -122,20 +137,22 @@ impl Odds {
 }
 
 impl Place {
-    fn shard(&self, worker: usize) -> &Shard {
-        self.odds.shards(self.side)[worker].get_or_init(Box::default)
+    fn shard(&self, worker: usize, stratum: u8) -> &Shard {
+        let strata = self.odds.strata();
+        let place = worker * strata + usize::from(stratum).min(strata - 1);
+        self.odds.shards(self.side)[place].get_or_init(Box::default)
     }
 
     /// A first attempt has ended.
-    pub(crate) fn ended(&self, worker: usize, failed: bool, micros: u64) {
-        let shard = self.shard(worker);
+    pub(crate) fn ended(&self, worker: usize, stratum: u8, failed: bool, micros: u64) {
+        let shard = self.shard(worker, stratum);
         shard.failed.fetch_add(u64::from(failed), Relaxed);
         shard.times.record(micros);
     }
 
     /// A client has waited for so long and gone: that is no failure, but it took as long.
-    pub(crate) fn given_up(&self, worker: usize, micros: u64) {
-        self.shard(worker).times.record(micros);
+    pub(crate) fn given_up(&self, worker: usize, stratum: u8, micros: u64) {
+        self.shard(worker, stratum).times.record(micros);
     }
 }
 
@@ -185,6 +202,7 @@ mod tests {
             candidate: revision("1.1.0"),
             stable: revision("1.0.0"),
             parts: (parts, 10_000),
+            strata: Vec::new(),
         }
     }
 
@@ -221,12 +239,30 @@ mod tests {
         let odds = all.of(pair("api", 500), 2);
         let place = |revision: &RevisionId| odds.place(revision).unwrap();
         let (candidate, stable) = (place(&odds.pair.candidate), place(&odds.pair.stable));
-        candidate.ended(0, true, 3);
-        candidate.ended(1, false, 5);
-        candidate.given_up(1, 5);
-        stable.ended(1, false, 0);
-        assert_eq!(odds.read(Side::Candidate), (1, vec![0, 0, 0, 1, 0, 2]));
-        assert_eq!(odds.read(Side::Stable), (0, vec![1]));
+        candidate.ended(0, 0, true, 3);
+        candidate.ended(1, 0, false, 5);
+        candidate.given_up(1, 0, 5);
+        stable.ended(1, 0, false, 0);
+        assert_eq!(odds.read(Side::Candidate, 0), (1, vec![0, 0, 0, 1, 0, 2]));
+        assert_eq!(odds.read(Side::Stable, 0), (0, vec![1]));
         assert!(odds.place(&"api@3.0.0#cccccc".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn each_stratum_counts_for_itself_and_others_are_other_odds() {
+        let mut all = AllOdds::default();
+        let named = Pair {
+            strata: vec!["a".to_owned(), "b".to_owned()],
+            ..pair("api", 500)
+        };
+        let odds = all.of(named, 2);
+        let place = odds.place(&odds.pair.candidate).unwrap();
+        for (worker, stratum) in [(0, 0), (1, 0), (0, 1), (1, 2), (1, 9)] {
+            place.ended(worker, stratum, true, 0);
+        }
+        let failed = |stratum| odds.read(Side::Candidate, stratum).0;
+        assert_eq!([failed(0), failed(1), failed(2)], [2, 1, 2]);
+        assert_eq!(odds.read(Side::Stable, 0), (0, Vec::new()));
+        assert_ne!(all.of(pair("api", 500), 2).number, odds.number);
     }
 }

@@ -17,6 +17,12 @@ use crate::cookie;
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) to: Track,
+    when: Matcher,
+}
+
+/// What a request must be, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Matcher {
     headers: Vec<(HeaderName, Text)>,
     cookies: Vec<(String, Text)>,
     path: Option<Text>,
@@ -42,13 +48,29 @@ impl Rule {
     /// # Errors
     /// What cannot be understood, in words.
     pub(crate) fn compile(rule: &RouteRule) -> Result<Self, String> {
+        Ok(Self {
+            to: rule.to,
+            when: Matcher::compile(&rule.when)?,
+        })
+    }
+
+    /// Whether a request is all that the rule asks for.
+    pub(crate) fn matches<B>(&self, request: &Request<B>, client: IpAddr) -> bool {
+        self.when.matches(request, client)
+    }
+}
+
+impl Matcher {
+    /// # Errors
+    /// What cannot be understood, in words.
+    pub(crate) fn compile(when: &RequestMatch) -> Result<Self, String> {
         let RequestMatch {
             headers,
             cookies,
             path,
             host,
             source,
-        } = &rule.when;
+        } = when;
         let headers = headers.iter().map(|(name, text)| {
             let known = HeaderName::from_bytes(name.as_bytes());
             let name = known.map_err(|_| format!("`{name}` is no name of a field"))?;
@@ -59,7 +81,6 @@ impl Rule {
             .map(|(name, text)| Ok((name.clone(), Text::compile(text, Case::Counts)?)));
         let source = source.iter().map(|text| network(text));
         Ok(Self {
-            to: rule.to,
             headers: headers.collect::<Result<_, String>>()?,
             cookies: cookies.collect::<Result<_, String>>()?,
             path: path
@@ -74,7 +95,7 @@ impl Rule {
         })
     }
 
-    /// Whether a request is all that the rule asks for. Of several fields or cookies with one name, one that matches is
+    /// Whether a request is all that is asked for. Of several fields or cookies with one name, one that matches is
     /// enough.
     pub(crate) fn matches<B>(&self, request: &Request<B>, client: IpAddr) -> bool {
         let head = request.headers();

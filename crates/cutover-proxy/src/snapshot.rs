@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use cutover_model::routing::{AnswerFields, UpstreamProtocol};
+use cutover_model::routing::{AnswerFields, Stratum, UpstreamProtocol};
 use cutover_model::{Fence, InstanceId, RouteTable, Track, Weight};
 use hyper::header::HeaderValue;
 
@@ -15,6 +15,7 @@ use crate::mirror::Mirroring;
 use crate::odds::{Pair, Place};
 use crate::registry::{Registry, Routed};
 use crate::resilience::Resilience;
+use crate::rules::Matcher;
 use crate::session::SessionKeys;
 use crate::state::{EndpointState, RevisionState, RouteState};
 use crate::tls::UseOfBroken;
@@ -44,6 +45,8 @@ pub(crate) struct Route {
     pub(crate) resilience: Arc<Resilience>,
     /// Nothing where requests are drawn, and that is all.
     pub(crate) selection: Option<Selection>,
+    /// Which requests are counted for themselves, if they are drawn.
+    pub(crate) strata: Box<[Matcher]>,
     /// Nothing where requests are not copied.
     pub(crate) mirroring: Option<Mirroring>,
     pub(crate) access_log: Option<RouteLog>,
@@ -78,7 +81,7 @@ pub(crate) struct ResolvedTable {
     /// By service, by revision.
     endpoints: Vec<Vec<Vec<(InstanceId, SocketAddr)>>>,
     /// By service.
-    selections: Vec<Option<Selection>>,
+    selections: Vec<(Option<Selection>, Box<[Matcher]>)>,
 }
 
 impl ResolvedTable {
@@ -93,7 +96,14 @@ impl ResolvedTable {
                 return Err(invalid(format!("two services listen on {listen}")));
             }
             listens.push(listen);
-            selections.push(Selection::compile(&route.policy, keys)?);
+            if route.policy.strata.len() > Stratum::MOST {
+                let most = Stratum::MOST;
+                return Err(invalid(format!("{} has more than {most} strata", route.service)));
+            }
+            let strata = route.policy.strata.iter();
+            let strata: Result<_, String> = strata.map(|stratum| Matcher::compile(&stratum.when)).collect();
+            let strata = strata.map_err(invalid)?;
+            selections.push((Selection::compile(&route.policy, keys)?, strata));
             Mirroring::compile(&route.policy, &Arc::default())?;
             let mut of_route = Vec::new();
             for routed in &route.revisions {
@@ -166,7 +176,9 @@ impl ResolvedTable {
         let compiled = self.listens.iter().zip(&self.endpoints).zip(self.selections);
         let opened = self.doors.into_iter().zip(self.access_logs);
         let services = self.table.services.iter().zip(opened);
-        for ((route, (door, access_log)), ((listen, endpoints), selection)) in services.zip(compiled) {
+        for ((route, (door, access_log)), ((listen, endpoints), (selection, strata))) in
+            services.zip(compiled)
+        {
             let resilience = Arc::new(Resilience::compile(&route.policy));
             let mut revisions = Vec::new();
             let mut split = Vec::new();
@@ -211,6 +223,7 @@ impl ResolvedTable {
                 candidate: side(Track::Candidate),
                 resilience,
                 selection,
+                strata,
                 revisions,
                 split,
             });

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use cutover_analysis::{Drawn, DrawnAt, Histogram};
+use cutover_analysis::{Drawn, DrawnAt, DrawnIn, Histogram};
 use cutover_model::{RevisionId, ServiceName};
 
 use crate::histogram::BUCKETS;
@@ -80,14 +80,27 @@ fn access_log(snapshot: &Snapshot, service: &ServiceName) -> Option<AccessLogSta
 
 fn odds(known: &Odds) -> OddsStats {
     let (candidate, of) = known.pair.parts;
+    let names = &known.pair.strata;
     let side = |side| {
-        let (errors, times) = known.read(side);
+        let read = |(stratum, name): (usize, &str)| {
+            let (errors, times) = known.read(side, stratum);
+            DrawnIn {
+                name: name.to_owned(),
+                errors,
+                latency: Histogram(times),
+            }
+        };
+        let with_others = names.iter().map(String::as_str).chain([""]);
+        let strata: Vec<DrawnIn> = with_others.enumerate().map(read).collect();
         DrawnAt {
             odds: known.number,
             candidate,
             of,
-            errors,
-            latency: Histogram(times),
+            errors: strata.iter().map(|one| one.errors).sum(),
+            latency: strata
+                .iter()
+                .fold(Histogram::default(), |sum, one| sum.merge(&one.latency)),
+            strata: if names.is_empty() { Vec::new() } else { strata },
         }
     };
     OddsStats {

@@ -32,6 +32,7 @@ pub fn default_analysis() -> AnalysisTemplate {
                 alpha: 0.001,
                 margin: None,
                 latency: Some(SlowAnswers::default()),
+                history: false,
             },
             Metric::ErrorRate {
                 max: Some(5.0),

@@ -146,6 +146,10 @@ fn what_requests_are_matched_by() {
         "{mirror: {}, upstream: h2c}",
         "{mirror: {methods: []}}",
         "{rules: [{match: {headers: {\"X A\": {exact: b}}, path: {regex: \"(\"}}, to: candidate}]}",
+        "{strata: [{name: checkout, match: {path: {prefix: /checkout}}}], split: smooth}",
+        "{strata: [{name: checkout, match: {path: {prefix: /checkout}}}], sticky: {source: {}}}",
+        "{strata: [{name: \" \", match: {path: {regex: \"(\"}}}, {name: a, match: {}}, {name: a, match: {host: {exact: b}}}]}",
+        "{strata: [{name: a, match: {path: {exact: /a}}, weight: 2}]}",
     ]
     .map(routing);
     let step = |step: &str| format!("- {step}\n      - setWeight: 10\n");

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use cutover_analysis::{AnalysisState, Counters, Drawn, DrawnAt, Histogram, Mode, Reading, measure};
+use cutover_analysis::{AnalysisState, Counters, Drawn, DrawnAt, DrawnIn, Histogram, Mode, Reading, measure};
 use cutover_model::{AnalysisTemplate, Metric, SlowAnswers, Span, Timestamp, Verdict};
 
 use crate::release::{Detector, Next, ramp};
-use crate::world::{Arm, LATE, RATIO, Second};
+use crate::world::{Arm, Failed, LATE, RATIO, ROUTES, Second};
 
 /// The product's own code, on the counters that its proxy would show.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Ours {
     stable: Arm,
     share: f64,
     odds: Vec<(DrawnAt, DrawnAt)>,
+    /// Whether single routes are counted for themselves.
+    routes: bool,
     /// Slow answers that have not ended: when they do, by which odds they were drawn, how many of either side.
     late: VecDeque<(u64, usize, u64, u64)>,
 }
@@ -43,6 +45,7 @@ impl Ours {
                 alpha: 0.001,
                 margin: Some(margin),
                 latency: None,
+                history: false,
             }],
             ..guard.clone()
         };
@@ -57,6 +60,7 @@ impl Ours {
                 alpha,
                 margin: None,
                 latency: None,
+                history: false,
             }],
             ..cutover_spec::default_analysis()
         };
@@ -90,6 +94,24 @@ impl Ours {
         self
     }
 
+    /// With strata: counted by route too.
+    #[must_use]
+    pub fn by_route(mut self) -> Self {
+        self.routes = true;
+        self
+    }
+
+    /// With the test against what stable was before.
+    #[must_use]
+    pub fn with_history(mut self) -> Self {
+        for metric in &mut self.guard.0.metrics {
+            if let Metric::Sequential { history, .. } = metric {
+                *history = true;
+            }
+        }
+        self
+    }
+
     /// With a warm-up.
     #[must_use]
     pub fn after(mut self, warm_up: Span) -> Self {
@@ -105,9 +127,15 @@ impl Ours {
             stable: Arm::default(),
             share: ramp(0).unwrap_or_default(),
             odds: Vec::new(),
+            routes: false,
             late: VecDeque::new(),
         }
         .in_microseconds()
+    }
+
+    fn looks_back(&self) -> bool {
+        let mut metrics = self.guard.0.metrics.iter();
+        metrics.any(|metric| matches!(metric, Metric::Sequential { history: true, .. }))
     }
 
     /// Counts by the odds that were in force, slow answers when they end.
@@ -121,9 +149,16 @@ impl Ours {
                 of: 10_000,
                 ..DrawnAt::default()
             };
+            let fresh = if self.routes { by_route(fresh) } else { fresh };
             self.odds.push((fresh.clone(), fresh));
             self.odds.len() - 1
         });
+        let (candidate, stable) = &mut self.odds[place];
+        let strata = candidate.strata.iter_mut().zip(&mut stable.strata);
+        for ((ours, theirs), (x, y)) in strata.zip::<&[Failed]>(&seen.by_route) {
+            ours.errors += x;
+            theirs.errors += y;
+        }
         self.odds[place].0.errors += seen.candidate.drawn_errors;
         self.odds[place].1.errors += seen.stable.drawn_errors;
         self.late
@@ -152,6 +187,19 @@ impl Ours {
             candidate_share: self.share,
             answers: Vec::new(),
         })
+    }
+}
+
+/// As the proxy tells it: the named ones, and all others.
+fn by_route(at: DrawnAt) -> DrawnAt {
+    let named = (1..ROUTES.len()).map(|route| format!("route {route}"));
+    let strata = named.chain([String::new()]).map(|name| DrawnIn {
+        name,
+        ..DrawnIn::default()
+    });
+    DrawnAt {
+        strata: strata.collect(),
+        ..at
     }
 }
 
@@ -199,6 +247,9 @@ impl Detector for Ours {
     fn second(&mut self, at: u64, seen: &Second) -> Next {
         let now = |second: u64| Span::from_secs(second).after(Timestamp::UNIX_EPOCH);
         if at == 1 {
+            if self.looks_back() {
+                self.stable.add(seen.before);
+            }
             let reading = self.reading(false);
             look(&mut self.guard, Mode::Background, reading, now(0));
             let reading = self.reading(false);

@@ -9,5 +9,6 @@ mod rules;
 mod sequential;
 mod slow;
 mod sources;
+mod strata;
 mod thresholds;
 mod world;

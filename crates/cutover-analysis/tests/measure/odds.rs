@@ -1,6 +1,6 @@
 //! Releases that are played by dice: how often which are failed.
 
-use cutover_analysis::{Counters, DrawnAt, LOOK, Mode, Reading, measure};
+use cutover_analysis::{Counters, DrawnAt, DrawnIn, LOOK, Mode, Reading, measure};
 use cutover_model::{Baseline, DryRun, Metric, SlowAnswers, Span, Verdict};
 use proptest::prelude::*;
 
@@ -96,6 +96,7 @@ proptest! {
                     max_ratio: bound,
                     min_increase: Span::from_millis(limit.into()),
                 }),
+                history: dry,
             },
             Metric::Change {
                 max_error_ratio: 1.0 + bound,
@@ -120,6 +121,11 @@ proptest! {
                     of: 10_000 * u32::from(millis % 5 > 0),
                     errors: counters.errors,
                     latency: counters.latency.clone(),
+                    strata: (millis % 2 > 0).then(|| DrawnIn {
+                        name: if millis % 4 > 1 { "a".to_owned() } else { String::new() },
+                        errors: counters.errors / 2,
+                        latency: counters.latency.clone(),
+                    }).into_iter().collect(),
                 }]);
                 counters
             };

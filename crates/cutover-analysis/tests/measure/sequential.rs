@@ -27,6 +27,7 @@ fn a_step_is_held_until_there_is_evidence_for_the_candidate() {
         alpha: 0.001,
         margin: Some(1.0),
         latency: None,
+        history: false,
     };
     let mut world = World::new(Mode::Inline, vec![with_margin.clone()]);
     let said = world

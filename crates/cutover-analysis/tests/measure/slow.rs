@@ -14,6 +14,7 @@ fn metric() -> Metric {
         alpha: 0.001,
         margin: None,
         latency: Some(SlowAnswers::default()),
+        history: false,
     }
 }
 

@@ -109,6 +109,7 @@ pub(crate) fn sequential() -> Metric {
         alpha: 0.001,
         margin: None,
         latency: None,
+        history: false,
     }
 }
 

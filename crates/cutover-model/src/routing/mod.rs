@@ -15,7 +15,7 @@ pub use access::{AccessLog, AnswerFields};
 pub use mirror::Mirror;
 pub use protocol::{Certificate, Tls, UpstreamProtocol};
 pub use resilience::{ActiveHealth, Circuit, Drain, OutlierDetection, Retries, RetryOn, Timeouts};
-pub use selection::{Balance, BalanceBy, RequestMatch, RouteRule, SplitMode, Sticky, TextMatch};
+pub use selection::{Balance, BalanceBy, RequestMatch, RouteRule, SplitMode, Sticky, Stratum, TextMatch};
 
 /// How one service's requests are routed. Everything has a default, and the default of all is an empty map.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,9 @@ pub struct RoutePolicy {
     /// Requests that go to one side whatever the weights are; the first rule that matches decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RouteRule>,
+    /// Requests that an analysis also looks at for themselves; the first that a request matches counts it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strata: Vec<Stratum>,
     /// Keeps a client with the revision it was first given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,

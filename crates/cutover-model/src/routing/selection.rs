@@ -74,6 +74,25 @@ pub struct RequestMatch {
     pub source: Vec<String>,
 }
 
+/// Requests that are counted for themselves, so that an analysis sees a failure that only they have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stratum {
+    /// Its name in the words of an analysis.
+    pub name: String,
+    /// What a request must be; all of it.
+    #[serde(rename = "match")]
+    pub when: RequestMatch,
+}
+
+impl Stratum {
+    /// How many a service may have: each has a part of the evidence that is asked for, and counters of its own for each
+    /// share, revision and worker.
+    pub const MOST: usize = 8;
+    /// How many bytes a name may have.
+    pub const LONGEST_NAME: usize = 64;
+}
+
 /// What a text must be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

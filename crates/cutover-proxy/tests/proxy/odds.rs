@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use cutover_analysis::{AnalysisState, DrawnAt, Mode, Reading, measure};
+use cutover_analysis::{AnalysisState, DrawnAt, DrawnIn, Mode, Reading, measure};
 use cutover_model::{AnalysisTemplate, RevisionId, Span, Timestamp, Verdict};
 use cutover_ports::MetricSource;
-use cutover_proxy::ProxyRouter;
+use cutover_proxy::{ClientError, ProxyRouter, PublishRequest, Refusal};
 use futures::future::join_all;
 
 use crate::http2::Caller;
 use crate::instance::{Instance, Reserved};
-use crate::rig::{CANDIDATE, Rig, STABLE, eventually, policy};
+use crate::rig::{CANDIDATE, Rig, STABLE, eventually, fence, policy, table};
 use crate::visitor::Visitor;
 
 /// What was drawn with so many parts for the candidate: of the candidate, and of stable.
@@ -121,6 +121,71 @@ async fn the_first_attempt_counts_although_stable_saved_it_and_so_does_a_client_
     assert_eq!(visitor.answer().await.unwrap().body, "old");
     let (candidate, stable) = drawn(&rig, 9_998).await.unwrap();
     assert_eq!(candidate.latency.count() + stable.latency.count(), 0);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn each_stratum_is_counted_for_itself() {
+    let (old, new) = (Instance::start("old"), Instance::start("new"));
+    let rig = Rig::start();
+    let strata = policy(
+        r#"{"strata": [{"name": "broken", "match": {"path": {"exact": "/status/500"}}},
+            {"name": "held", "match": {"path": {"prefix": "/hold"}}}]}"#,
+    );
+    rig.route_by(
+        strata,
+        &[(STABLE, 5_000, &[old.addr]), (CANDIDATE, 5_000, &[new.addr])],
+    )
+    .await;
+    let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+    for path in ["/", "/status/500?x", "/status/500/", "/holder"] {
+        for _ in 0..10 {
+            visitor.get(path).await.unwrap();
+        }
+    }
+    let (candidate, stable) = drawn(&rig, 5_000).await.unwrap();
+    let sum = |name: &str, count: fn(&DrawnIn) -> u64| {
+        let both = [&candidate, &stable].into_iter();
+        both.flat_map(|side| &side.strata)
+            .filter(|one| one.name == name)
+            .map(count)
+            .sum::<u64>()
+    };
+    let requests = |name: &str| sum(name, |one| one.latency.count());
+    assert_eq!((requests("broken"), requests("held"), requests("")), (10, 10, 20));
+    assert_eq!(sum("broken", |one| one.errors), 10);
+    assert_eq!(
+        candidate.latency.count() + stable.latency.count(),
+        40,
+        "all of them together too"
+    );
+    assert_eq!(
+        candidate.errors + stable.errors,
+        sum("broken", |one| one.errors) + sum("held", |one| one.errors) + sum("", |one| one.errors)
+    );
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn more_strata_than_may_be_are_refused() {
+    let old = Instance::start("old");
+    let rig = Rig::start();
+    let one =
+        |index: usize| format!(r#"{{"name": "{index}", "match": {{"path": {{"exact": "/{index}"}}}}}}"#);
+    let strata: Vec<String> = (0..9).map(one).collect();
+    let mut table = table(rig.addr, &[(STABLE, 10_000, &[old.addr])]);
+    table.services[0].policy = policy(&format!(r#"{{"strata": [{}]}}"#, strata.join(", ")));
+    let request = PublishRequest {
+        fence: fence("store", 1),
+        expected_serial: 0,
+        adopt: false,
+        table,
+    };
+    let refused = rig.client.publish(&request).await.unwrap_err();
+    let ClientError::Refused(Refusal::InvalidTable { what }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(what, "api has more than 8 strata");
     rig.stop().await;
 }
 

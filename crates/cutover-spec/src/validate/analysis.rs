@@ -154,6 +154,7 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             alpha,
             margin,
             latency,
+            history: _,
         } => {
             within(&format!("{at}.alpha"), *alpha, 0.0, 0.5, false, findings);
             if let Some(margin) = margin {

@@ -1,12 +1,13 @@
 //! What requests are matched by: names of fields, texts, regular expressions.
 
-use cutover_model::routing::TextMatch;
+use cutover_model::RoutePolicy;
+use cutover_model::routing::{RequestMatch, SplitMode, Sticky, Stratum, TextMatch};
 use regex::RegexBuilder;
 
 use crate::Application;
 use crate::findings::Findings;
 
-/// The rules of all routes.
+/// The rules and strata of all routes.
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     for (name, service) in &application.services {
         let Some(router) = &service.router else {
@@ -14,18 +15,81 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         };
         for (index, rule) in router.policy().rules.iter().enumerate() {
             let at = format!("services.{name}.router.proxy.routing.rules[{index}].match");
-            for (field, wanted) in &rule.when.headers {
-                field_name(field, &format!("{at}.headers"), findings);
-                text(wanted, &format!("{at}.headers.{field}"), findings);
-            }
-            for (cookie, wanted) in &rule.when.cookies {
-                text(wanted, &format!("{at}.cookies.{cookie}"), findings);
-            }
-            for (key, wanted) in [("path", &rule.when.path), ("host", &rule.when.host)] {
-                if let Some(wanted) = wanted {
-                    text(wanted, &format!("{at}.{key}"), findings);
-                }
-            }
+            request(&rule.when, &at, findings);
+        }
+        strata(
+            router.policy(),
+            &format!("services.{name}.router.proxy.routing.strata"),
+            findings,
+        );
+    }
+}
+
+fn request(when: &RequestMatch, at: &str, findings: &mut Findings<'_>) {
+    for (field, wanted) in &when.headers {
+        field_name(field, &format!("{at}.headers"), findings);
+        text(wanted, &format!("{at}.headers.{field}"), findings);
+    }
+    for (cookie, wanted) in &when.cookies {
+        text(wanted, &format!("{at}.cookies.{cookie}"), findings);
+    }
+    for (key, wanted) in [("path", &when.path), ("host", &when.host)] {
+        if let Some(wanted) = wanted {
+            text(wanted, &format!("{at}.{key}"), findings);
+        }
+    }
+}
+
+/// What is counted for itself has a name of its own, and is drawn.
+fn strata(policy: &RoutePolicy, at: &str, findings: &mut Findings<'_>) {
+    let most = Stratum::MOST;
+    if policy.strata.len() > most {
+        let message = format!("{} are more than can be told apart", policy.strata.len());
+        findings
+            .error("spec.invalid-value", at, message)
+            .label(format!("at most {most}"));
+    }
+    let turns = policy.split == SplitMode::Smooth;
+    if !policy.strata.is_empty() && (turns || policy.sticky == Some(Sticky::Source {})) {
+        let other = if turns {
+            "split: smooth"
+        } else {
+            "sticky: {source: {}}"
+        };
+        findings
+            .error(
+                "spec.conflict",
+                at,
+                format!("with `{other}` no request is drawn, so none would be counted here"),
+            )
+            .label("leave one of the two out");
+    }
+    for (index, stratum) in policy.strata.iter().enumerate() {
+        let own = format!("{at}[{index}]");
+        request(&stratum.when, &format!("{own}.match"), findings);
+        let path = format!("{own}.name");
+        let name = &stratum.name;
+        if name.trim().is_empty() || name.len() > Stratum::LONGEST_NAME || name.chars().any(char::is_control)
+        {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    &path,
+                    format!("`{}` is no name", name.escape_default()),
+                )
+                .label("such as `checkout`");
+        }
+        if policy.strata[..index].iter().any(|other| other.name == *name) {
+            findings.error("spec.invalid-value", &path, format!("`{name}` is named twice"));
+        }
+        if stratum.when == RequestMatch::default() {
+            findings
+                .error(
+                    "spec.no-condition",
+                    &format!("{own}.match"),
+                    "this is every request",
+                )
+                .label("add `path: {prefix: /checkout}`");
         }
     }
 }

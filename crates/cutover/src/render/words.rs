@@ -286,10 +286,20 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
                     success.as_deref().unwrap_or("good")
                 ),
             },
-            Metric::Sequential { alpha, latency, .. } => {
+            Metric::Sequential {
+                alpha,
+                latency,
+                history,
+                ..
+            } => {
                 let slow = latency.map_or("", |_| " or slow answers");
+                let before = if *history {
+                    ", or failures than it had before"
+                } else {
+                    ""
+                };
                 format!(
-                    "more failures{slow} than stable (false alarm below 1 in {})",
+                    "more failures{slow} than stable{before} (false alarm below 1 in {})",
                     number((1.0 / alpha).round() as u64)
                 )
             }
