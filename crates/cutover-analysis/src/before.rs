@@ -1,7 +1,8 @@
 //! The time before a switch, as what comes after is compared with.
 //!
 //! Where all requests change over at once there is no stable beside the candidate, only one before it. What it counted
-//! is taken down in stretches, and the last two are kept: the recent past, and not a day of waiting for an approval.
+//! is taken down in stretches, and the last two are kept: the recent past, and not a day of waiting for an approval. The same
+//! holds of a canary once it has all requests: what stable counted until then is what there is.
 
 use cutover_model::{Metric, Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Counters;
 use crate::binomial::at_least;
 use crate::judge::{CHANCE, EARLY_CHANCE, Finding, failed, inconclusive, no_data, successful};
+use crate::rise::Rise;
 use crate::words;
 
 /// What was counted in some time.
@@ -30,6 +32,11 @@ impl Tally {
             total_us: counters.total_us,
             ms: time.as_millis(),
         }
+    }
+
+    /// Without its pace: where stable had a part of the requests only.
+    pub(crate) const fn timeless(self) -> Self {
+        Self { ms: 0, ..self }
     }
 
     const fn and(self, other: Self) -> Self {
@@ -162,7 +169,13 @@ fn errors(after: Tally, before: Tally) -> String {
 }
 
 /// Judges the time after a switch at the end of a measurement.
-pub(crate) fn judge(metric: &Metric, after: Tally, before: Tally, min_requests: u64) -> Finding {
+pub(crate) fn judge(
+    metric: &Metric,
+    after: Tally,
+    before: Tally,
+    min_requests: u64,
+    rise: Option<&Rise>,
+) -> Finding {
     let Some(bounds) = Bounds::of(metric) else {
         return inconclusive("it compares nothing with before".to_owned());
     };
@@ -193,6 +206,9 @@ pub(crate) fn judge(metric: &Metric, after: Tally, before: Tally, min_requests: 
     if bounds.are_broken(after, before, CHANCE) {
         return failed(format!("{errors}: more than {} times", bounds.error_ratio));
     }
+    if let Some(words) = rise.and_then(Rise::words) {
+        return failed(words);
+    }
     let times = format!(
         "{} on average, before it {}",
         words::time(after.mean_us()),
@@ -220,6 +236,13 @@ fn fewer_by_chance(after: Tally, before: Tally, ratio: f64) -> f64 {
         before.requests.saturating_add(after.requests),
         share,
     )
+}
+
+/// The bets on a rise against this baseline.
+pub(crate) fn rise(metric: &Metric, before: Tally) -> Option<Rise> {
+    let bounds = Bounds::of(metric)?;
+    let was = (before.errors, before.requests);
+    (before.requests > 0).then(|| Rise::since(was, bounds.error_ratio, bounds.least_errors))
 }
 
 /// Whether so many fail after the switch that the end of the measurement need not be waited for, and in which words.
@@ -282,7 +305,7 @@ mod tests {
                 "0.0 requests a second, before it 50.0: less than 0.5 times as many",
             ),
         ] {
-            assert_eq!(judge(&change(), after, before, 30).words, sentence);
+            assert_eq!(judge(&change(), after, before, 30, None).words, sentence);
         }
     }
 
@@ -290,12 +313,18 @@ mod tests {
     fn chance_fails_nobody() {
         use crate::judge::Outcome;
         // Four of 100 are four times as much as 1 %, and yet no evidence of half as many again.
-        let few = judge(&change(), tally(100, 4, 20, 2), tally(3_000, 30, 20, 60), 30);
+        let few = judge(
+            &change(),
+            tally(100, 4, 20, 2),
+            tally(3_000, 30, 20, 60),
+            30,
+            None,
+        );
         assert_eq!(few.outcome, Outcome::Successful, "{}", few.words);
         // A service that is asked once a minute is not silent because nobody came for ten seconds.
-        let quiet = judge(&change(), tally(0, 0, 0, 10), tally(60, 0, 20, 3_600), 30);
+        let quiet = judge(&change(), tally(0, 0, 0, 10), tally(60, 0, 20, 3_600), 30, None);
         assert_eq!(quiet.outcome, Outcome::NoData { needed: 30 }, "{}", quiet.words);
-        let blind = judge(&change(), tally(500, 0, 20, 10), tally(3, 0, 20, 60), 30);
+        let blind = judge(&change(), tally(500, 0, 20, 10), tally(3, 0, 20, 60), 30, None);
         assert_eq!(blind.outcome, Outcome::Inconclusive);
         assert_eq!(blind.words, "only 3 requests before to compare with, 30 needed");
     }
@@ -312,12 +341,12 @@ mod tests {
             ms: 0,
             ..tally(100_000, 10, 20, 0)
         };
-        let some = judge(&guarded, tally(1_000, 40, 20, 10), ever, 30);
+        let some = judge(&guarded, tally(1_000, 40, 20, 10), ever, 30, None);
         assert_eq!(
             some.words,
             "errors 4.0 % (40 of 1000), before it 0.01 % (10 of 100000); 20 ms on average, before it 20 ms"
         );
-        let many = judge(&guarded, tally(1_000, 60, 20, 10), ever, 30);
+        let many = judge(&guarded, tally(1_000, 60, 20, 10), ever, 30, None);
         assert!(many.words.ends_with("more than 2 times"), "{}", many.words);
         assert!(early(&guarded, tally(1_000, 60, 20, 10), ever).is_some());
         assert!(early(&guarded, tally(1_000, 40, 20, 10), ever).is_none());

@@ -35,6 +35,18 @@ pub(crate) fn worse_by(one: (u64, u64), other: (u64, u64), alpha: f64) -> f64 {
     upper - lower
 }
 
+/// A share that the rate behind `x` failures of `n` is below, 95 % sure: the upper end of Wilson's interval. For one look at
+/// what is over.
+pub(crate) fn at_most(x: u64, n: u64) -> f64 {
+    const SURE: f64 = 1.645;
+    if n == 0 {
+        return 1.0;
+    }
+    let (x, n) = (x.min(n) as f64, n as f64);
+    let spread = SURE * (x * (n - x) / n + SURE * SURE / 4.0).sqrt();
+    (x + SURE * SURE / 2.0 + spread) / (n + SURE * SURE)
+}
+
 /// The rate between `far`, which is outside, and `near`, which is inside, where one becomes the other.
 fn edge(far: f64, near: f64, outside: impl Fn(f64) -> bool) -> f64 {
     if !outside(far) {
@@ -67,6 +79,13 @@ mod tests {
         let wide = rate_bounds(5, 100, 0.05);
         assert!(wide.0 < lower && wide.1 > upper);
         assert_eq!(rate_bounds(7, 7, 0.05).1, 1.0);
+    }
+
+    #[test]
+    fn at_most_is_above_the_rate_and_never_above_one() {
+        assert_eq!((at_most(0, 0), at_most(5, 5)), (1.0, 1.0));
+        assert!((0.002..0.003).contains(&at_most(0, 1_000)));
+        assert!((0.001..0.0015).contains(&at_most(100, 100_000)));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::binomial::at_least;
+use crate::bounds::at_most;
 use crate::strata::log_mean;
 use crate::words;
 use crate::{Counters, Drawn};
@@ -28,8 +29,6 @@ const MOST: f64 = 0.9;
 const STAKE: f64 = 0.2;
 /// Of fewer requests of stable there is no rate.
 const FEWEST: u64 = 1_000;
-/// How sure the upper bound of stable's rate is, as a normal quantile (95 %, one-sided).
-const SURE: f64 = 1.645;
 /// A stretch is over when stable would have failed so many times, were it as bad as the candidate was: that it shows
 /// nothing of it in two stretches has a chance below 1 in 500.
 const WOULD_SHOW: u64 = 5;
@@ -75,14 +74,10 @@ impl Stretch {
 impl History {
     /// With all that stable has counted; none where that is too little. `log_e` is what there is to be divided.
     pub(crate) fn begin(stable: &Counters, log_e: f64) -> Option<Self> {
-        let (n, x) = (stable.requests as f64, stable.errors as f64);
         if stable.requests < FEWEST {
             return None;
         }
-        // Wilson's bound.
-        let spread = SURE * (x * (n - x) / n + SURE * SURE / 4.0).sqrt();
-        let upper = (x + SURE * SURE / 2.0 + spread) / (n + SURE * SURE);
-        let rate = upper * AS_GOOD;
+        let rate = at_most(stable.errors, stable.requests) * AS_GOOD;
         (rate < MOST / AS_GOOD).then(|| Self {
             rate,
             log_stakes: ((1.0 - STAKE).ln(), STAKE.ln() + log_e),

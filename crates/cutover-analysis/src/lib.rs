@@ -23,6 +23,7 @@ mod odds;
 mod query;
 mod recording;
 mod replay;
+mod rise;
 mod sample;
 mod sequential;
 mod series;

@@ -22,8 +22,9 @@ use std::cell::Cell;
 use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
-use crate::before::Tally;
-use crate::judge::{Evidences, Finding, Outcome, early, successful};
+use crate::before::{self, Tally};
+use crate::judge::{Evidences, Finding, Outcome, early, no_data, successful};
+use crate::rise::Rise;
 use crate::sample::Sample;
 use crate::state::Asked;
 use crate::{AnalysisState, Assessment, Mode, Reading, words};
@@ -181,6 +182,7 @@ impl Analysis<'_> {
             state.lately.add(stable);
         }
         let share = state.advance_share(reading.candidate_share);
+        self.look_for_a_rise(state, reading, &latest, share >= 1.0);
         state.bet(
             reading,
             Some((&latest, share)),
@@ -219,12 +221,39 @@ impl Analysis<'_> {
                     Tally::of(&window.candidate, Span::between(counted_from, self.now)),
                     self.tally_before(state),
                 ),
+                rise: state.rise.as_ref(),
                 answers: Cell::new(&reading.answers),
             };
-            let finding = self.finding(&evidence);
+            let finding = self.finding(&evidence, state);
             self.end_of_window(state, reading, finding, age)
         };
         Assessment { hard, ..assessment }
+    }
+
+    /// Takes down what stable counts until the candidate has all requests, and holds what the candidate counts then against it.
+    fn look_for_a_rise(&self, state: &mut AnalysisState, reading: &Reading, latest: &Sample, alone: bool) {
+        let mut metrics = self.template.metrics.iter();
+        let Some(change) = metrics.find(|metric| matches!(metric, Metric::Change { .. })) else {
+            return;
+        };
+        let takes_down = self.template.baseline.is_stable() && (!alone || state.before.is_empty());
+        if let (true, Some(since), Some(ever)) = (takes_down, &latest.stable, &reading.stable) {
+            state.before.add(since, ever, self.now, self.patience());
+        }
+        if alone {
+            if state.rise.is_none() {
+                state.rise = before::rise(change, self.tally_before(state));
+            }
+            if let Some(rise) = &mut state.rise {
+                rise.add(&latest.candidate);
+            }
+        }
+    }
+
+    /// Whether there is anything yet that a metric could look at.
+    fn applies(&self, metric: &Metric, state: &AnalysisState) -> bool {
+        let alone = state.share.is_some_and(|share| share >= 1.0);
+        alone || !self.template.baseline.is_stable() || !matches!(metric, Metric::Change { .. })
     }
 
     /// Whether the analysis need not wait for the end of the measurement, and in which words.
@@ -233,32 +262,48 @@ impl Analysis<'_> {
         let decides = hard || state.failures >= self.template.failure_limit;
         let metrics = self.template.metrics.iter();
         metrics
-            .filter(|metric| !self.template.is_dry(metric))
+            .filter(|metric| !self.template.is_dry(metric) && self.applies(metric, state))
             .find_map(|metric| {
                 if !decides && !matches!(metric, Metric::Sequential { .. }) {
                     return None;
                 }
+                let risen = || match metric {
+                    Metric::Change { .. } => state.rise.as_ref().and_then(Rise::words),
+                    _ => None,
+                };
+                let mut samples = samples.iter();
                 samples
-                    .iter()
                     .find_map(|sample| early(metric, sample, state.case(), before, &lately))
+                    .or_else(risen)
             })
     }
 
     fn tally_before(&self, state: &AnalysisState) -> Tally {
-        state.before.tally(self.template.min_requests.max(1))
+        let tally = state.before.tally(self.template.min_requests.max(1));
+        if self.template.baseline.is_stable() {
+            tally.timeless()
+        } else {
+            tally
+        }
     }
 
     /// What a measurement says: the worst of what decides, and beside it what is only tried out.
-    fn finding(&self, evidence: &Evidences<'_>) -> Finding {
+    fn finding(&self, evidence: &Evidences<'_>, state: &AnalysisState) -> Finding {
         let (mut decide, mut dry) = (Vec::new(), Vec::new());
         // In the template's order, for the answers to queries come in it.
         for metric in &self.template.metrics {
+            if !self.applies(metric, state) {
+                continue;
+            }
             let finding = evidence.judge(metric);
             if self.template.is_dry(metric) {
                 dry.push(dry_run(&finding));
             } else {
                 decide.push(finding);
             }
+        }
+        if decide.is_empty() && dry.is_empty() && !self.template.metrics.is_empty() {
+            return no_data(0, "it does not have all requests yet");
         }
         if decide.is_empty() && !dry.is_empty() {
             return successful(dry.join("; "));
@@ -329,6 +374,9 @@ impl Analysis<'_> {
             return self.end(state, verdict, because, false);
         }
         state.open_window(reading, self.now, self.needs_times());
+        if let Some(rise) = &mut state.rise {
+            rise.begin();
+        }
         let because = format!("{} {said}: {}", self.name(state.measured), finding.words);
         Assessment {
             measured: true,

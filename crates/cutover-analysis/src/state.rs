@@ -9,6 +9,7 @@ use crate::chart::Trace;
 use crate::histogram::compact;
 use crate::history::History;
 use crate::odds::{News, Seen, strata_of};
+use crate::rise::Rise;
 use crate::sample::{Lately, Sample};
 use crate::sequential::Evidence;
 use crate::slow::Slow;
@@ -67,6 +68,9 @@ pub struct AnalysisState {
     /// What stable counted before the switch, where the template compares with that.
     #[serde(skip_serializing_if = "Before::is_empty")]
     pub(crate) before: Before,
+    /// Whether more fails than before, since the candidate has all requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rise: Option<Rise>,
     /// What stable did lately.
     #[serde(skip_serializing_if = "Lately::is_empty")]
     pub(crate) lately: Lately,
@@ -109,6 +113,7 @@ impl AnalysisState {
             history: other.history,
             seen: other.seen.clone(),
             lately: other.lately,
+            rise: other.rise,
             before: if other.before.is_empty() {
                 self.before
             } else {

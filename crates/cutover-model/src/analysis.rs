@@ -183,7 +183,8 @@ pub enum Metric {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure_condition: Option<String>,
     },
-    /// The time after the switch against the time before; for `baseline: preSwitch`.
+    /// The time in which the candidate has all requests against the time before. With `baseline: preSwitch` that is the time
+    /// after the switch; else it is what comes after a canary's 100 %, up to the end of the soak.
     #[serde(rename_all = "camelCase")]
     Change {
         /// Failed when the share of failed requests is above so many times what it was, and not by chance; default 1.5.
@@ -196,7 +197,7 @@ pub enum Metric {
         #[serde(default = "defaults::avg_increase")]
         max_avg_increase: Span,
         /// Failed when requests a second are below so many times what they were, and not by chance; between 0 and 1,
-        /// default 0.5.
+        /// default 0.5. For `baseline: preSwitch` only: during a canary stable has a part of the requests.
         #[serde(default = "defaults::request_ratio")]
         min_request_ratio: f64,
     },

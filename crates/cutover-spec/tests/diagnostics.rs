@@ -381,6 +381,29 @@ fn analyses() {
 }
 
 #[test]
+fn the_time_with_all_requests_is_not_looked_at_before_it() {
+    let (head, _) = BASE.split_once("strategy:\n").unwrap();
+    let said = |strategy: &str| {
+        said_of(&format!(
+            "{head}strategy:\n  {strategy}\nanalysis:\n  later: {{metrics: [{{change: {{}}}}]}}\n"
+        ))
+    };
+    let before = said("blueGreen: {prePromotionAnalysis: {template: later}}");
+    assert!(
+        before.contains(
+            "`later` looks at the time in which the candidate has all requests, and here it has none"
+        ),
+        "{before}"
+    );
+    for fine in [
+        "blueGreen: {postPromotionAnalysis: {template: later}}",
+        "canary: {steps: [{setWeight: 20}, {setWeight: 50}], analysis: {template: later}}",
+    ] {
+        assert_eq!(said(fine), "nothing\n", "{fine}");
+    }
+}
+
+#[test]
 fn the_time_before_a_switch_is_compared_with_after_one_only() {
     let (head, _) = BASE.split_once("strategy:\n").unwrap();
     let said = |strategy: &str| {

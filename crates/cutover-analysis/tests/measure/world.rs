@@ -113,6 +113,15 @@ pub(crate) fn sequential() -> Metric {
     }
 }
 
+pub(crate) fn change() -> Metric {
+    Metric::Change {
+        max_error_ratio: 1.5,
+        min_error_rate: 0.0,
+        max_avg_increase: Span::from_millis(100),
+        min_request_ratio: 0.5,
+    }
+}
+
 pub(crate) const INTERVAL: Span = Span::from_secs(30);
 
 pub(crate) fn query() -> Metric {

@@ -81,30 +81,18 @@ fn rows_and_dry_runs(at: &str, template: &AnalysisTemplate, findings: &mut Findi
     }
 }
 
-/// What can be compared with the time before the switch, and what only with it.
+/// What cannot be compared with the time before the switch.
 fn baseline(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
     for (index, metric) in template.metrics.iter().enumerate() {
         let path = format!("{at}.metrics[{index}].{}", metric.name());
-        match (template.baseline, metric) {
-            (Baseline::Stable, Metric::Change { .. }) => {
-                findings
-                    .error(
-                        "spec.conflict",
-                        &path,
-                        "`change` compares with the time before the switch, which nobody takes down",
-                    )
-                    .label("add `baseline: preSwitch`");
-            }
-            (Baseline::PreSwitch, Metric::Sequential { .. }) => {
-                findings
-                    .error(
-                        "spec.conflict",
-                        &path,
-                        "after a switch at once nothing is drawn, so `sequential` could never fail",
-                    )
-                    .label("use `change`");
-            }
-            _ => {}
+        if template.baseline == Baseline::PreSwitch && matches!(metric, Metric::Sequential { .. }) {
+            findings
+                .error(
+                    "spec.conflict",
+                    &path,
+                    "after a switch at once nothing is drawn, so `sequential` could never fail",
+                )
+                .label("use `change`");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Strategies: each can advance, and what it names exists.
 
 use cutover_model::routing::UpstreamProtocol;
-use cutover_model::{Span, StepRouting};
+use cutover_model::{Metric, Span, StepRouting};
 
 use super::matches;
 use crate::findings::Findings;
@@ -51,6 +51,26 @@ fn no_switch(application: &Application, path: &str, name: &str, findings: &mut F
     }
 }
 
+/// What is about the time in which the candidate has all requests says nothing before it.
+fn before_all(application: &Application, path: &str, name: &str, findings: &mut Findings<'_>) {
+    let Some(template) = application.analysis.get(name) else {
+        return;
+    };
+    let mut metrics = template.metrics.iter();
+    let only_after = metrics.all(|metric| matches!(metric, Metric::Change { .. }));
+    if template.baseline.is_stable() && only_after && !template.metrics.is_empty() {
+        findings
+            .error(
+                "spec.conflict",
+                &format!("{path}.template"),
+                format!(
+                    "`{name}` looks at the time in which the candidate has all requests, and here it has none"
+                ),
+            )
+            .label("`change` is for `postPromotionAnalysis`, and for the analysis of a canary");
+    }
+}
+
 fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &mut Findings<'_>) {
     let at = "strategy.blueGreen";
     let analyses = [
@@ -69,6 +89,9 @@ fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &
         if let Some(analysis) = analysis {
             let path = format!("{at}.{key}");
             template(application, &path, &analysis.template, place, findings);
+            if matches!(place, Place::Elsewhere) {
+                before_all(application, &path, &analysis.template, findings);
+            }
         }
     }
     if strategy.preview_replica_count == Some(0) {
