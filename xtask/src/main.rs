@@ -20,6 +20,7 @@ mod parts;
 mod repository;
 mod sim;
 mod soak;
+mod stand_in;
 mod summary;
 mod test;
 mod tidy;

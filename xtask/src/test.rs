@@ -7,6 +7,7 @@ use crate::cargo::{self, cargo, colour_choice};
 use crate::needs;
 use crate::parts::Parts;
 use crate::repository::Repository;
+use crate::stand_in;
 use crate::summary::Summary;
 
 #[derive(Args)]
@@ -42,7 +43,10 @@ pub(crate) fn all(
     parts: &mut Parts,
     summary: &mut Summary,
 ) -> Result<()> {
-    parts.run("servers for the tests", || needs::ensure(install))?;
+    parts.run("servers for the tests", || {
+        needs::ensure(install)?;
+        stand_in::ensure(repository, install)
+    })?;
     // End-to-end tests start the binary itself, and no test target of theirs makes cargo build it.
     parts.run("build cutover", || cargo::build_cutover(repository).map(|_| ()))?;
 

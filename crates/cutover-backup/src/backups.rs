@@ -211,6 +211,7 @@ impl DatabaseBackups {
                 let (server, size) = mysql::about(url).await?;
                 (Engine::Mysql, server, size)
             }
+            DatabaseUrl::Mongo(url) => return Err(BackupError::Unsupported(url.to_string())),
         };
         space::ensure(self.folder.path(), space::needed(size))?;
         let draft = Manifest {
@@ -254,6 +255,7 @@ impl DatabaseBackups {
                 mysql::dump(&self.programs, url, &partial).await?;
                 BTreeMap::new()
             }
+            DatabaseUrl::Mongo(url) => return Err(BackupError::Unsupported(url.to_string())),
         };
         let measured = partial.clone();
         let (bytes, sha256) = blocking(move || folder::checksum(&measured)).await?;

@@ -35,6 +35,8 @@ pub(crate) enum BackupError {
     Copy { what: String, cause: String },
     #[error("a newer controller has made a backup already: {0}")]
     Stale(String),
+    #[error("{0}: backups of MongoDB are not made here")]
+    Unsupported(String),
     #[error("there is no database `{0}`")]
     UnknownDatabase(String),
     #[error(transparent)]
@@ -64,6 +66,7 @@ impl BackupError {
             Self::Missing(_) => ("backup.missing", "cutover backup list"),
             Self::OtherEngine { .. } => ("backup.other-engine", "cutover backup list"),
             Self::InUse { .. } => ("backup.in-use", "stop the application, then restore again"),
+            Self::Unsupported(_) => ("backup.unsupported", "cutover schema backup"),
             Self::Stale(_) => ("fence.stale", "cutover status"),
             Self::UnknownDatabase(_) => ("db.unknown", "cutover check"),
         };

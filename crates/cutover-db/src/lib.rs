@@ -4,6 +4,7 @@
 //! Owns nothing that lasts: a session ends when it is dropped. It must not know of migrations, histories or backups.
 
 mod error;
+mod mongo;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -11,6 +12,7 @@ mod tls;
 mod url;
 
 pub use error::DbError;
+pub use mongo::MongoUrl;
 pub use mysql::{MySession, describe_mysql};
 pub use postgres::{PgSession, describe};
 pub use sqlite::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};

@@ -1,5 +1,5 @@
 //! Database URLs: `sqlite:path`, `sqlite:///absolute/path`, `postgres://user:password@host:port/database`, and the same
-//! with `mysql://` or `mariadb://`.
+//! with `mysql://`, `mariadb://`, `mongodb://` or `mongodb+srv://`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,8 +9,8 @@ use std::str::FromStr;
 use cutover_sql::Dialect;
 use tokio_postgres::config::Host;
 
-use crate::DbError;
 use crate::tls::{SslMode, Tls};
+use crate::{DbError, MongoUrl};
 
 /// Where a database is. `Display` and `Debug` never show a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum DatabaseUrl {
     Postgres(Box<PostgresUrl>),
     /// A server of MySQL or MariaDB.
     Mysql(Box<MysqlUrl>),
+    /// Servers of MongoDB.
+    Mongo(MongoUrl),
 }
 
 /// An SQLite database: a file.
@@ -53,6 +55,7 @@ impl DatabaseUrl {
             Self::Sqlite(_) => Dialect::Sqlite,
             Self::Postgres(_) => Dialect::Postgres,
             Self::Mysql(url) => url.dialect,
+            Self::Mongo(_) => Dialect::MongoDb,
         }
     }
 
@@ -65,6 +68,7 @@ impl DatabaseUrl {
             }),
             Self::Postgres(url) => Self::Postgres(url),
             Self::Mysql(url) => Self::Mysql(url),
+            Self::Mongo(url) => Self::Mongo(url),
         }
     }
 }
@@ -75,6 +79,7 @@ impl fmt::Display for DatabaseUrl {
             Self::Sqlite(url) => write!(f, "sqlite:{}", url.path.display()),
             Self::Postgres(url) => url.fmt(f),
             Self::Mysql(url) => url.fmt(f),
+            Self::Mongo(url) => url.fmt(f),
         }
     }
 }
@@ -236,15 +241,16 @@ impl FromStr for DatabaseUrl {
             Some("postgres" | "postgresql") => postgres(text),
             Some("mysql") => mysql(text, Dialect::Mysql),
             Some("mariadb") => mysql(text, Dialect::MariaDb),
+            Some("mongodb" | "mongodb+srv") => MongoUrl::read(text).map(Self::Mongo),
             _ => Err(invalid(
                 text,
-                "it begins with sqlite:, postgres://, mysql:// or mariadb://".to_owned(),
+                "it begins with sqlite:, postgres://, mysql://, mariadb:// or mongodb://".to_owned(),
             )),
         }
     }
 }
 
-fn invalid(text: &str, cause: String) -> DbError {
+pub(crate) fn invalid(text: &str, cause: String) -> DbError {
     DbError::InvalidUrl {
         what: format!("`{}`", redacted(text)),
         cause,
@@ -256,7 +262,9 @@ fn invalid(text: &str, cause: String) -> DbError {
 fn redacted(text: &str) -> String {
     match text.split_once(':') {
         Some(("sqlite", _)) => text.to_owned(),
-        Some((scheme, _)) if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_lowercase()) => {
+        Some((scheme, _))
+            if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_lowercase() || b == b'+') =>
+        {
             format!("{scheme}:…")
         }
         _ => "…".to_owned(),
@@ -341,7 +349,7 @@ fn encryption(text: &str) -> Result<(String, Tls), DbError> {
 }
 
 /// A text with its `%2F` replaced.
-fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut plain = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
@@ -520,7 +528,7 @@ mod tests {
     fn encryption_with_mysql_is_read_and_never_ignored() {
         let url = |text: &str| match text.parse().unwrap() {
             DatabaseUrl::Mysql(url) => url,
-            DatabaseUrl::Sqlite(_) | DatabaseUrl::Postgres(_) => panic!("{text}"),
+            _ => panic!("{text}"),
         };
         assert_eq!(url("mysql://h/d").ssl_mode(), SslMode::Disable);
         assert_eq!(url("mysql://h/d?ssl-mode=PREFERRED").ssl_mode(), SslMode::Prefer);
@@ -555,7 +563,7 @@ mod tests {
     fn encryption_is_read_and_never_ignored() {
         let url = |text: &str| match text.parse().unwrap() {
             DatabaseUrl::Postgres(url) => url,
-            DatabaseUrl::Sqlite(_) | DatabaseUrl::Mysql(_) => panic!("{text}"),
+            _ => panic!("{text}"),
         };
         assert_eq!(url("postgres://h/d").ssl_mode(), SslMode::Prefer);
         let full = url("postgres://h/d?sslmode=verify-full&application_name=x&sslrootcert=/etc/my%20ca.pem");

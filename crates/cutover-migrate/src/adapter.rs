@@ -9,13 +9,13 @@ use tokio::runtime::Handle;
 
 use crate::failure::{Failure, plain};
 use crate::history::{HistoryRow, LogEntry, Recorded};
-use crate::job::{self, Job};
+use crate::job::Job;
 use crate::lock::LockError;
+use crate::mongodb::{self, Driver, MongoSession};
 use crate::mysql::MysqlSession;
 use crate::note::{self, Note, Pen};
-use crate::placeholders::Filling;
 use crate::postgres::PostgresSession;
-use crate::session::Session;
+use crate::session::{Session, SqlSession};
 use crate::sqlite::{ObserveError, SqliteSession};
 use crate::stop::{self, Stop};
 use crate::{LockPolicy, fence, history};
@@ -59,7 +59,7 @@ fn nothing(what: &str, failure: Failure) -> PortError {
 }
 
 /// Reads state and history; creates nothing.
-pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, PortError> {
+pub(crate) async fn observe(what: &str, url: &DatabaseUrl, driver: &Driver) -> Result<Observed, PortError> {
     let recorded = match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = PostgresSession::open(url, None)
@@ -91,6 +91,13 @@ pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, P
             })
             .await?
         }
+        DatabaseUrl::Mongo(url) => {
+            let mut session = MongoSession::open(what, url, driver).await?;
+            session
+                .observe()
+                .await
+                .map_err(|failure| nothing(what, failure))?
+        }
     };
     let Recorded {
         mut state,
@@ -114,13 +121,13 @@ pub(crate) async fn observe(what: &str, url: &DatabaseUrl) -> Result<Observed, P
 /// What of several files was run, and what stopped it.
 pub(crate) type Ran = (Vec<MigrationReport>, Option<PortError>);
 
-/// Something that is read in one session, whatever the database.
+/// Something that is read in one session, whatever the SQL database.
 pub(crate) trait Reading: Send + 'static {
     /// What comes of it.
     type Read: Send + 'static;
 
     /// Reads it.
-    async fn read<S: Session>(self, session: &mut S) -> Result<Self::Read, Failure>;
+    async fn read<S: SqlSession>(self, session: &mut S) -> Result<Self::Read, Failure>;
 }
 
 /// Opens a session for it.
@@ -153,22 +160,37 @@ pub(crate) async fn read<R: Reading>(
             })
             .await
         }
+        DatabaseUrl::Mongo(_) => Err(PortError::refused(
+            Diagnostic::error(
+                "db.unsupported",
+                format!("{what} has no tables to read this from"),
+            )
+            .help("cutover migrate status"),
+        )),
     }
 }
 
-/// The log of a database that has one.
-pub(crate) struct Log;
+/// All that was done to a database that has a log, oldest first.
+pub(crate) async fn log(what: &str, url: &DatabaseUrl, driver: &Driver) -> Result<Vec<LogEntry>, PortError> {
+    let DatabaseUrl::Mongo(own) = url else {
+        return read(what, url, Log).await;
+    };
+    let mut session = MongoSession::open(what, own, driver).await?;
+    session.entries().await.map_err(|failure| plain(what, failure))
+}
+
+struct Log;
 
 impl Reading for Log {
     type Read = Vec<LogEntry>;
 
-    async fn read<S: Session>(self, session: &mut S) -> Result<Self::Read, Failure> {
+    async fn read<S: SqlSession>(self, session: &mut S) -> Result<Self::Read, Failure> {
         history::entries(session).await
     }
 }
 
 /// Runs files in order, under the migrators' lock and in one session; stops at the first that fails.
-pub(crate) async fn run(url: &DatabaseUrl, jobs: Vec<Job>) -> Ran {
+pub(crate) async fn run(url: &DatabaseUrl, driver: &Driver, jobs: Vec<Job>) -> Ran {
     let Some(first) = jobs.first() else {
         return (Vec::new(), None);
     };
@@ -198,6 +220,17 @@ pub(crate) async fn run(url: &DatabaseUrl, jobs: Vec<Job>) -> Ran {
                 Ok(done)
             });
             all.await.unwrap_or_else(|error| (Vec::new(), Some(error)))
+        }
+        DatabaseUrl::Mongo(url) => {
+            let wait = first.policy.wait_for_migrator;
+            match mongodb::locked(url, driver, &what, &first.fence, wait, &first.stop).await {
+                Ok(mut session) => {
+                    let ran = one_by_one(&mut session, &jobs).await;
+                    session.unlock().await;
+                    ran
+                }
+                Err(error) => (Vec::new(), Some(error)),
+            }
         }
     }
 }
@@ -229,11 +262,7 @@ async fn one<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, 
         };
         note::write(session, &pen, &Note::RetireBelow(version.clone())).await?;
     }
-    let mut filling = Filling {
-        session,
-        values: &job.values,
-    };
-    job::run(&mut filling, job).await
+    session.file(job).await
 }
 
 async fn locked(
@@ -282,7 +311,7 @@ fn no_turn(what: &str, error: LockError) -> PortError {
 }
 
 /// Changes the bookkeeping.
-pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), PortError> {
+pub(crate) async fn note(url: &DatabaseUrl, driver: &Driver, pen: Pen, note: Note) -> Result<(), PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = locked(url, &pen.what, &pen.fence, &pen.policy, &pen.stop).await?;
@@ -299,6 +328,13 @@ pub(crate) async fn note(url: &DatabaseUrl, pen: Pen, note: Note) -> Result<(), 
                 handle.block_on(note::write(&mut session, &pen, &note))
             })
             .await
+        }
+        DatabaseUrl::Mongo(url) => {
+            let wait = pen.policy.wait_for_migrator;
+            let mut session = mongodb::locked(url, driver, &pen.what, &pen.fence, wait, &pen.stop).await?;
+            let written = note::write(&mut session, &pen, &note).await;
+            session.unlock().await;
+            written
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::failure::{Applied, Failure};
 use crate::history;
 use crate::job::{Gate, Job, elapsed};
-use crate::session::Session;
+use crate::session::SqlSession;
 use crate::weave::{Batched, RANGE};
 
 /// How long a batch may take before the next one is made smaller.
@@ -33,7 +33,7 @@ struct Progress {
     rows: u64,
 }
 
-pub(crate) async fn run<S: Session>(
+pub(crate) async fn run<S: SqlSession>(
     session: &mut S,
     job: &Job,
     batched: &Batched,
@@ -64,7 +64,7 @@ pub(crate) async fn run<S: Session>(
 }
 
 /// Gate and intent in one transaction; where to go on, or none when there is nothing to do.
-async fn begin<S: Session>(session: &mut S, job: &Job) -> Result<Option<Progress>, Failure> {
+async fn begin<S: SqlSession>(session: &mut S, job: &Job) -> Result<Option<Progress>, Failure> {
     session.begin(job.policy.timeout(1)).await?;
     let Gate::Go(row) = job.gate(session).await? else {
         session.commit().await?;
@@ -91,7 +91,7 @@ async fn begin<S: Session>(session: &mut S, job: &Job) -> Result<Option<Progress
     Ok(Some(progress))
 }
 
-async fn batches<S: Session>(
+async fn batches<S: SqlSession>(
     session: &mut S,
     job: &Job,
     batched: &Batched,
@@ -149,7 +149,7 @@ fn next_size(size: u32, took: Duration, most: u32) -> u32 {
 }
 
 /// One batch, or none when no row is left.
-async fn one<S: Session>(
+async fn one<S: SqlSession>(
     session: &mut S,
     job: &Job,
     batched: &Batched,
@@ -164,7 +164,7 @@ async fn one<S: Session>(
     };
     let literal = match job.dialect {
         Dialect::Postgres => "quote_literal(CAST(k AS text))",
-        Dialect::Sqlite | Dialect::Mysql | Dialect::MariaDb => "quote(k)",
+        Dialect::Sqlite | Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => "quote(k)",
     };
     let from = progress.after.as_ref().map_or_else(
         || format!("{key} IS NOT NULL"),
@@ -201,7 +201,7 @@ fn key_of(id: &MigrationId) -> [Option<String>; 2] {
     [Some(id.number.to_string()), Some(id.name.clone())]
 }
 
-async fn read<S: Session>(session: &mut S, id: &MigrationId) -> Result<Progress, Failure> {
+async fn read<S: SqlSession>(session: &mut S, id: &MigrationId) -> Result<Progress, Failure> {
     let sql = "SELECT after_key, CAST(changed_rows AS text) FROM {t}cutover_backfills
         WHERE number = CAST(?1 AS bigint) AND name = ?2";
     let mut rows = history::run(session, sql, &key_of(id)).await?;
@@ -215,7 +215,7 @@ async fn read<S: Session>(session: &mut S, id: &MigrationId) -> Result<Progress,
     Ok(Progress { after, rows })
 }
 
-async fn write<S: Session>(session: &mut S, id: &MigrationId, progress: &Progress) -> Result<(), Failure> {
+async fn write<S: SqlSession>(session: &mut S, id: &MigrationId, progress: &Progress) -> Result<(), Failure> {
     forget(session, id).await?;
     let sql = "INSERT INTO {t}cutover_backfills (number, name, after_key, changed_rows)
         VALUES (CAST(?1 AS bigint), ?2, ?3, CAST(?4 AS bigint))";
@@ -229,7 +229,7 @@ async fn write<S: Session>(session: &mut S, id: &MigrationId, progress: &Progres
     history::run(session, sql, &params).await.map(drop)
 }
 
-async fn forget<S: Session>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
+async fn forget<S: SqlSession>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
     let sql = "DELETE FROM {t}cutover_backfills WHERE number = CAST(?1 AS bigint) AND name = ?2";
     history::run(session, sql, &key_of(id)).await.map(drop)
 }

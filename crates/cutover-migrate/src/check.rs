@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cutover_model::{Diagnostic, MigrationId, MigrationPhase};
 use cutover_sql::locate;
 
+use crate::folder::JSON;
 use crate::{HistoryRow, MigrationFile};
 
 /// Everything that must be looked at before anything runs, errors first.
@@ -43,7 +44,11 @@ pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> 
                     ),
                 )
                 .at(locate(&file.up.name, &file.up.text, 0, 1))
-                .label("add: -- cutover: verify SELECT count(*) FROM … WHERE …")
+                .label(if file.up.name.ends_with(JSON) {
+                    "add: \"verify\": {\"count\": …, \"query\": …}"
+                } else {
+                    "add: -- cutover: verify SELECT count(*) FROM … WHERE …"
+                })
                 .help("cutover migrate validate"),
             );
         }

@@ -71,7 +71,7 @@ impl MigrateDatabases {
         if !self.look(database).await?.has_log {
             return Ok(Vec::new());
         }
-        adapter::read(&what(database), &self.find(database)?.url, adapter::Log).await
+        adapter::log(&what(database), &self.find(database)?.url, &self.driver).await
     }
 
     /// What is pending, in order, after files and history were compared.

@@ -9,11 +9,12 @@ use cutover_model::{
     DatabaseName, DatabaseState, Diagnostic, Fence, Migration, MigrationId, MigrationPhase, SchemaRevision,
     Timestamp, Version,
 };
-use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
+use cutover_ports::{Clock, CommandDriver, Databases, MigrateOptions, MigrationReport, PortError};
 use tokio::sync::watch;
 
 use crate::adapter::{self, Observed, Ran};
 use crate::job::Job;
+use crate::mongodb::Driver;
 use crate::note::{Note, Pen};
 use crate::placeholders::Values;
 use crate::stop::Stop;
@@ -25,6 +26,7 @@ pub struct MigrateDatabases {
     pub(crate) known: BTreeMap<DatabaseName, Known>,
     clock: Arc<dyn Clock>,
     policy: LockPolicy,
+    pub(crate) driver: Driver,
     stopper: watch::Sender<bool>,
 }
 
@@ -53,8 +55,16 @@ impl MigrateDatabases {
             known: BTreeMap::new(),
             clock,
             policy,
+            driver: None,
             stopper: watch::Sender::new(false),
         }
+    }
+
+    /// With what speaks to MongoDB: without it, its databases are refused.
+    #[must_use]
+    pub fn with_mongodb(mut self, driver: Arc<dyn CommandDriver>) -> Self {
+        self.driver = Some(driver);
+        self
     }
 
     /// Adds a database with the files of a release. Called again for another release of the same database, it adds
@@ -106,7 +116,7 @@ impl MigrateDatabases {
     #[must_use]
     pub fn with_placeholders(mut self, name: &DatabaseName, values: BTreeMap<String, String>) -> Self {
         if let Some(known) = self.known.get_mut(name) {
-            known.values = Values::new(values);
+            known.values = Values::new(values, known.url.dialect());
         }
         self
     }
@@ -129,7 +139,7 @@ impl MigrateDatabases {
     }
 
     pub(crate) async fn look(&self, database: &DatabaseName) -> Result<Observed, PortError> {
-        adapter::observe(&what(database), &self.find(database)?.url).await
+        adapter::observe(&what(database), &self.find(database)?.url, &self.driver).await
     }
 
     pub(crate) async fn note(
@@ -139,7 +149,7 @@ impl MigrateDatabases {
         note: Note,
     ) -> Result<(), PortError> {
         let url = &self.find(database)?.url;
-        adapter::note(url, self.pen(fence, database, url), note).await
+        adapter::note(url, &self.driver, self.pen(fence, database, url), note).await
     }
 
     fn pen(&self, fence: &Fence, database: &DatabaseName, url: &DatabaseUrl) -> Pen {
@@ -197,7 +207,7 @@ impl MigrateDatabases {
                 retire: run.retire,
             })
             .collect();
-        Ok(adapter::run(&known.url, jobs).await)
+        Ok(adapter::run(&known.url, &self.driver, jobs).await)
     }
 }
 

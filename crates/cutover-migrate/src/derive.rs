@@ -75,9 +75,9 @@ impl<'a> Before<'a> {
         let certain = phases.iter().all(|one| one.phase.is_some());
         let mut all = distinct.into_iter();
         match (all.next(), all.next()) {
-            (Some(MigrationPhase::Contract), None) if certain && header.retires.is_none() => {
-                Err(Box::new(named(retires_missing(up), &up.text, &phases)))
-            }
+            (Some(MigrationPhase::Contract), None) if certain && header.retires.is_none() => Err(Box::new(
+                named(retires_missing(self.dialect, up), &up.text, &phases),
+            )),
             (Some(phase), None) if certain => Ok(phase),
             (Some(first), Some(second)) => Err(Box::new(mixed(&input, header, &phases, first, second))),
             _ => Err(Box::new(missing(&input, header, &phases))),
@@ -105,7 +105,13 @@ fn mixed(
     found
         .note(
             "or",
-            "say that all of it waits for the old version to be gone: -- cutover: phase=contract retires=VERSION",
+            format!(
+                "say that all of it waits for the old version to be gone: {}",
+                match input.dialect {
+                    Dialect::MongoDb => "\"phase\": \"contract\", \"retires\": \"VERSION\"",
+                    _ => "-- cutover: phase=contract retires=VERSION",
+                }
+            ),
         )
         .help(split_by(input, header).unwrap_or_else(|| {
             "cutover migrate new NAME --release VERSION --phase contract --retires VERSION".to_owned()
@@ -119,7 +125,10 @@ fn missing(input: &Input<'_>, header: &Header, phases: &[StatementPhase]) -> Dia
         format!("{name} does not say its phase, and its statements do not make it certain"),
     )
     .at(locate(name, text, 0, text.len()))
-    .label("write above: -- cutover: phase=expand|backfill|contract")
+    .label(match input.dialect {
+        Dialect::MongoDb => "write {\"phase\": \"expand|backfill|contract\", \"commands\": […]}",
+        _ => "write above: -- cutover: phase=expand|backfill|contract",
+    })
     .note("expand", "the old version is unharmed")
     .note("backfill", "data that the new version needs")
     .note(

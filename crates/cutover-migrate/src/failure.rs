@@ -61,6 +61,8 @@ pub(crate) enum Failure {
         /// Where in the statement, in bytes.
         offset: Option<usize>,
     },
+    /// Nobody can tell whether, or how much of, the statement happened.
+    Doubt { said: String },
     /// Cutover itself refuses: the fence, the history, a verify query.
     Refused(PortError),
 }
@@ -175,6 +177,22 @@ impl Job {
                     .help("cutover migrate status"),
                 false,
             ),
+            Failure::Doubt { said } => {
+                let id = &self.file.migration.id;
+                let found = Diagnostic::error(
+                    "migrate.in-doubt",
+                    format!("{name}: whether a command happened cannot be told: {said}"),
+                )
+                .note("database", self.what.clone())
+                .note(
+                    "next",
+                    "look what became of it, finish or undo the file by hand, and say which",
+                )
+                .help(format!(
+                    "cutover migrate repair --only {id} --as applied|not-applied"
+                ));
+                (Self::placed(found, script, statement, None, said), false)
+            }
             Failure::Locked { said, blockers } => {
                 return self.locked(script, statement, &said, &blockers, applied, None);
             }
@@ -238,7 +256,7 @@ impl Job {
         let id = &self.file.migration.id;
         let found = statement.and_then(|at| script.statements.get(at));
         let table = match self.dialect {
-            Dialect::Sqlite | Dialect::Mysql | Dialect::MariaDb => None,
+            Dialect::Sqlite | Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => None,
             Dialect::Postgres => found.and_then(|found| subject_table(self.dialect, &found.text)),
         };
         let object = table.map_or_else(|| self.what.clone(), |table| format!("table {table}"));
@@ -324,12 +342,14 @@ pub(crate) fn plain(what: &str, failure: Failure) -> PortError {
             )
             .help("cutover migrate status"),
         ),
-        Failure::Forbidden(said) | Failure::Statement { said, .. } => PortError::refused(
-            Diagnostic::error(
-                "migrate.history-failed",
-                format!("the history in {what} cannot be used: {said}"),
+        Failure::Forbidden(said) | Failure::Statement { said, .. } | Failure::Doubt { said } => {
+            PortError::refused(
+                Diagnostic::error(
+                    "migrate.history-failed",
+                    format!("the history in {what} cannot be used: {said}"),
+                )
+                .help("cutover migrate status"),
             )
-            .help("cutover migrate status"),
-        ),
+        }
     }
 }

@@ -16,7 +16,13 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 /// As many files are read by one thread; opening them is most of the work of a run that finds nothing to do.
 const PER_THREAD: usize = 512;
 
-/// The `.sql` files of a folder with their texts, by name. Nothing else in it is looked at.
+/// How files of migrations end.
+pub(crate) const SQL: &str = ".sql";
+/// Those of commands: other `.json` in the folder is not theirs.
+pub(crate) const JSON: &str = ".json";
+
+/// The `.sql` files of a folder, and those of commands (`.up.json`, `.down.json`), with their texts, by name. Nothing else in it
+/// is looked at.
 ///
 /// # Errors
 /// When the folder or one of the files cannot be read as text.
@@ -27,7 +33,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
         let path = entry
             .map_err(|error| unreadable(folder, &error.to_string()))?
             .path();
-        if path.extension().is_some_and(|extension| extension == "sql") {
+        if is_migration(&path) {
             paths.push(path);
         }
     }
@@ -55,6 +61,14 @@ pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
         }
         Ok(out)
     })
+}
+
+fn is_migration(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    name.ends_with(SQL) || name.ends_with(".up.json") || name.ends_with(".down.json")
 }
 
 fn unreadable(path: &Path, cause: &str) -> Diagnostic {

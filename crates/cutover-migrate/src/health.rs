@@ -9,7 +9,7 @@ use cutover_sql::Dialect;
 use crate::MigrateDatabases;
 use crate::databases::what;
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::SqlSession;
 
 /// PostgreSQL stops writing at 2 billion; there is time to act at three quarters of it.
 const OLD_TRANSACTIONS: i64 = 1_500_000_000;
@@ -52,7 +52,7 @@ impl MigrateDatabases {
     }
 }
 
-pub(crate) async fn look<S: Session>(
+pub(crate) async fn look<S: SqlSession>(
     session: &mut S,
     dialect: Dialect,
     what: &str,
@@ -60,7 +60,7 @@ pub(crate) async fn look<S: Session>(
     match dialect {
         Dialect::Sqlite => sqlite(session, what).await,
         Dialect::Postgres => postgres(session, what).await,
-        Dialect::Mysql | Dialect::MariaDb => Ok(Vec::new()),
+        Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => Ok(Vec::new()),
     }
 }
 
@@ -68,7 +68,7 @@ fn first(row: &[Option<String>]) -> &str {
     row.first().and_then(Option::as_deref).unwrap_or_default()
 }
 
-async fn postgres<S: Session>(session: &mut S, what: &str) -> Result<Vec<Diagnostic>, Failure> {
+async fn postgres<S: SqlSession>(session: &mut S, what: &str) -> Result<Vec<Diagnostic>, Failure> {
     let mut out = Vec::new();
     let sql = "SELECT quote_ident(k.conname), k.conrelid::regclass::text FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
         WHERE NOT k.convalidated AND k.conrelid <> 0 AND n.nspname !~ '^pg_' ORDER BY 2, 1";
@@ -127,7 +127,7 @@ async fn postgres<S: Session>(session: &mut S, what: &str) -> Result<Vec<Diagnos
     Ok(out)
 }
 
-async fn sqlite<S: Session>(session: &mut S, what: &str) -> Result<Vec<Diagnostic>, Failure> {
+async fn sqlite<S: SqlSession>(session: &mut S, what: &str) -> Result<Vec<Diagnostic>, Failure> {
     let mut out = Vec::new();
     // Without a number of lines: as an argument it is read as the name of a table.
     for row in session

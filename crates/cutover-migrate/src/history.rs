@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::fence::Meta;
-use crate::session::{Query, Session, TextRow};
+use crate::session::{Query, SqlSession, TextRow};
 
 /// Which way a file is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl Recorded {
         }
     }
 
-    pub(crate) async fn read<S: Session>(
+    pub(crate) async fn read<S: SqlSession>(
         session: &mut S,
         state: DatabaseState,
         has_log: bool,
@@ -150,7 +150,7 @@ const TABLES: [&str; 4] = [
 ];
 
 /// A statement in which `{t}` is where the history's tables are.
-pub(crate) async fn run<S: Session>(
+pub(crate) async fn run<S: SqlSession>(
     session: &mut S,
     sql: &str,
     params: &[Option<String>],
@@ -161,7 +161,7 @@ pub(crate) async fn run<S: Session>(
 
 /// Makes the tables where they are missing, within the open transaction; asked only until a transaction of this session
 /// that did so was committed.
-pub(crate) async fn ensure<S: Session>(session: &mut S) -> Result<(), Failure> {
+pub(crate) async fn ensure<S: SqlSession>(session: &mut S) -> Result<(), Failure> {
     if *session.ensured() {
         return Ok(());
     }
@@ -171,7 +171,7 @@ pub(crate) async fn ensure<S: Session>(session: &mut S) -> Result<(), Failure> {
     Ok(())
 }
 
-fn query<S: Session>(session: &S, sql: &str, params: Vec<Option<String>>) -> Query {
+fn query<S: SqlSession>(session: &S, sql: &str, params: Vec<Option<String>>) -> Query {
     Query {
         sql: sql.replace("{t}", session.prefix()),
         params,
@@ -179,13 +179,13 @@ fn query<S: Session>(session: &S, sql: &str, params: Vec<Option<String>>) -> Que
 }
 
 /// The fence's row; locked for the rest of the transaction where the database locks rows.
-pub(crate) async fn meta<S: Session>(session: &mut S, for_update: &str) -> Result<Option<Meta>, Failure> {
+pub(crate) async fn meta<S: SqlSession>(session: &mut S, for_update: &str) -> Result<Option<Meta>, Failure> {
     let rows = run(session, &meta_sql(for_update), &[]).await?;
     read_meta(&rows)
 }
 
 /// The same, and the row of one file.
-pub(crate) async fn meta_and_one<S: Session>(
+pub(crate) async fn meta_and_one<S: SqlSession>(
     session: &mut S,
     for_update: &str,
     id: &MigrationId,
@@ -216,7 +216,7 @@ fn read_meta(rows: &[TextRow]) -> Result<Option<Meta>, Failure> {
     }))
 }
 
-pub(crate) async fn write_meta<S: Session>(session: &mut S, meta: &Meta) -> Result<(), Failure> {
+pub(crate) async fn write_meta<S: SqlSession>(session: &mut S, meta: &Meta) -> Result<(), Failure> {
     let params = [
         int(meta.format),
         Some(meta.store.to_string()),
@@ -241,13 +241,13 @@ fn of_one(id: &MigrationId) -> Vec<Option<String>> {
     vec![int(id.number), Some(id.name.clone())]
 }
 
-pub(crate) async fn all<S: Session>(session: &mut S) -> Result<Vec<HistoryRow>, Failure> {
+pub(crate) async fn all<S: SqlSession>(session: &mut S) -> Result<Vec<HistoryRow>, Failure> {
     let rows = run(session, &format!("{ROW} ORDER BY number, name"), &[]).await?;
     rows.iter().map(read_row).collect()
 }
 
 /// The row of one file.
-pub(crate) async fn one<S: Session>(
+pub(crate) async fn one<S: SqlSession>(
     session: &mut S,
     id: &MigrationId,
 ) -> Result<Option<HistoryRow>, Failure> {
@@ -256,7 +256,7 @@ pub(crate) async fn one<S: Session>(
 }
 
 /// Whether nothing was ever applied.
-pub(crate) async fn is_empty<S: Session>(session: &mut S) -> Result<bool, Failure> {
+pub(crate) async fn is_empty<S: SqlSession>(session: &mut S) -> Result<bool, Failure> {
     let rows = run(session, "SELECT name FROM {t}cutover_history LIMIT 1", &[]).await?;
     Ok(rows.is_empty())
 }
@@ -287,12 +287,12 @@ fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
     })
 }
 
-pub(crate) async fn put<S: Session>(session: &mut S, row: &HistoryRow) -> Result<(), Failure> {
+pub(crate) async fn put<S: SqlSession>(session: &mut S, row: &HistoryRow) -> Result<(), Failure> {
     run(session, PUT, &put_params(row)).await.map(drop)
 }
 
 /// A row, and the entry in the log that says what came of it.
-pub(crate) async fn put_and_log<S: Session>(
+pub(crate) async fn put_and_log<S: SqlSession>(
     session: &mut S,
     row: &HistoryRow,
     entry: &LogEntry,
@@ -330,7 +330,7 @@ const PUT: &str = "INSERT INTO {t}cutover_history (number, name, width, phase, c
             upgrade = excluded.upgrade, complete = excluded.complete, reopened_at = excluded.reopened_at";
 
 /// The file was never applied, as far as the history knows.
-pub(crate) async fn remove<S: Session>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
+pub(crate) async fn remove<S: SqlSession>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
     let params = [int(id.number), Some(id.name.clone())];
     for table in ["cutover_history", "cutover_statements"] {
         let sql = format!("DELETE FROM {{t}}{table} WHERE number = CAST(?1 AS bigint) AND name = ?2");
@@ -340,7 +340,7 @@ pub(crate) async fn remove<S: Session>(session: &mut S, id: &MigrationId) -> Res
 }
 
 /// Removes the rows of other texts of one that is repeatable: only the text that ran last counts.
-pub(crate) async fn remove_former<S: Session>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
+pub(crate) async fn remove_former<S: SqlSession>(session: &mut S, id: &MigrationId) -> Result<(), Failure> {
     let rows = run(
         session,
         &format!("{ROW} WHERE number = CAST(?1 AS bigint)"),
@@ -356,7 +356,7 @@ pub(crate) async fn remove_former<S: Session>(session: &mut S, id: &MigrationId)
     Ok(())
 }
 
-pub(crate) async fn steps<S: Session>(
+pub(crate) async fn steps<S: SqlSession>(
     session: &mut S,
     id: &MigrationId,
     direction: Direction,
@@ -455,7 +455,7 @@ pub struct LogEntry {
 }
 
 /// Writes an entry; the fence's row is locked, so that no two writers take the same place.
-pub(crate) async fn log<S: Session>(session: &mut S, entry: &LogEntry) -> Result<(), Failure> {
+pub(crate) async fn log<S: SqlSession>(session: &mut S, entry: &LogEntry) -> Result<(), Failure> {
     run(session, LOG, &log_params(entry)).await.map(drop)
 }
 
@@ -481,7 +481,7 @@ const LOG: &str =
             CAST(?7 AS bigint), ?8, ?9, ?10 FROM {t}cutover_log";
 
 /// All that was done, oldest first.
-pub(crate) async fn entries<S: Session>(session: &mut S) -> Result<Vec<LogEntry>, Failure> {
+pub(crate) async fn entries<S: SqlSession>(session: &mut S) -> Result<Vec<LogEntry>, Failure> {
     let sql = "SELECT CAST(number AS text), name, CAST(width AS text), act, done_at, done_by, CAST(took_ms AS text),
             release, upgrade, detail FROM {t}cutover_log ORDER BY seq";
     let rows = run(session, sql, &[]).await?;
@@ -530,7 +530,7 @@ impl StepKey<'_> {
 }
 
 /// Records a statement as begun, or as finished with how long it ran.
-pub(crate) async fn put_step<S: Session>(
+pub(crate) async fn put_step<S: SqlSession>(
     session: &mut S,
     key: StepKey<'_>,
     checksum: &Digest,
@@ -553,7 +553,7 @@ pub(crate) async fn put_step<S: Session>(
 }
 
 /// Keeps what the database looked like before a statement that commits by itself.
-pub(crate) async fn put_shape<S: Session>(
+pub(crate) async fn put_shape<S: SqlSession>(
     session: &mut S,
     key: StepKey<'_>,
     shape: &str,
@@ -567,7 +567,7 @@ pub(crate) async fn put_shape<S: Session>(
 }
 
 /// The statement certainly did not happen.
-pub(crate) async fn forget_step<S: Session>(session: &mut S, key: StepKey<'_>) -> Result<(), Failure> {
+pub(crate) async fn forget_step<S: SqlSession>(session: &mut S, key: StepKey<'_>) -> Result<(), Failure> {
     let sql = "DELETE FROM {t}cutover_statements WHERE number = CAST(?1 AS bigint) AND name = ?2
         AND direction = ?3 AND ordinal = CAST(?4 AS integer)";
     run(session, sql, &key.params()).await.map(drop)

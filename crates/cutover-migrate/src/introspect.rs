@@ -10,16 +10,16 @@ use cutover_sql::Dialect;
 use cutover_sql::catalog::Catalog;
 
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::SqlSession;
 
 /// Cutover's own tables begin like this.
 const OWN: &str = "cutover_";
 
-pub(crate) async fn catalog<S: Session>(session: &mut S, dialect: Dialect) -> Result<Catalog, Failure> {
+pub(crate) async fn catalog<S: SqlSession>(session: &mut S, dialect: Dialect) -> Result<Catalog, Failure> {
     match dialect {
         Dialect::Postgres => postgres::catalog(session).await,
         Dialect::Sqlite => sqlite::catalog(session).await,
-        Dialect::Mysql | Dialect::MariaDb => Ok(Catalog::default()),
+        Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => Ok(Catalog::default()),
     }
 }
 
@@ -40,7 +40,7 @@ impl Row {
     }
 }
 
-async fn rows<S: Session>(session: &mut S, sql: &str) -> Result<Vec<Row>, Failure> {
+async fn rows<S: SqlSession>(session: &mut S, sql: &str) -> Result<Vec<Row>, Failure> {
     let rows = session.rows_as_written(sql).await?;
     Ok(rows.into_iter().map(|row| Row(row.into_iter())).collect())
 }

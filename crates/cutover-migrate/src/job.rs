@@ -10,11 +10,10 @@ use tokio::time::Instant;
 use crate::failure::{Applied, Failure};
 use crate::history::{Act, LogEntry};
 use crate::placeholders::Values;
-use crate::session::Session;
+use crate::session::{Session, SqlSession};
 use crate::stop::Stop;
 use crate::{
-    Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, fence, history, stepwise, triggers,
-    verify,
+    Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, fence, stepwise, triggers, verify,
 };
 
 /// One file to be run.
@@ -47,7 +46,7 @@ pub(crate) enum Gate {
 }
 
 /// Runs the file, whole, or says why not and how much of it is applied.
-pub(crate) async fn run<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
+pub(crate) async fn run<S: SqlSession>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
     let script = job.script()?;
     if let (Some(batched), Direction::Up) = (&job.file.batched, job.direction) {
         return batches::run(session, job, batched).await;
@@ -85,7 +84,7 @@ impl From<Failure> for Trouble {
     }
 }
 
-async fn transactional<S: Session>(
+async fn transactional<S: SqlSession>(
     session: &mut S,
     job: &Job,
     script: &Script,
@@ -123,7 +122,7 @@ async fn transactional<S: Session>(
 }
 
 /// One try: gate, statements and history in one transaction.
-async fn once<S: Session>(
+async fn once<S: SqlSession>(
     session: &mut S,
     job: &Job,
     script: &Script,
@@ -156,7 +155,7 @@ async fn once<S: Session>(
     Ok(job.report(start, rows, false))
 }
 
-async fn commit<S: Session>(session: &mut S) -> Result<(), Trouble> {
+async fn commit<S: SqlSession>(session: &mut S) -> Result<(), Trouble> {
     session.commit().await.map_err(|failure| Trouble {
         failure,
         statement: None,
@@ -171,7 +170,7 @@ pub(crate) fn elapsed(start: Instant) -> Span {
 }
 
 impl Job {
-    fn script(&self) -> Result<&Script, PortError> {
+    pub(crate) fn script(&self) -> Result<&Script, PortError> {
         match self.direction {
             Direction::Up => Ok(&self.file.up),
             Direction::Down => self.file.down.as_ref().ok_or_else(|| {
@@ -201,9 +200,9 @@ impl Job {
     /// Within the open transaction: the tables exist, the fence is this writer's, the history allows it, and before a
     /// contract every backfill is verified.
     pub(crate) async fn gate<S: Session>(&self, session: &mut S) -> Result<Gate, Failure> {
-        history::ensure(session).await?;
+        session.ensure().await?;
         let migration = &self.file.migration;
-        let (found, row) = history::meta_and_one(session, for_update(self.dialect), &migration.id).await?;
+        let (found, row) = session.meta_and_one(self.dialect, &migration.id).await?;
         let meta = raise(session, &self.what, found, &self.fence).await?;
         match (self.direction, &row) {
             (Direction::Up, Some(row)) if !row.is_of(migration) => {
@@ -221,7 +220,7 @@ impl Job {
             }
             if migration.phase == MigrationPhase::Contract {
                 self.check_retired(&meta)?;
-                let rows = history::all(session).await?;
+                let rows = session.all().await?;
                 verify::before_contract(session, self, &rows).await?;
             }
         }
@@ -274,16 +273,13 @@ impl Job {
             detail: None,
         };
         match self.direction {
-            Direction::Down => {
-                history::remove(session, &migration.id).await?;
-                history::log(session, &entry).await
-            }
+            Direction::Down => session.remove_and_log(&migration.id, &entry).await,
             Direction::Up => {
                 verify::after(session, &self.file).await?;
                 if migration.id.is_repeatable() {
-                    history::remove_former(session, &migration.id).await?;
+                    session.remove_former(&migration.id).await?;
                 }
-                history::put_and_log(session, &self.row(took, true), &entry).await
+                session.put_and_log(&self.row(took, true), &entry).await
             }
         }
     }
@@ -335,7 +331,7 @@ pub(crate) async fn claim<S: Session>(
     what: &str,
     own: &Fence,
 ) -> Result<fence::Meta, Failure> {
-    let found = history::meta(session, for_update(dialect)).await?;
+    let found = session.meta(dialect).await?;
     raise(session, what, found, own).await
 }
 
@@ -347,7 +343,7 @@ async fn raise<S: Session>(
 ) -> Result<fence::Meta, Failure> {
     let write = fence::claim(what, found.as_ref(), own)?;
     if let Some(meta) = &write {
-        history::write_meta(session, meta).await?;
+        session.write_meta(meta).await?;
     }
     match write.or(found) {
         Some(meta) => Ok(meta),
@@ -358,10 +354,10 @@ async fn raise<S: Session>(
     }
 }
 
-/// SQLite's `BEGIN IMMEDIATE` holds everything already.
+/// SQLite's `BEGIN IMMEDIATE` holds everything already, and MongoDB has the lease.
 pub(crate) const fn for_update(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Sqlite => "",
+        Dialect::Sqlite | Dialect::MongoDb => "",
         Dialect::Postgres | Dialect::Mysql | Dialect::MariaDb => " FOR UPDATE",
     }
 }

@@ -10,9 +10,11 @@ use cutover_sql::{
 };
 
 use crate::derive::Before;
+use crate::folder::{JSON, SQL};
 use crate::{MigrationFile, Script, sessions, weave};
 
-/// Reads the migrations of a database from its files, in order. Files that do not end in `.sql` are not looked at.
+/// Reads the migrations of a database from its files, in order. Of MongoDB they end in `.json`, of others in `.sql`; what ends in
+/// neither is not looked at.
 ///
 /// # Errors
 /// Everything that is wrong, each with its code, its place and what to do.
@@ -23,9 +25,12 @@ pub fn from_files(
 ) -> Result<Vec<MigrationFile>, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut pairs: BTreeMap<MigrationId, Pair<'_>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.name.ends_with(".sql")) {
-        match file_name(&file.name) {
-            None => errors.push(bad_name(&file.name)),
+    for file in files
+        .iter()
+        .filter(|file| [SQL, JSON].iter().any(|end| file.name.ends_with(end)))
+    {
+        match file_name(&file.name, dialect) {
+            None => errors.push(bad_name(&file.name, dialect)),
             Some((id, is_up)) => {
                 let pair = pairs.entry(id).or_default();
                 let side = if is_up { &mut pair.up } else { &mut pair.down };
@@ -86,13 +91,23 @@ impl Pair<'_> {
     fn is_flyway(&self) -> bool {
         self.name().starts_with(['V', 'U'])
     }
+
+    fn extension(&self) -> &str {
+        self.name()
+            .rsplit_once('.')
+            .map_or("", |(_, extension)| extension)
+    }
 }
 
 /// `004_full_name.up.sql`, or Flyway's `V4__full_name.sql`, `U4__full_name.sql` and `R__views.sql` → its identity and
-/// whether it is the up file.
-fn file_name(name: &str) -> Option<(MigrationId, bool)> {
-    let stem = name.strip_suffix(".sql")?;
-    let (digits, rest, is_up) = if let Some(rest) = stem.strip_prefix("R__") {
+/// whether it is the up file. Commands have names of the first kind: `004_full_name.up.json`.
+fn file_name(name: &str, dialect: Dialect) -> Option<(MigrationId, bool)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    if extension != dialect.extension() {
+        return None;
+    }
+    let is_flyways = dialect != Dialect::MongoDb;
+    let (digits, rest, is_up) = if let Some(rest) = stem.strip_prefix("R__").filter(|_| is_flyways) {
         return is_name(rest).then(|| {
             let id = MigrationId {
                 number: MigrationId::REPEATABLE,
@@ -101,7 +116,7 @@ fn file_name(name: &str) -> Option<(MigrationId, bool)> {
             };
             (id, true)
         });
-    } else if let Some(version) = stem.strip_prefix(['V', 'U']) {
+    } else if let Some(version) = stem.strip_prefix(['V', 'U']).filter(|_| is_flyways) {
         let (digits, rest) = version.split_once("__")?;
         (digits, rest, stem.starts_with('V'))
     } else {
@@ -130,12 +145,14 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_part)
 }
 
-fn bad_name(name: &str) -> Diagnostic {
+fn bad_name(name: &str, dialect: Dialect) -> Diagnostic {
+    let such = match dialect {
+        Dialect::MongoDb => "004_full_name.up.json, which holds commands of MongoDB",
+        _ => "004_full_name.up.sql or V4__full_name.sql",
+    };
     let found = Diagnostic::error(
         "migrate.bad-name",
-        format!(
-            "`{name}` is not the name of a migration file such as 004_full_name.up.sql or V4__full_name.sql"
-        ),
+        format!("`{name}` is not the name of a migration file such as {such}"),
     )
     .at(locate(name, "", 0, 0));
     let version = name
@@ -157,7 +174,7 @@ fn renumbered(pair: &Pair<'_>, number: &str, id: &MigrationId) -> String {
     if pair.is_flyway() {
         format!("V{number}__{}.sql", id.name)
     } else {
-        format!("{number}_{}.up.sql", id.name)
+        format!("{number}_{}.up.{}", id.name, pair.extension())
     }
 }
 
@@ -245,12 +262,15 @@ fn read(
         down_script.as_mut(),
         &mut errors,
     );
-    check_header(&id, up, &header, down.is_some(), &mut errors);
+    check_header(dialect, &id, up, &header, down.is_some(), &mut errors);
     if up_script.statements.is_empty() {
         errors.push(
-            Diagnostic::error("migrate.empty", format!("{} holds no statement", up.name))
-                .at(locate(&up.name, &up.text, 0, 1))
-                .help("cutover migrate validate"),
+            Diagnostic::error(
+                "migrate.empty",
+                format!("{} holds no {}", up.name, one_of(dialect)),
+            )
+            .at(locate(&up.name, &up.text, 0, 1))
+            .help("cutover migrate validate"),
         );
     }
     let Some(phase) = header.phase else {
@@ -290,6 +310,7 @@ fn read(
 }
 
 fn check_header(
+    dialect: Dialect,
     id: &MigrationId,
     up: &StoredFile,
     header: &Header,
@@ -304,7 +325,10 @@ fn check_header(
                 format!("{} was written by Cutover, and nobody has reviewed it", up.name),
             )
             .at(locate(&up.name, &up.text, range.start, range.len()))
-            .label("read both files, mend what is wrong, and write reviewed=yes")
+            .label(format!(
+                "read both files, mend what is wrong, and write {}",
+                reviewed(dialect)
+            ))
             .help("cutover migrate validate"),
         );
     }
@@ -314,7 +338,7 @@ fn check_header(
     }
     let is_contract = header.phase == Some(MigrationPhase::Contract);
     if is_contract && header.retires.is_none() {
-        errors.push(retires_missing(up));
+        errors.push(retires_missing(dialect, up));
     }
     if !is_contract && header.phase.is_some() && header.retires.is_some() {
         errors.push(
@@ -335,8 +359,9 @@ fn check_header(
             )
             .at(locate(&up.name, &up.text, 0, 1))
             .label(format!(
-                "write {}, or say why not: -- cutover: irreversible reason=…",
-                down_name(up, id)
+                "write {}, or say why not: {}",
+                down_name(up),
+                dialect.directive("irreversible", "…")
             ))
             .help("cutover migrate validate"),
         ),
@@ -346,14 +371,14 @@ fn check_header(
                 format!("{id} is irreversible and yet has a down file"),
             )
             .at(locate(&up.name, &up.text, 0, 1))
-            .help(format!("rm {}", down_name(up, id))),
+            .help(format!("rm {}", down_name(up))),
         ),
         _ => {}
     }
 }
 
 /// A contract, said so or made so by its statements, without its bound.
-pub(crate) fn retires_missing(up: &StoredFile) -> Diagnostic {
+pub(crate) fn retires_missing(dialect: Dialect, up: &StoredFile) -> Diagnostic {
     Diagnostic::error(
         "migrate.retires-missing",
         format!(
@@ -362,14 +387,34 @@ pub(crate) fn retires_missing(up: &StoredFile) -> Diagnostic {
         ),
     )
     .at(locate(&up.name, &up.text, 0, up.text.len()))
-    .label("add: retires=VERSION, the first version that can live with it")
+    .label(format!(
+        "add: {}, the first version that can live with it",
+        match dialect {
+            Dialect::MongoDb => dialect.directive("retires", "VERSION"),
+            _ => "retires=VERSION".to_owned(),
+        }
+    ))
     .help("cutover migrate validate")
 }
 
-fn down_name(up: &StoredFile, id: &MigrationId) -> String {
+fn one_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MongoDb => "command",
+        _ => "statement",
+    }
+}
+
+fn reviewed(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MongoDb => "\"reviewed\": true",
+        _ => "reviewed=yes",
+    }
+}
+
+fn down_name(up: &StoredFile) -> String {
     match up.name.strip_prefix('V') {
         Some(rest) => format!("U{rest}"),
-        None => format!("{id}.down.sql"),
+        None => up.name.replace(".up.", ".down."),
     }
 }
 
@@ -412,7 +457,7 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
         Err(found) => {
             for error in found {
                 let at = place(error.range.start, error.range.len());
-                errors.push(directive(&file.name, &error, at));
+                errors.push(directive(dialect, &file.name, &error, at));
             }
             return None;
         }
@@ -438,7 +483,10 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
                     format!("{} begins or ends a transaction itself", file.name),
                 )
                 .at(at)
-                .label("leave it out: a file is one transaction, and its history is written within it")
+                .label(match dialect {
+                    Dialect::MongoDb => "leave it out: each command commits by itself, and is recorded",
+                    _ => "leave it out: a file is one transaction, and its history is written within it",
+                })
                 .help("cutover migrate validate"),
             );
         }
@@ -452,7 +500,7 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
     Some((header, script))
 }
 
-fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
+fn directive(dialect: Dialect, name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
     if let DirectiveProblem::MixedPhases(..) = error.problem {
         return Diagnostic::error("migrate.mixed-phase", format!("{name} mixes phases: {error}"))
             .at(at)
@@ -467,6 +515,9 @@ fn directive(name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
             nearest: Some(nearest),
             ..
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
+        DirectiveProblem::Unknown { nearest: None, .. } if dialect == Dialect::MongoDb => diagnostic.label(
+            "known are about, phase, retires, precheck, verify, irreversible, reviewed, ignore and commands",
+        ),
         DirectiveProblem::Unknown { nearest: None, .. } => diagnostic.label(
             "known are phase=, reviewed=, retires=, transaction=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
         ),

@@ -16,7 +16,7 @@ use mysql_async::{Error, Params, Row, Value};
 use crate::failure::{Blocker, Failure};
 use crate::history::Recorded;
 use crate::rights;
-use crate::session::{IndexState, Session, TextRow, not_one_number};
+use crate::session::{IndexState, SqlSession, TextRow, not_one_number};
 use crate::stop::{AGAIN, Stop};
 
 pub(crate) struct MysqlSession {
@@ -240,7 +240,7 @@ fn seconds(timeout: Duration) -> u64 {
     timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0)
 }
 
-impl Session for MysqlSession {
+impl SqlSession for MysqlSession {
     fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -9,7 +9,7 @@ use cutover_sql::Dialect;
 
 use crate::failure::{Failure, plain};
 use crate::fence::{self, Meta};
-use crate::history::{self, Act, HistoryRow, LogEntry};
+use crate::history::{Act, HistoryRow, LogEntry};
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::{LockPolicy, Repair, job};
@@ -63,7 +63,7 @@ pub(crate) async fn write<S: Session>(session: &mut S, pen: &Pen, note: &Note) -
 
 async fn once<S: Session>(session: &mut S, pen: &Pen, timeout: Duration, note: &Note) -> Result<(), Failure> {
     session.begin(timeout).await?;
-    history::ensure(session).await?;
+    session.ensure().await?;
     if matches!(note, Note::Adopt) {
         adopt(session, pen).await?;
     } else {
@@ -78,43 +78,40 @@ async fn once<S: Session>(session: &mut S, pen: &Pen, timeout: Duration, note: &
 async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note) -> Result<(), Failure> {
     match note {
         Note::Adopt | Note::Claim => Ok(()),
-        Note::Log(entry) => history::log(session, entry).await,
+        Note::Log(entry) => session.log(entry).await,
         Note::RetireBelow(version) => {
             if meta.retired_below.as_ref().is_some_and(|old| old >= version) {
                 return Ok(());
             }
             let retired_below = Some(version.clone());
-            history::write_meta(
-                session,
-                &Meta {
+            session
+                .write_meta(&Meta {
                     retired_below,
                     ..meta
-                },
-            )
-            .await
+                })
+                .await
         }
         Note::Reopen(id, now, by) => {
-            let Some(row) = history::one(session, id).await?.filter(|row| row.complete) else {
+            let Some(row) = session.one(id).await?.filter(|row| row.complete) else {
                 return Ok(());
             };
-            history::remove(session, id).await?;
             let row = HistoryRow {
                 complete: false,
                 reopened_at: Some(*now),
                 ..row
             };
-            history::put(session, &row).await?;
-            history::log(session, &entry(&row, Act::Reopen, *now, by, None)).await
+            let entry = entry(&row, Act::Reopen, *now, by, None);
+            session.replace_and_log(&row, &entry).await
         }
         Note::Repair(how, now) => repair(session, pen, *how, now).await,
         Note::Forget(id, now, by) => {
             let row = recorded(session, pen, id).await?;
-            history::remove(session, id).await?;
             let detail = Some("forgotten: it has no file".to_owned());
-            history::log(session, &entry(&row, Act::Repair, *now, by, detail)).await
+            let entry = entry(&row, Act::Repair, *now, by, detail);
+            session.remove_and_log(id, &entry).await
         }
         Note::Fill(act, rows, detail) => {
-            if !history::is_empty(session).await? {
+            if !session.is_empty().await? {
                 return Err(PortError::refused(
                     Diagnostic::error(
                         "migrate.history-not-empty",
@@ -127,7 +124,7 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
             }
             for row in rows.iter() {
                 let entry = entry(row, *act, row.applied_at, &row.applied_by, Some(detail.clone()));
-                history::put_and_log(session, row, &entry).await?;
+                session.put_and_log(row, &entry).await?;
             }
             Ok(())
         }
@@ -135,7 +132,7 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
 }
 
 async fn recorded<S: Session>(session: &mut S, pen: &Pen, id: &MigrationId) -> Result<HistoryRow, Failure> {
-    history::one(session, id).await?.ok_or_else(|| {
+    session.one(id).await?.ok_or_else(|| {
         PortError::refused(
             Diagnostic::error(
                 "migrate.not-recorded",
@@ -154,7 +151,8 @@ async fn repair<S: Session>(
     now: &HistoryRow,
 ) -> Result<(), Failure> {
     let old = recorded(session, pen, &now.id).await?;
-    let detail = match how {
+    let entry = |detail| entry(&old, Act::Repair, now.applied_at, &now.applied_by, Some(detail));
+    match how {
         Repair::Checksum => {
             if !old.complete {
                 return Err(refuse_interrupted(&now.id));
@@ -165,29 +163,19 @@ async fn repair<S: Session>(
                 phase: now.phase,
                 ..old.clone()
             };
-            history::put(session, &row).await?;
-            format!(
-                "checksum {} became {}",
-                old.checksum.short(),
-                now.checksum.short()
-            )
+            let (old, new) = (old.checksum.short(), now.checksum.short());
+            let entry = entry(format!("checksum {old} became {new}"));
+            session.put_and_log(&row, &entry).await
         }
         Repair::Applied => {
-            history::remove(session, &now.id).await?;
-            history::put(session, now).await?;
-            "recorded as applied".to_owned()
+            let entry = entry("recorded as applied".to_owned());
+            session.replace_and_log(now, &entry).await
         }
         Repair::NotApplied => {
-            history::remove(session, &now.id).await?;
-            "recorded as not applied".to_owned()
+            let entry = entry("recorded as not applied".to_owned());
+            session.remove_and_log(&now.id, &entry).await
         }
-    };
-    let by = &now.applied_by;
-    history::log(
-        session,
-        &entry(&old, Act::Repair, now.applied_at, by, Some(detail)),
-    )
-    .await
+    }
 }
 
 fn refuse_interrupted(id: &MigrationId) -> Failure {
@@ -218,7 +206,7 @@ fn entry(row: &HistoryRow, act: Act, at: Timestamp, by: &str, detail: Option<Str
 }
 
 async fn adopt<S: Session>(session: &mut S, pen: &Pen) -> Result<(), Failure> {
-    let found = history::meta(session, job::for_update(pen.dialect)).await?;
+    let found = session.meta(pen.dialect).await?;
     if let Some(meta) = &found {
         fence::readable(&pen.what, meta)?;
     }
@@ -228,5 +216,5 @@ async fn adopt<S: Session>(session: &mut S, pen: &Pen) -> Result<(), Failure> {
         generation: pen.fence.generation,
         retired_below: found.and_then(|meta| meta.retired_below),
     };
-    history::write_meta(session, &meta).await
+    session.write_meta(&meta).await
 }

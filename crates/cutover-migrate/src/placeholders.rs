@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use cutover_model::Diagnostic;
 use cutover_ports::PortError;
+use cutover_sql::command::escaped;
 use cutover_sql::{Dialect, copied, filled, locate, placeholders};
 
 use crate::failure::{Blocker, Failure};
-use crate::session::{IndexState, Query, Session, TextRow};
+use crate::session::{IndexState, Query, SqlSession, TextRow};
 use crate::{MigrationFile, Script};
 
 /// The values of a database's placeholders, by name.
@@ -27,7 +28,13 @@ impl fmt::Debug for Values {
 }
 
 impl Values {
-    pub(crate) fn new(values: BTreeMap<String, String>) -> Self {
+    /// In a command they stand between the quotes of a JSON text.
+    pub(crate) fn new(mut values: BTreeMap<String, String>, dialect: Dialect) -> Self {
+        if dialect == Dialect::MongoDb {
+            for value in values.values_mut() {
+                *value = escaped(value);
+            }
+        }
         Self(Arc::new(values))
     }
 
@@ -57,7 +64,7 @@ impl Values {
         }
     }
 
-    fn hidden(&self, failure: Failure) -> Failure {
+    pub(crate) fn hidden(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Lost(said) => Failure::Lost(self.hide(&said)),
             Failure::Locked { said, blockers } => Failure::Locked {
@@ -76,6 +83,9 @@ impl Values {
                 Failure::Denied(self.hide(&said), grant.map(|grant| self.hide(&grant)))
             }
             Failure::Stopped(said) => Failure::Stopped(self.hide(&said)),
+            Failure::Doubt { said } => Failure::Doubt {
+                said: self.hide(&said),
+            },
             // A place in the statement as sent is none in the file.
             Failure::Statement { said, offset } => Failure::Statement {
                 said: self.hide(&said),
@@ -149,7 +159,7 @@ pub(crate) struct Filling<'a, S> {
     pub(crate) values: &'a Values,
 }
 
-impl<S: Session> Session for Filling<'_, S> {
+impl<S: SqlSession> SqlSession for Filling<'_, S> {
     fn prefix(&self) -> &str {
         self.session.prefix()
     }
@@ -215,7 +225,10 @@ mod tests {
     use super::*;
 
     fn values(value: &str) -> Values {
-        Values::new(BTreeMap::from([("name".to_owned(), value.to_owned())]))
+        Values::new(
+            BTreeMap::from([("name".to_owned(), value.to_owned())]),
+            Dialect::Postgres,
+        )
     }
 
     #[test]

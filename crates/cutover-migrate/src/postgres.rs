@@ -17,7 +17,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::failure::Failure;
 use crate::history::Recorded;
 use crate::rights;
-use crate::session::{IndexState, Query, Session, TextRow, not_one_number};
+use crate::session::{IndexState, Query, SqlSession, TextRow, not_one_number};
 use crate::stop::{AGAIN, Stop};
 
 use blockers::Watcher;
@@ -265,7 +265,7 @@ fn position(error: &ServerError, sql: &str) -> Option<usize> {
     }
 }
 
-impl Session for PostgresSession {
+impl SqlSession for PostgresSession {
     fn prefix(&self) -> &str {
         &self.prefix
     }

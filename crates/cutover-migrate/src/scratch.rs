@@ -16,7 +16,7 @@ use crate::failure::{Failure, plain};
 use crate::introspect;
 use crate::placeholders::{Filling, Values};
 use crate::postgres::PostgresSession;
-use crate::session::Session;
+use crate::session::SqlSession;
 use crate::sqlite::SqliteSession;
 
 /// Statements as written, the file that they are of, and what stands in place of its placeholders.
@@ -40,7 +40,7 @@ pub(crate) async fn live(what: &str, url: &DatabaseUrl) -> Result<Catalog, PortE
                 .await
                 .map_err(|failure| plain(what, failure))
         }
-        DatabaseUrl::Mysql(_) => Err(unread(what)),
+        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(url) if !url.path.exists() => Ok(Catalog::default()),
         DatabaseUrl::Sqlite(url) => {
             let (path, what, handle) = (
@@ -71,7 +71,7 @@ pub(crate) async fn health(what: &str, url: &DatabaseUrl) -> Result<Vec<Diagnost
                 .map_err(|failure| plain(what, failure))
         }
         // Its indexes and constraints have no state of being invalid.
-        DatabaseUrl::Mysql(_) => Ok(Vec::new()),
+        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Ok(Vec::new()),
         DatabaseUrl::Sqlite(url) if !url.path.exists() => Ok(Vec::new()),
         DatabaseUrl::Sqlite(url) => {
             let (path, what, handle) = (
@@ -91,7 +91,7 @@ pub(crate) async fn health(what: &str, url: &DatabaseUrl) -> Result<Vec<Diagnost
 }
 
 /// Within one transaction that changes nothing.
-async fn read<S: Session>(session: &mut S, dialect: Dialect) -> Result<Catalog, Failure> {
+async fn read<S: SqlSession>(session: &mut S, dialect: Dialect) -> Result<Catalog, Failure> {
     session.begin(WAIT).await?;
     let found = introspect::catalog(session, dialect).await;
     session.rollback().await;
@@ -102,7 +102,7 @@ async fn read<S: Session>(session: &mut S, dialect: Dialect) -> Result<Catalog, 
 pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) -> Result<Catalog, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => on_postgres(what, url, &parts).await,
-        DatabaseUrl::Mysql(_) => Err(unread(what)),
+        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(_) => {
             let (what, handle) = (what.to_owned(), tokio::runtime::Handle::current());
             blocking(&what.clone(), move || {
@@ -119,7 +119,7 @@ pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) ->
     }
 }
 
-async fn run<S: Session>(what: &str, session: &mut S, parts: &[Part]) -> Result<(), PortError> {
+async fn run<S: SqlSession>(what: &str, session: &mut S, parts: &[Part]) -> Result<(), PortError> {
     for part in parts {
         let mut filling = Filling {
             session: &mut *session,
@@ -198,7 +198,7 @@ async fn on_postgres(what: &str, url: &PostgresUrl, parts: &[Part]) -> Result<Ca
     found
 }
 
-async fn settle<S: Session>(session: &mut S) -> Result<(), Failure> {
+async fn settle<S: SqlSession>(session: &mut S) -> Result<(), Failure> {
     session.begin(WAIT).await?;
     session.commit().await
 }

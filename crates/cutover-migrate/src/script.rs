@@ -25,8 +25,17 @@ pub(crate) fn text(dialect: Dialect, files: &[Arc<MigrationFile>], direction: Di
         };
         let phase = file.migration.phase;
         let separator = if out.is_empty() { "" } else { "\n" };
+        let (comment, how) = match dialect {
+            Dialect::MongoDb => ("//", "command by command"),
+            _ => ("--", how),
+        };
         // Into a String, this cannot fail.
-        let _ = writeln!(out, "{separator}-- {} ({phase}, {how})", script.name);
+        let _ = writeln!(out, "{separator}{comment} {} ({phase}, {how})", script.name);
+        if dialect == Dialect::MongoDb {
+            out.push_str(&statements(dialect, script));
+            out.push('\n');
+            continue;
+        }
         if whole {
             out.push_str("BEGIN;\n");
         }

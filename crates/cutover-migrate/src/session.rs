@@ -1,8 +1,15 @@
-//! What a database must be able to do for migrations to run on it.
+//! What a database must be able to do for migrations to run on it: [`Session`], whatever it is spoken to in, and
+//! [`SqlSession`], from which all of that follows where it is SQL.
 
 use std::time::Duration;
 
+use cutover_ports::{MigrationReport, PortError};
+
 use crate::failure::Failure;
+use crate::job::{self, Job};
+use crate::placeholders::Filling;
+use crate::records::Records;
+use crate::{concurrent, triggers};
 
 /// A row of texts: the history's statements cast everything to text, so that one statement serves every database.
 pub(crate) type TextRow = Vec<Option<String>>;
@@ -22,8 +29,108 @@ pub(crate) enum IndexState {
     Invalid,
 }
 
+/// A statement that may have run: it is on record as begun, and not as finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    /// Whether the database looks other than before it was begun, where that was recorded.
+    pub(crate) changed: bool,
+}
+
+/// What is done with a statement outside of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    Run,
+    /// This in its place, which does only what is missing.
+    Instead(String),
+    /// It has happened already.
+    Done,
+}
+
 /// A session with a database that is held for one migration.
-pub(crate) trait Session {
+pub(crate) trait Session: Records {
+    /// Runs a file.
+    async fn file(&mut self, job: &Job) -> Result<MigrationReport, PortError>;
+
+    /// Whether the history is known to have a place: set once what made it is committed.
+    fn ensured(&mut self) -> &mut bool;
+
+    /// Begins what [`Self::commit`] ends: a transaction where there are such, and otherwise the proof that this session still is
+    /// the one that may write.
+    async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure>;
+
+    /// Commits. `Lost` means that it is not known whether it did.
+    async fn commit(&mut self) -> Result<(), Failure>;
+
+    /// Ends the transaction, if there is one, without a trace.
+    async fn rollback(&mut self);
+
+    /// Runs one statement of a file, and answers the number of rows that the database counted.
+    async fn execute(&mut self, statement: &str) -> Result<u64, Failure>;
+
+    /// The single number that a verify query returns.
+    async fn count(&mut self, query: &str) -> Result<i64, Failure>;
+
+    /// A digest of all that such a statement can change besides rows, where it commits by itself; none elsewhere.
+    async fn shape(&mut self, statement: &str) -> Result<Option<String>, Failure>;
+
+    /// Before a statement: nothing that the file declares is in its way.
+    async fn ready(&mut self, job: &Job, statement: &str) -> Result<(), Failure>;
+
+    /// What to do with a statement that is about to run outside of a transaction. Asked once more when it failed, it takes away
+    /// what the statement left half-done.
+    async fn next(&mut self, job: &Job, statement: &str, doubt: Option<Doubt>) -> Result<Next, Failure>;
+}
+
+impl<S: SqlSession> Session for S {
+    async fn file(&mut self, job: &Job) -> Result<MigrationReport, PortError> {
+        let mut filling = Filling {
+            session: self,
+            values: &job.values,
+        };
+        job::run(&mut filling, job).await
+    }
+
+    fn ensured(&mut self) -> &mut bool {
+        SqlSession::ensured(self)
+    }
+
+    async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
+        SqlSession::begin(self, lock_timeout).await
+    }
+
+    async fn commit(&mut self) -> Result<(), Failure> {
+        SqlSession::commit(self).await
+    }
+
+    async fn rollback(&mut self) {
+        SqlSession::rollback(self).await;
+    }
+
+    async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        SqlSession::execute(self, statement).await
+    }
+
+    async fn count(&mut self, query: &str) -> Result<i64, Failure> {
+        SqlSession::count(self, query).await
+    }
+
+    async fn shape(&mut self, _statement: &str) -> Result<Option<String>, Failure> {
+        SqlSession::shape(self).await
+    }
+
+    async fn ready(&mut self, job: &Job, statement: &str) -> Result<(), Failure> {
+        triggers::before(self, job, statement).await
+    }
+
+    async fn next(&mut self, job: &Job, statement: &str, doubt: Option<Doubt>) -> Result<Next, Failure> {
+        let changed = doubt.is_some_and(|doubt| doubt.changed);
+        let done = changed || concurrent::happened(self, job, statement, doubt.is_some()).await?;
+        Ok(if done { Next::Done } else { Next::Run })
+    }
+}
+
+/// The same, spoken to in SQL.
+pub(crate) trait SqlSession {
     /// What stands before the history's tables, so that a file that changes the search path does not hide them.
     fn prefix(&self) -> &str;
 

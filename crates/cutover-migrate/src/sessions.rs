@@ -98,8 +98,8 @@ pub(crate) async fn look(
                 .map(|blocker| long_transaction(what, blocker, format!("KILL {}", blocker.pid)))
                 .collect()
         }
-        // Its file's lock tells who writes, and not for how long.
-        DatabaseUrl::Sqlite(_) => Vec::new(),
+        // SQLite's file lock tells who writes, and not for how long; MongoDB's commands wait for nobody's transaction for long.
+        DatabaseUrl::Sqlite(_) | DatabaseUrl::Mongo(_) => Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Error, ErrorCode, params_from_iter};
 
 use crate::failure::{Blocker, Failure};
 use crate::history::Recorded;
-use crate::session::{IndexState, Session, TextRow};
+use crate::session::{IndexState, SqlSession, TextRow};
 use crate::stop::Stop;
 
 /// Between two interruptions: one that comes between two statements is lost.
@@ -190,7 +190,7 @@ pub(crate) enum ObserveError {
     Failure(Failure),
 }
 
-impl Session for SqliteSession {
+impl SqlSession for SqliteSession {
     fn prefix(&self) -> &'static str {
         "main."
     }

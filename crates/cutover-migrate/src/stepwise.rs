@@ -11,16 +11,15 @@ use std::time::Duration;
 use cutover_model::{Diagnostic, Digest, Span};
 use cutover_ports::{MigrationReport, PortError};
 use cutover_sql::{
-    Dialect, Statement, concurrent_index, concurrently, concurrently_dropped, literally, normalised,
-    outside_transaction, sets_session, writes_rows,
+    Dialect, Statement, concurrently, normalised, outside_transaction, sets_session, writes_rows,
 };
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
-use crate::history::{self, Step, StepKey};
+use crate::history::{Step, StepKey};
 use crate::job::{Gate, Job, elapsed};
-use crate::session::{IndexState, Session};
-use crate::{Direction, Script, triggers};
+use crate::session::{Doubt, Next, Session};
+use crate::{Direction, Script};
 
 pub(crate) async fn run<S: Session>(
     session: &mut S,
@@ -95,7 +94,7 @@ async fn begin<S: Session>(
         return Ok(None);
     };
     let id = &job.file.migration.id;
-    let steps = history::steps(session, id, job.direction, job.dialect).await?;
+    let steps = session.steps(id, job.direction, job.dialect).await?;
     for step in &steps {
         let statement = script.statements.get(step.ordinal);
         if statement.is_none_or(|found| checksum(job.dialect, found) != step.checksum) {
@@ -119,7 +118,7 @@ async fn begin<S: Session>(
         _ => job.row(Span::ZERO, false),
     };
     intent.complete = false;
-    history::put(session, &intent).await?;
+    session.put(&intent).await?;
     session.commit().await?;
     *session.ensured() = true;
     Ok(Some(steps))
@@ -135,7 +134,7 @@ async fn forget<S: Session>(session: &mut S, job: &Job) {
     let taken_back = async {
         session.begin(job.policy.timeout(1)).await?;
         job.claim(session).await?;
-        history::remove(session, &job.file.migration.id).await?;
+        session.remove(&job.file.migration.id).await?;
         session.commit().await
     };
     if let Err(failure) = taken_back.await {
@@ -171,7 +170,7 @@ async fn one<S: Session>(
     } else {
         Applied::Statements(done)
     };
-    if let Err(failure) = triggers::before(session, job, &statement.text).await {
+    if let Err(failure) = session.ready(job, &statement.text).await {
         return Err(StepError(job.error(script, failure, Some(at), nothing)));
     }
     loop {
@@ -197,7 +196,7 @@ async fn one<S: Session>(
             Failure::Lost(_) => {
                 return Err(StepError(job.error(script, failure, Some(at), Applied::Unknown)));
             }
-            Failure::Stopped(_) if place == Place::Outside => {
+            Failure::Stopped(_) | Failure::Doubt { .. } if place == Place::Outside => {
                 let applied = Applied::Begun(done);
                 return Err(StepError(job.error(script, failure, Some(at), applied)));
             }
@@ -250,7 +249,9 @@ async fn within<S: Session>(
     job.claim(session).await?;
     let rows = session.execute(&statement.text).await?;
     let now = job.clock.now();
-    history::put_step(session, key, sum, now, Some(elapsed(start))).await?;
+    session
+        .put_step(key, sum, now, Some(elapsed(start)), None)
+        .await?;
     session.commit().await?;
     Ok(rows)
 }
@@ -272,67 +273,38 @@ async fn outside<S: Session>(
     } else {
         job.policy.timeout(attempt)
     };
-    let shape = session.shape().await?;
+    let shape = session.shape(&statement.text).await?;
     session.begin(timeout).await?;
     job.claim(session).await?;
-    history::put_step(session, key, sum, job.clock.now(), None).await?;
     // While it is in doubt, what the database looked like before the first try is what counts.
-    if let Some(shape) = &shape
-        && doubt.is_none()
-    {
-        history::put_shape(session, key, shape).await?;
-    }
+    let before = shape.as_deref().filter(|_| doubt.is_none());
+    session.put_step(key, sum, job.clock.now(), None, before).await?;
     session.commit().await?;
-    let changed = doubt.is_some_and(|step| step.before.is_some() && step.before != shape);
-    let ran = match changed || happened(session, job, statement, doubt.is_some()).await? {
-        true => Ok(0),
-        false => session.execute(&statement.text).await,
+    let doubt = doubt.map(|step| Doubt {
+        changed: step.before.is_some() && step.before != shape,
+    });
+    let ran = match session.next(job, &statement.text, doubt).await? {
+        Next::Done => Ok(0),
+        Next::Run => session.execute(&statement.text).await,
+        Next::Instead(text) => session.execute(&text).await,
     };
     let took = match &ran {
         Ok(_) => Some(elapsed(start)),
         // It stays on record as begun: what is left of it is looked at when the file resumes.
-        Err(Failure::Lost(_) | Failure::Stopped(_)) => return ran,
+        Err(Failure::Lost(_) | Failure::Stopped(_) | Failure::Doubt { .. }) => return ran,
         Err(_) => {
             // It left its invalid index behind; the next try must not find it.
-            happened(session, job, statement, false).await?;
+            session.next(job, &statement.text, None).await?;
             None
         }
     };
     session.begin(job.policy.timeout(attempt)).await?;
     job.claim(session).await?;
     if took.is_some() {
-        history::put_step(session, key, sum, job.clock.now(), took).await?;
+        session.put_step(key, sum, job.clock.now(), took, None).await?;
     } else {
-        history::forget_step(session, key).await?;
+        session.forget_step(key).await?;
     }
     session.commit().await?;
     ran
-}
-
-/// Whether a concurrent index is built already, or gone already: only when its statement was begun before, else somebody
-/// else's index of that name, or one that is missing, is an error. An invalid one is dropped before it is built.
-async fn happened<S: Session>(
-    session: &mut S,
-    job: &Job,
-    statement: &Statement,
-    unknown: bool,
-) -> Result<bool, Failure> {
-    if job.dialect != Dialect::Postgres {
-        return Ok(false);
-    }
-    let text = job.values.fill(&statement.text)?;
-    if let Some(name) = concurrently_dropped(&text) {
-        return Ok(unknown && session.index(&literally(&name)).await? == IndexState::Missing);
-    }
-    let Some(name) = concurrent_index(&text) else {
-        return Ok(false);
-    };
-    match session.index(&literally(&name)).await? {
-        IndexState::Missing => Ok(false),
-        IndexState::Valid => Ok(unknown),
-        IndexState::Invalid => {
-            let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
-            session.execute(&literally(&drop)).await.map(|_| false)
-        }
-    }
 }

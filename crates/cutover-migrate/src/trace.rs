@@ -19,7 +19,7 @@ use crate::adapter::db_error;
 use crate::failure::{Failure, plain};
 use crate::postgres::PostgresSession;
 use crate::scratch;
-use crate::session::Session as _;
+use crate::session::SqlSession as _;
 
 /// Long enough to get a lock at a quiet time, short enough to be no nuisance.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -190,6 +190,7 @@ fn said(failure: Failure) -> String {
         | Failure::DiskFull(said)
         | Failure::Denied(said, _)
         | Failure::Stopped(said)
+        | Failure::Doubt { said }
         | Failure::Statement { said, .. } => said,
         Failure::Refused(error) => error.diagnostic.message.clone(),
     }

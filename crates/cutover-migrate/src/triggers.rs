@@ -11,7 +11,7 @@ use cutover_sql::{Dialect, Sync, TableName, read};
 use crate::Direction;
 use crate::failure::Failure;
 use crate::job::Job;
-use crate::session::Session;
+use crate::session::SqlSession;
 
 /// A column as the catalogue has it.
 struct Column {
@@ -21,7 +21,7 @@ struct Column {
 }
 
 /// Before the commit of a file of this set.
-pub(crate) async fn check<S: Session>(session: &mut S, job: &Job) -> Result<(), Failure> {
+pub(crate) async fn check<S: SqlSession>(session: &mut S, job: &Job) -> Result<(), Failure> {
     for sync in job.syncs.iter() {
         if !is_on(session, job.dialect, sync).await? {
             continue;
@@ -44,7 +44,11 @@ pub(crate) async fn check<S: Session>(session: &mut S, job: &Job) -> Result<(), 
 
 /// Before a statement that commits by itself: triggers are made only for columns that they fit, and a column that a sync
 /// needs does not go before its triggers.
-pub(crate) async fn before<S: Session>(session: &mut S, job: &Job, statement: &str) -> Result<(), Failure> {
+pub(crate) async fn before<S: SqlSession>(
+    session: &mut S,
+    job: &Job,
+    statement: &str,
+) -> Result<(), Failure> {
     if !job.dialect.is_mysql() || job.syncs.is_empty() {
         return Ok(());
     }
@@ -118,7 +122,7 @@ fn fits(job: &Job, sync: &Sync, columns: &[Column]) -> Result<(), Failure> {
             ));
         }
         let why = match job.dialect {
-            Dialect::Postgres => continue,
+            Dialect::Postgres | Dialect::MongoDb => continue,
             Dialect::Sqlite => "SQLite refuses the new version's inserts before a trigger runs",
             Dialect::Mysql | Dialect::MariaDb => {
                 "the new version's inserts would fail between the end of the triggers and that of the column"
@@ -149,7 +153,7 @@ fn refuse(code: &str, said: String, label: &str) -> Failure {
     .into()
 }
 
-async fn is_on<S: Session>(session: &mut S, dialect: Dialect, sync: &Sync) -> Result<bool, Failure> {
+async fn is_on<S: SqlSession>(session: &mut S, dialect: Dialect, sync: &Sync) -> Result<bool, Failure> {
     let name = Some(sync.marker(dialect));
     let rows = match dialect {
         Dialect::Mysql | Dialect::MariaDb => {
@@ -166,11 +170,12 @@ async fn is_on<S: Session>(session: &mut S, dialect: Dialect, sync: &Sync) -> Re
             let sql = "SELECT 'on' FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
             session.rows(sql, &[name]).await?
         }
+        Dialect::MongoDb => Vec::new(),
     };
     Ok(!rows.is_empty())
 }
 
-async fn columns<S: Session>(
+async fn columns<S: SqlSession>(
     session: &mut S,
     dialect: Dialect,
     table: &TableName,
@@ -193,6 +198,7 @@ async fn columns<S: Session>(
                 CASE WHEN dflt_value IS NULL THEN 'false' ELSE 'true' END FROM pragma_table_info(?1)";
             session.rows(sql, &[Some(table.name.clone())]).await?
         }
+        Dialect::MongoDb => Vec::new(),
     };
     let is = |text: Option<&Option<String>>| text.is_some_and(|text| text.as_deref() == Some("true"));
     Ok(rows

@@ -6,6 +6,7 @@
 
 mod checks;
 mod clock;
+mod command;
 mod database;
 mod error;
 mod metrics;
@@ -18,6 +19,7 @@ mod webhook;
 
 pub use checks::{Check, Checks};
 pub use clock::Clock;
+pub use command::{CommandDriver, CommandError, CommandPlace, CommandSession};
 pub use database::{BackupReport, Backups, Databases, MigrateOptions, MigrationReport};
 pub use error::{Certainty, PortError};
 pub use metrics::MetricSource;

@@ -1,4 +1,4 @@
-//! The databases whose SQL is told apart.
+//! The databases whose statements are told apart.
 
 /// Whose rules of quoting and nesting hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +11,8 @@ pub enum Dialect {
     Mysql,
     /// MariaDB 10.3 and newer.
     MariaDb,
+    /// MongoDB 4.4 and newer: its statements are commands in Extended JSON.
+    MongoDb,
 }
 
 impl Dialect {
@@ -20,7 +22,7 @@ impl Dialect {
         matches!(self, Self::Mysql | Self::MariaDb)
     }
 
-    /// As people write it: `postgres`, `mysql`, `mariadb`, `sqlite`.
+    /// As people write it: `postgres`, `mysql`, `mariadb`, `sqlite`, `mongodb`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -28,6 +30,32 @@ impl Dialect {
             Self::Postgres => "postgres",
             Self::Mysql => "mysql",
             Self::MariaDb => "mariadb",
+            Self::MongoDb => "mongodb",
+        }
+    }
+
+    /// What ends the name of a file.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Sqlite | Self::Postgres | Self::Mysql | Self::MariaDb => "sql",
+            Self::MongoDb => "json",
+        }
+    }
+
+    /// How a file of it says something of itself: `-- cutover: phase=expand`, `"phase": "expand"`.
+    #[must_use]
+    pub fn directive(self, key: &str, value: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres | Self::Mysql | Self::MariaDb => match key {
+                "verify" | "precheck" => format!("-- cutover: {key} {value}"),
+                "irreversible" => format!("-- cutover: {key} reason={value}"),
+                _ => format!("-- cutover: {key}={value}"),
+            },
+            Self::MongoDb => match key {
+                "verify" | "precheck" => format!("\"{key}\": {value}"),
+                _ => format!("\"{key}\": \"{value}\""),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be told of a statement from its first words: enough to run it rightly, not a grammar.
 
 use crate::Dialect;
+use crate::command::{self, Command};
 use crate::lexer::{Kind, tokens};
 
 /// The significant tokens, words in upper case.
@@ -47,9 +48,12 @@ pub fn lacks_data(dialect: Dialect, statement: &str) -> bool {
     copied(dialect, statement).is_none() && copied(dialect, &format!("{statement};\n\\.")).is_some()
 }
 
-/// A statement with what ends it in a file: the data of a `COPY` have their own end.
+/// A statement with what ends it in a file: the data of a `COPY` have their own end. Of MongoDB, as its shell runs it.
 #[must_use]
 pub fn ended(dialect: Dialect, statement: &str) -> String {
+    if dialect == Dialect::MongoDb {
+        return command::in_shell(statement);
+    }
     let end = if copied(dialect, statement).is_some() {
         ""
     } else {
@@ -61,6 +65,9 @@ pub fn ended(dialect: Dialect, statement: &str) -> String {
 /// Whether it begins or ends a transaction itself, which the runner of a migration does.
 #[must_use]
 pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {
+    if dialect == Dialect::MongoDb {
+        return command::controls_transaction(statement);
+    }
     let head = words(dialect, statement, 2);
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     match head.as_slice() {
@@ -80,6 +87,7 @@ pub fn sets_session(dialect: Dialect, statement: &str) -> bool {
         Dialect::Postgres => matches!(first(dialect, statement).as_str(), "SET" | "RESET"),
         Dialect::Sqlite => matches!(first(dialect, statement).as_str(), "PRAGMA" | "ATTACH" | "DETACH"),
         Dialect::Mysql | Dialect::MariaDb => matches!(first(dialect, statement).as_str(), "SET" | "USE"),
+        Dialect::MongoDb => false,
     }
 }
 
@@ -105,12 +113,20 @@ pub fn outside_transaction(dialect: Dialect, statement: &str) -> bool {
                 | "LOAD"
                 | "VALUES"
         ),
+        // Transactions need a replica set, and most commands that change collections cannot be in one.
+        Dialect::MongoDb => true,
     }
 }
 
 /// Whether the count that the database answers with is one of changed rows.
 #[must_use]
 pub fn writes_rows(dialect: Dialect, statement: &str) -> bool {
+    if dialect == Dialect::MongoDb {
+        return matches!(
+            command::read(statement),
+            Some(Command::Insert { .. } | Command::Update { .. } | Command::Delete { .. })
+        );
+    }
     matches!(
         first(dialect, statement).as_str(),
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "REPLACE"

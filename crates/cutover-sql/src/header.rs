@@ -9,7 +9,7 @@ use std::ops::Range;
 use cutover_model::{InvalidVersion, MigrationPhase, Version};
 
 use crate::lexer::{Kind, tokens};
-use crate::{Batches, Dialect, EndSync, SplitError, Sync, declare};
+use crate::{Batches, Dialect, EndSync, SplitError, Sync, command, declare};
 
 /// What a file's header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +149,9 @@ const KNOWN: [&str; 10] = [
 /// # Errors
 /// All that is wrong with it, not only the first.
 pub fn header(dialect: Dialect, source: &str) -> Result<Header, Vec<DirectiveError>> {
+    if dialect == Dialect::MongoDb {
+        return command::header(source);
+    }
     let all = tokens(dialect, source).map_err(|error| {
         let range = error.byte_offset..error.byte_offset;
         vec![DirectiveError {

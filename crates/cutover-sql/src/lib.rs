@@ -2,14 +2,18 @@
 //! file's header says, the text that its checksum is made of, and what its statements do to a schema ([`ddl`], read by
 //! [`read()`]).
 //!
+//! MongoDB's commands are a fifth dialect: their files are JSON, and a command is a statement ([`command`]).
+//!
 //! Pure: texts in, values out. It must not know of files, connections or the history of a database.
 
 pub mod catalog;
+pub mod command;
 pub mod ddl;
 mod declare;
 mod dialect;
 mod facts;
 mod header;
+mod json;
 mod lexer;
 pub mod lint;
 mod normal;

@@ -1,7 +1,7 @@
 //! The text that a checksum is made of.
 
 use crate::lexer::{Kind, tokens};
-use crate::{Dialect, SplitError};
+use crate::{Dialect, SplitError, command};
 
 /// The text without comments, with one space between its tokens, whatever stood there, and without the last
 /// semicolon. Line ends within literals count as `\n`, so that a checkout with CRLF is the same file.
@@ -9,6 +9,9 @@ use crate::{Dialect, SplitError};
 /// # Errors
 /// When a quote or a comment is never closed.
 pub fn normalised(dialect: Dialect, source: &str) -> Result<String, SplitError> {
+    if dialect == Dialect::MongoDb {
+        return command::normalised(source);
+    }
     let mut out = String::with_capacity(source.len());
     let mut pending_end = false;
     for token in tokens(dialect, source)? {

@@ -1,7 +1,7 @@
 //! Where one statement ends and the next begins.
 
 use crate::lexer::{Kind, Token, tokens};
-use crate::{Dialect, place};
+use crate::{Dialect, command, place};
 
 /// One statement of a file, without its closing semicolon and without the comments around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,9 @@ pub enum SplitProblem {
     /// A trigger or a function whose body has no end.
     #[error("the body of this statement is never closed by END;")]
     UnclosedBody,
+    /// A file of commands that is none.
+    #[error("{0}")]
+    Commands(String),
 }
 
 /// A text that cannot be split, and where.
@@ -69,6 +72,9 @@ impl SplitError {
 /// # Errors
 /// When a quote, a comment or a body is never closed.
 pub fn split(dialect: Dialect, source: &str) -> Result<Vec<Statement>, SplitError> {
+    if dialect == Dialect::MongoDb {
+        return command::split(source);
+    }
     let mut out = Vec::new();
     let mut body = Body::new(dialect);
     let mut range: Option<(usize, usize)> = None;
@@ -147,6 +153,7 @@ impl Body {
             Dialect::Postgres => self.parens == 0 && self.blocks == 0,
             Dialect::Sqlite => matches!(self.trigger, Trigger::None | Trigger::AfterEnd),
             Dialect::Mysql | Dialect::MariaDb => self.blocks == 0,
+            Dialect::MongoDb => true,
         }
     }
 
@@ -154,6 +161,7 @@ impl Body {
         match self.dialect {
             Dialect::Postgres | Dialect::Mysql | Dialect::MariaDb => self.blocks > 0,
             Dialect::Sqlite => matches!(self.trigger, Trigger::Inside | Trigger::AfterSemicolon),
+            Dialect::MongoDb => false,
         }
     }
 
@@ -170,6 +178,7 @@ impl Body {
             Dialect::Sqlite => self.feed_sqlite(token, &word),
             Dialect::Postgres => self.feed_postgres(token, &word),
             Dialect::Mysql | Dialect::MariaDb => self.feed_mysql(&word),
+            Dialect::MongoDb => {}
         }
         self.last = word;
     }

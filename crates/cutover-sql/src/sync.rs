@@ -218,6 +218,8 @@ impl Sync {
                 .iter()
                 .map(|event| format!("DROP TRIGGER {}", self.table.beside(&self.trigger(event))))
                 .collect(),
+            // It has no triggers, and its files cannot declare any.
+            Dialect::MongoDb => Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod keeper;
 mod mariadb;
+mod mongodb;
 mod pgbouncer;
 mod policy;
 mod port;
@@ -13,6 +14,7 @@ mod prometheus;
 mod wait;
 
 pub use mariadb::{MariaDbServer, connect_mariadb, mariadb_database};
+pub use mongodb::MongoStandIn;
 pub use pgbouncer::PgBouncer;
 pub use policy::require_or_skip;
 pub use port::free_port;

@@ -81,6 +81,7 @@ pub(crate) const PLACES: &[Place] = &[
     core("cutover-engine", &["cutover-ports"], ADAPTED),
     adapter("cutover-store"),
     adapter("cutover-migrate"),
+    adapter("cutover-migrate-mongodb"),
     adapter("cutover-backup"),
     adapter("cutover-metrics"),
     adapter("cutover-target-process"),

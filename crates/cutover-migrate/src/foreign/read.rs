@@ -7,7 +7,7 @@ use cutover_sql::Dialect;
 use super::{Applied, Changeset, Theirs, Tool};
 use crate::adapter::Reading;
 use crate::failure::Failure;
-use crate::session::{Session, TextRow};
+use crate::session::{SqlSession, TextRow};
 
 /// The history that a tool keeps in a database.
 pub(crate) struct History {
@@ -20,13 +20,13 @@ pub(crate) struct History {
 impl Reading for History {
     type Read = Theirs;
 
-    async fn read<S: Session>(self, session: &mut S) -> Result<Theirs, Failure> {
+    async fn read<S: SqlSession>(self, session: &mut S) -> Result<Theirs, Failure> {
         read(session, self.dialect, &self.what, self.tool).await
     }
 }
 
 /// Reads a history; what failed there, or is not finished, is an error: nobody knows what such a file left behind.
-async fn read<S: Session>(
+async fn read<S: SqlSession>(
     session: &mut S,
     dialect: Dialect,
     what: &str,
@@ -161,7 +161,7 @@ fn liquibase(rows: &[TextRow]) -> Result<Vec<Changeset>, Failure> {
     Ok(out)
 }
 
-async fn refuse_locked<S: Session>(session: &mut S, dialect: Dialect, what: &str) -> Result<(), Failure> {
+async fn refuse_locked<S: SqlSession>(session: &mut S, dialect: Dialect, what: &str) -> Result<(), Failure> {
     let sql = format!(
         "SELECT CAST(locked AS text), lockedby FROM {}",
         liquibase_table(dialect, "databasechangeloglock")

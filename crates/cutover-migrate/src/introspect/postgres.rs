@@ -5,7 +5,7 @@ use cutover_sql::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, O
 
 use super::{OWN, Row, rows};
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::SqlSession;
 
 /// Objects of people: in no schema of the system's, not Cutover's own, not brought by an extension. `{o}` is the object
 /// with its oid and name, `{c}` the catalogue it is in, `{n}` its schema.
@@ -31,7 +31,7 @@ fn name(row: &mut Row) -> TableName {
     }
 }
 
-pub(super) async fn catalog<S: Session>(session: &mut S) -> Result<Catalog, Failure> {
+pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, Failure> {
     let mut out = Catalog::default();
     tables(session, &mut out).await?;
     columns(session, &mut out).await?;
@@ -44,7 +44,7 @@ pub(super) async fn catalog<S: Session>(session: &mut S) -> Result<Catalog, Fail
     Ok(out)
 }
 
-async fn tables<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn tables<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let sql = format!(
         "SELECT {schema}, c.relname, concat_ws(' ', CASE WHEN c.relkind = 'p' THEN 'PARTITION BY ' || pg_get_partkeydef(c.oid) END,
             CASE WHEN c.relispartition THEN 'PARTITION OF ' || (SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = c.oid)
@@ -72,7 +72,7 @@ const OWN_SEQUENCE: &str = "EXISTS (SELECT 1 FROM pg_depend p JOIN pg_class s ON
         AND p.refobjsubid = a.attnum AND p.deptype = 'a' AND s.relname = c.relname || '_' || a.attname || '_seq')
     AND pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'";
 
-async fn columns<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn columns<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let sql = format!(
         "SELECT {schema}, c.relname, a.attname, CASE WHEN {OWN_SEQUENCE} THEN CASE a.atttypid WHEN 'int8'::regtype THEN 'bigserial'
                 WHEN 'int2'::regtype THEN 'smallserial' ELSE 'serial' END ELSE format_type(a.atttypid, a.atttypmod) END,
@@ -103,7 +103,7 @@ async fn columns<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), F
     Ok(())
 }
 
-async fn constraints<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn constraints<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let sql = format!(
         "SELECT {schema}, c.relname, k.conname, k.contype::text, pg_get_constraintdef(k.oid)
          FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -129,7 +129,7 @@ async fn constraints<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(
     Ok(())
 }
 
-async fn indexes<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn indexes<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let sql = format!(
         "SELECT {schema}, c.relname, i.relname, pg_get_indexdef(i.oid), x.indisunique
          FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
@@ -153,7 +153,7 @@ async fn indexes<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), F
     Ok(())
 }
 
-async fn enums<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn enums<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let sql = format!(
         "SELECT {schema}, t.typname, e.enumlabel FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
             JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -168,7 +168,7 @@ async fn enums<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Fai
     Ok(())
 }
 
-async fn views<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn views<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let sql = format!(
         "SELECT {schema}, c.relname, c.relkind = 'm', pg_get_viewdef(c.oid)
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -187,7 +187,7 @@ async fn views<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Fai
     Ok(())
 }
 
-async fn others<S: Session>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
+async fn others<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), Failure> {
     let functions = format!(
         "SELECT 'function', p.oid::regprocedure::text, pg_get_functiondef(p.oid)
          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind IN ('f', 'p') AND {}",

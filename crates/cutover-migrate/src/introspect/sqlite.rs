@@ -5,7 +5,7 @@ use cutover_sql::{Dialect, TableName, normalised};
 
 use super::{OWN, rows};
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::SqlSession;
 
 fn name(text: String) -> TableName {
     TableName {
@@ -14,7 +14,7 @@ fn name(text: String) -> TableName {
     }
 }
 
-pub(super) async fn catalog<S: Session>(session: &mut S) -> Result<Catalog, Failure> {
+pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, Failure> {
     let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_master
         WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid";
     let mut out = Catalog::default();

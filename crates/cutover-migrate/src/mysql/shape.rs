@@ -5,7 +5,7 @@ use cutover_model::Digest;
 
 use super::MysqlSession;
 use crate::failure::Failure;
-use crate::session::Session as _;
+use crate::session::SqlSession as _;
 
 /// All that DDL can change, but its own tables. Each query has one parameter, the database, and answers one column.
 const PARTS: [&str; 9] = [

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use super::{PostgresSession, blockers, failure};
 use crate::failure::{Blocker, Failure};
 use crate::lock::{LockError, held};
-use crate::session::Session as _;
+use crate::session::SqlSession as _;
 
 /// "cutover" in ASCII: the same in every version, and unlikely to be an application's own.
 const KEY: &str = "27995165641041266";

@@ -7,8 +7,7 @@ use crate::lint::matcher;
 use crate::reference::{Reference, invalid_references, references};
 use crate::{Application, LintException, spelling};
 
-const SUPPORTED: &str =
-    "SQLite (`sqlite:path`), PostgreSQL (`postgres://…`), MariaDB (`mariadb://…`) and MySQL (`mysql://…`)";
+const SUPPORTED: &str = "SQLite (`sqlite:path`), PostgreSQL (`postgres://…`), MariaDB (`mariadb://…`), MySQL (`mysql://…`) and MongoDB (`mongodb://…`)";
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     for (name, database) in &application.databases {
@@ -133,7 +132,9 @@ fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
             );
         }
         "sqlite" => {}
-        "postgres" | "postgresql" | "mysql" | "mariadb" if !rest.starts_with("//") => {
+        "postgres" | "postgresql" | "mysql" | "mariadb" | "mongodb" | "mongodb+srv"
+            if !rest.starts_with("//") =>
+        {
             findings
                 .error(
                     "spec.invalid-value",
@@ -142,15 +143,8 @@ fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
                 )
                 .label(format!("such as `{scheme}://user@host/name`"));
         }
-        "postgres" | "postgresql" | "mysql" | "mariadb" => plain_password(path, rest, findings),
-        "mongodb" | "mongodb+srv" => {
-            findings
-                .error(
-                    "spec.unsupported",
-                    path,
-                    format!("databases of the kind `{scheme}` cannot be migrated yet"),
-                )
-                .note("supported", SUPPORTED);
+        "postgres" | "postgresql" | "mysql" | "mariadb" | "mongodb" | "mongodb+srv" => {
+            plain_password(path, rest, findings);
         }
         other => {
             findings
@@ -160,8 +154,11 @@ fn address(path: &str, url: &str, findings: &mut Findings<'_>) {
                     format!("`{other}` is no kind of database that is known"),
                 )
                 .maybe_label(
-                    spelling::nearest(other, ["sqlite", "postgres", "postgresql", "mariadb", "mysql"])
-                        .map(|near| format!("did you mean `{near}`?")),
+                    spelling::nearest(
+                        other,
+                        ["sqlite", "postgres", "postgresql", "mariadb", "mysql", "mongodb"],
+                    )
+                    .map(|near| format!("did you mean `{near}`?")),
                 )
                 .note("supported", SUPPORTED);
         }

@@ -11,6 +11,8 @@ mod types;
 
 use std::ops::Range;
 
+use crate::command::Command;
+
 pub use alter::{Action, Alter, AlterTable, Position};
 pub use expr::Expr;
 pub use name::Name;
@@ -293,6 +295,8 @@ pub enum Ddl {
         /// Something runs that cannot be read: `EXECUTE` of an expression, a call.
         dynamic: bool,
     },
+    /// A command of MongoDB.
+    Command(Box<Command>),
     /// Known, and of no interest here: `COMMENT`, `GRANT`, `ANALYZE`, `SHOW` …
     Harmless,
     /// Not read: it may be anything.

@@ -10,7 +10,8 @@ use cutover_model::MigrationPhase;
 use super::finding::Family;
 use super::rule::{Lifted, Report};
 use super::state::State;
-use crate::ddl::{Alter, AlterTable, Column, Ddl, Kind};
+use crate::command::Command;
+use crate::ddl::{Alter, AlterTable, Column, Ddl, Kind, Name};
 
 /// What one statement makes of its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub(super) fn of(text: &str, ddl: &Ddl, state: &State, reports: &[Report]) -> Op
     }
     match ddl {
         Ddl::Set { .. } | Ddl::Transaction(_) => return None,
+        Ddl::Command(command) if **command == Command::Read => return None,
         Ddl::Harmless if changes_nothing(text) => return None,
         _ => {}
     }
@@ -71,11 +73,29 @@ fn is_expand(ddl: &Ddl, state: &State) -> bool {
             _ => false,
         },
         Ddl::CreateFunction { replace, .. } => !replace,
+        Ddl::Command(command) => is_expanding(command, state),
         Ddl::CreateEnum { .. } | Ddl::CreateDomain { .. } | Ddl::AddEnumValue { .. } => true,
         // Rows of a table that others use may be anything; the first ones of a new table are a part of it.
         Ddl::Insert(write) | Ddl::Update(write) | Ddl::Delete(write) => {
             state.is_mine(&write.table) && write.from.iter().all(|table| state.is_mine(table))
         }
+        _ => false,
+    }
+}
+
+fn is_expanding(command: &Command, state: &State) -> bool {
+    let is_mine = |collection: &str| state.is_mine(&Name::plain(collection));
+    match command {
+        Command::Create { .. } => true,
+        // Others bind the old version's writes, or forget its documents.
+        Command::CreateIndexes { collection, indexes } => {
+            is_mine(collection) || indexes.iter().all(|index| !index.unique && !index.expires)
+        }
+        Command::Insert { collection, .. }
+        | Command::Update { collection, .. }
+        | Command::Delete { collection, .. }
+        | Command::CollMod { collection, .. }
+        | Command::DropIndexes { collection } => is_mine(collection),
         _ => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::command::Command;
 use crate::ddl::{Alter, Control, Ddl, Kind, Name};
 use crate::schema::Schema;
 use crate::{Dialect, read, split};
@@ -207,6 +208,7 @@ impl State {
 
     fn freshness(&mut self, ddl: &Ddl) {
         match ddl {
+            Ddl::Command(command) => self.collections(command),
             Ddl::CreateTable(create) => {
                 if let Some(name) = &create.name
                     && !create.replace
@@ -286,6 +288,27 @@ impl State {
             }
             Ddl::CreateFunction { name, .. } => {
                 self.made_objects.insert((Kind::Function, name.name.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// A `create` of a collection that is there fails: what it made is new for certain.
+    fn collections(&mut self, command: &Command) {
+        match command {
+            Command::Create { collection, .. } => {
+                self.made.insert(Name::plain(collection.as_str()));
+                self.fresh.insert(Name::plain(collection.as_str()));
+            }
+            Command::Insert { collection, .. } => {
+                self.fresh.remove(&Name::plain(collection.as_str()));
+            }
+            Command::Drop { collection } => {
+                self.fresh.remove(&Name::plain(collection.as_str()));
+                self.made.remove(&Name::plain(collection.as_str()));
+            }
+            Command::Rename { from, to, .. } => {
+                self.moved(&Name::plain(from.as_str()), &Name::plain(to.as_str()))
             }
             _ => {}
         }

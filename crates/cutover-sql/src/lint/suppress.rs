@@ -1,13 +1,14 @@
 //! `-- cutover-lint: ignore RULE reason=…`: findings that somebody has looked at.
 //!
 //! Above a statement, or within it, `ignore` holds for that statement; `ignore-file` holds for the whole text. A reason is
-//! required: one without is a finding itself, and suppresses nothing.
+//! required: one without is a finding itself, and suppresses nothing. Where there are no comments, the file says it:
+//! `"ignore": [{"rule": …, "reason": …}]`.
 
 use std::ops::Range;
 
 use super::rules::RULES;
 use crate::lexer::{Kind, tokens};
-use crate::{Dialect, Statement};
+use crate::{Dialect, Statement, command};
 
 /// One comment.
 pub(super) struct Suppression {
@@ -31,6 +32,18 @@ pub(super) enum Flaw {
 }
 
 pub(super) fn suppressions(dialect: Dialect, source: &str, statements: &[Statement]) -> Vec<Suppression> {
+    if dialect == Dialect::MongoDb {
+        return command::suppressions(source)
+            .into_iter()
+            .map(|one| Suppression {
+                rules: vec![one.rule],
+                reason: one.reason,
+                statement: None,
+                span: one.range,
+                used: false,
+            })
+            .collect();
+    }
     let all = tokens(dialect, source).unwrap_or_default();
     all.iter()
         .filter(|token| matches!(token.kind, Kind::LineComment | Kind::BlockComment))

@@ -33,6 +33,7 @@ impl ServerVersion {
             Dialect::Mysql => Self::new(8, 4, 0),
             Dialect::MariaDb => Self::new(10, 11, 0),
             Dialect::Sqlite => Self::new(3, 45, 0),
+            Dialect::MongoDb => Self::new(7, 0, 0),
         }
     }
 }

@@ -91,6 +91,7 @@ fn one(c: &mut Cursor<'_>, out: &mut AlterTable, start: usize) -> Option<()> {
     let what = match c.dialect {
         Dialect::Postgres => alter_postgres::action(c)?,
         Dialect::Mysql | Dialect::MariaDb => alter_mysql::action(c)?,
+        Dialect::MongoDb => return None,
         Dialect::Sqlite => {
             // Since 3.53: ALTER COLUMN … SET/DROP NOT NULL.
             alter_postgres::column(c)?

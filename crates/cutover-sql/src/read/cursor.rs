@@ -218,7 +218,7 @@ impl<'a> Cursor<'a> {
         let default = match self.dialect {
             Dialect::Postgres => "public",
             Dialect::Sqlite => "main",
-            Dialect::Mysql | Dialect::MariaDb => "",
+            Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => "",
         };
         Some(Name {
             schema: schema.filter(|schema| schema != default),

@@ -20,13 +20,18 @@ mod types;
 
 use cursor::Cursor;
 
-use crate::Dialect;
 use crate::ddl::{Control, Ddl};
 use crate::lexer::{Token, tokens};
+use crate::{Dialect, command};
 
 /// Reads one statement, without its semicolon.
 #[must_use]
 pub fn read(dialect: Dialect, statement: &str) -> Ddl {
+    if dialect == Dialect::MongoDb {
+        return command::read(statement).map_or(Ddl::NotUnderstood { at: 0 }, |command| {
+            Ddl::Command(Box::new(command))
+        });
+    }
     let Ok(mut all) = tokens(dialect, statement) else {
         return Ddl::NotUnderstood { at: 0 };
     };

@@ -68,6 +68,7 @@ pub(crate) enum LintDialect {
     Mysql,
     Mariadb,
     Sqlite,
+    Mongodb,
 }
 
 /// `--fail-on`.

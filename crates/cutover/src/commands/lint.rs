@@ -24,6 +24,7 @@ impl From<LintDialect> for Dialect {
             LintDialect::Mysql => Self::Mysql,
             LintDialect::Mariadb => Self::MariaDb,
             LintDialect::Sqlite => Self::Sqlite,
+            LintDialect::Mongodb => Self::MongoDb,
         }
     }
 }

@@ -53,7 +53,7 @@ impl DemoDatabase {
             });
         };
         match given.parse().map_err(|error: DbError| error.diagnostic())? {
-            DatabaseUrl::Sqlite(_) | DatabaseUrl::Mysql(_) => Err(Failure::new(
+            DatabaseUrl::Sqlite(_) | DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Err(Failure::new(
                 "demo.database",
                 "without --database the demo uses SQLite in a folder of its own; --database is for PostgreSQL",
                 "cutover demo",

@@ -55,6 +55,7 @@ pub(crate) fn build(
         }
         Err(found) => wrong.extend(found),
     }
+    wrong.extend(without_backups(&at, folder, &lookup));
     for (name, database) in &at.databases {
         let Some(runner) = &database.runner else { continue };
         // Where it is must be known, as with files.
@@ -159,6 +160,30 @@ fn service_parts(
         config: key.digest(pairs),
         restart: None,
     })
+}
+
+/// Databases that a plan would back up, and that cannot be: better said now than in the middle of an upgrade.
+fn without_backups(at: &Application, folder: &Path, lookup: &Lookup<'_>) -> Vec<Diagnostic> {
+    if !at.backup.before_migrate {
+        return Vec::new();
+    }
+    let migrated = at
+        .databases
+        .iter()
+        .filter(|(_, database)| database.migrations.is_some() || database.runner.is_some());
+    migrated
+        .filter_map(|(name, database)| match database_url(folder, lookup, name, &database.url) {
+            Ok(url @ DatabaseUrl::Mongo(_)) => Some(
+                Diagnostic::error(
+                    "backup.unsupported",
+                    format!("database {name} ({url}) would be backed up before it is migrated, and backups of MongoDB are not made here"),
+                )
+                .note("next", "set backup.beforeMigrate: false, and make backups by mongodump or snapshots")
+                .help("cutover schema backup"),
+            ),
+            _ => None,
+        })
+        .collect()
 }
 
 /// What lies in a database's folder.

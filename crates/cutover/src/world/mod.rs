@@ -102,9 +102,17 @@ fn store(ctx: &Context) -> Arc<dyn Store> {
     }
 }
 
+/// Knows every kind of database that this build has the drivers of.
+fn migrator() -> MigrateDatabases {
+    let all = MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default());
+    #[cfg(feature = "full")]
+    let all = all.with_mongodb(Arc::new(cutover_migrate_mongodb::MongoDb));
+    all
+}
+
 /// The databases with the files of these releases.
 pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateDatabases, Failure> {
-    let mut all = MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default());
+    let mut all = migrator();
     // The last one given counts for the URL: the release that is gone to.
     for release in releases.iter().rev() {
         for (name, files) in &release.files {
@@ -187,11 +195,9 @@ pub(crate) fn database_with_folder(
     };
     let files = from_files(name, &stored, url.dialect()).map_err(Failure::usage)?;
     let values = Lookup::new(ctx.folder(), application).environment(&database.placeholders)?;
-    Ok(
-        MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default())
-            .with(name.clone(), url, files)
-            .with_placeholders(name, values),
-    )
+    Ok(migrator()
+        .with(name.clone(), url, files)
+        .with_placeholders(name, values))
 }
 
 /// The backups of the databases of these releases.

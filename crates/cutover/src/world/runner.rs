@@ -59,6 +59,7 @@ pub(crate) fn tool(
             .password()
             .map(|text| String::from_utf8_lossy(text).into_owned()),
         DatabaseUrl::Mysql(url) => url.password().map(str::to_owned),
+        DatabaseUrl::Mongo(url) => url.password().map(str::to_owned),
     };
     secrets.extend(password);
     Ok(RunnerTool {
@@ -100,7 +101,7 @@ fn address(written: &str, url: &DatabaseUrl) -> String {
             Some(rest) => format!("postgresql://{rest}"),
             None => written.to_owned(),
         },
-        DatabaseUrl::Mysql(_) => written.to_owned(),
+        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => written.to_owned(),
     }
 }
 
