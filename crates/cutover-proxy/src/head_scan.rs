@@ -1,6 +1,6 @@
 //! Looks at what a client sends on HTTP/1.1 before it is parsed, for what the parser mends without a word: a length
-//! beside `Transfer-Encoding`, lines that end without a carriage return, a target with a fragment. Each is a place
-//! where two readers of the same bytes may see different requests, and afterwards there is no trace of it.
+//! beside `Transfer-Encoding`, lines that end without a carriage return, a target with a fragment, a tab in the Host
+//! (space around it to some, part of it to nginx). Each is a place where two readers of the same bytes may see different requests, and afterwards there is no trace of it.
 //!
 //! It knows where bodies end, so that only heads are looked at. Pure: bytes in, the number of a faulty head out. It
 //! judges nothing else: what is malformed otherwise, the parser refuses.
@@ -46,6 +46,7 @@ enum At {
 enum Kind {
     Length,
     Coding,
+    Host,
     Other,
 }
 
@@ -143,7 +144,10 @@ impl HeadScan {
 
     /// A whole line at once, if it is there and its name cannot matter: most are like this.
     fn dull_line(&mut self, bytes: &[u8]) -> Option<usize> {
-        if matches!(bytes[0], b'c' | b'C' | b't' | b'T' | b'\r' | b'\n') {
+        if matches!(
+            bytes[0],
+            b'c' | b'C' | b't' | b'T' | b'h' | b'H' | b'\r' | b'\n'
+        ) {
             return None;
         }
         let end = memchr(b'\n', bytes)?;
@@ -166,6 +170,7 @@ impl HeadScan {
             b':' => At::Value(match self.name.get(..length) {
                 Some(b"content-length") => Kind::Length,
                 Some(b"transfer-encoding") => Kind::Coding,
+                Some(b"host") => Kind::Host,
                 _ => Kind::Other,
             }),
             _ if length < LONGEST => {
@@ -195,6 +200,9 @@ impl HeadScan {
                     .saturating_mul(10)
                     .saturating_add(u64::from(digit - b'0'));
             }
+        }
+        if kind == Kind::Host {
+            self.fault |= memchr(b'\t', &bytes[..end.unwrap_or(bytes.len())]).is_some();
         }
         let Some(end) = end else {
             return bytes.len();
@@ -281,6 +289,8 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\n\n",
             "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost:\ta\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: a\r\nHOST: a\t\r\n\r\n",
         ] {
             assert_eq!(fault(text), Some(0), "{text:?}");
         }
@@ -306,5 +316,6 @@ mod tests {
         let text = "POST / HTTP/1.1\r\nX-Content-Length: 9\r\nContent-Length2: 9\r\nContent-Lengt: 9\r\n\
                     A-very-long-name-of-a-field-that-holds-content-length: 9\r\nContent-Length: 1\r\n\r\n#";
         assert_eq!(fault(&format!("{text}{NEXT}")), Some(1));
+        assert_eq!(fault("GET / HTTP/1.1\r\nHost: a\r\nHosts:\ta\r\n\r\n"), None);
     }
 }
