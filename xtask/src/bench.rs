@@ -24,7 +24,7 @@ pub(crate) enum Bench {
 
 #[derive(Args)]
 pub(crate) struct AnalysisOptions {
-    /// Passed on: --runs N, --healthy N
+    /// Passed on: --runs N, --healthy N, --only PART
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }

@@ -13,6 +13,8 @@ pub(crate) struct Arguments {
     pub(crate) runs: u64,
     /// Healthy releases per scenario of the test's validity.
     pub(crate) healthy: u64,
+    /// The one part that is played, by its name; none for all of them.
+    pub(crate) only: Option<String>,
     /// Where the plot goes.
     pub(crate) out: String,
 }
@@ -21,6 +23,7 @@ fn arguments() -> Result<Arguments, String> {
     let mut found = Arguments {
         runs: 400,
         healthy: 20_000,
+        only: None,
         out: "target/bench".to_owned(),
     };
     let mut words = std::env::args().skip(1);
@@ -33,10 +36,17 @@ fn arguments() -> Result<Arguments, String> {
         match word.as_str() {
             "--runs" => found.runs = number(value()?)?.max(20),
             "--healthy" => found.healthy = number(value()?)?.max(20),
+            "--only" => {
+                let part = value()?;
+                if !report::PARTS.contains(&part.as_str()) {
+                    return Err(format!("`{part}` is none of {}", report::PARTS.join(", ")));
+                }
+                found.only = Some(part);
+            }
             "--out" => found.out = value()?,
             other => {
                 return Err(format!(
-                    "`{other}` is none of --runs N, --healthy N, --out FOLDER"
+                    "`{other}` is none of --runs N, --healthy N, --only PART, --out FOLDER"
                 ));
             }
         }

@@ -2,10 +2,12 @@
 //!
 //! These are simulations of documented rules by us, not measurements of those products.
 
+mod after;
 mod kayenta;
 mod ours;
 mod threshold;
 
+pub use after::After;
 pub use kayenta::Kayenta;
 pub use ours::Ours;
 pub use threshold::{Argo, Flagger, Setting};

@@ -57,7 +57,12 @@ pub enum Twist {
     JumpingShare,
     /// The candidate fails in all requests of the first of [`ROUTES`], and elsewhere as it is.
     OneRoute,
+    /// The candidate is as good as stable until so many seconds after [`ALONE`].
+    Later(u64),
 }
+
+/// When the candidate has all requests, where that is played: in seconds.
+pub const ALONE: u64 = 600;
 
 /// The parts of all requests that can be looked at for themselves; the last is what belongs to none of them.
 pub const ROUTES: [f64; 4] = [0.005, 0.05, 0.2, 0.745];
@@ -171,6 +176,7 @@ impl World {
                 (bad, good) = (bad * self.level.exp(), good * self.level.exp());
                 load = self.level.exp();
             }
+            Twist::Later(after) if second < ALONE + after => bad = good,
             Twist::Bursts => rate *= if second % 30 < 5 { 5.0 } else { 0.2 },
             Twist::ColdStart if second < 30 => {
                 bad = bad.max(0.1);

@@ -168,13 +168,23 @@ fn errors(after: Tally, before: Tally) -> String {
     )
 }
 
+/// What more failures are held against, beside the bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Against<'a> {
+    /// The bets on a rise, over all measurements.
+    pub(crate) rise: Option<&'a Rise>,
+    /// Whether each measurement is looked at for itself too. Of a whole soak there are too many for that: one of a hundred
+    /// would be wrong by chance.
+    pub(crate) each: bool,
+}
+
 /// Judges the time after a switch at the end of a measurement.
 pub(crate) fn judge(
     metric: &Metric,
     after: Tally,
     before: Tally,
     min_requests: u64,
-    rise: Option<&Rise>,
+    against: Against<'_>,
 ) -> Finding {
     let Some(bounds) = Bounds::of(metric) else {
         return inconclusive("it compares nothing with before".to_owned());
@@ -203,10 +213,10 @@ pub(crate) fn judge(
         return no_data(least - after.requests, &words);
     }
     let errors = errors(after, before);
-    if bounds.are_broken(after, before, CHANCE) {
+    if against.each && bounds.are_broken(after, before, CHANCE) {
         return failed(format!("{errors}: more than {} times", bounds.error_ratio));
     }
-    if let Some(words) = rise.and_then(Rise::words) {
+    if let Some(words) = against.rise.and_then(Rise::words) {
         return failed(words);
     }
     let times = format!(
@@ -261,6 +271,11 @@ pub(crate) fn early(metric: &Metric, after: Tally, before: Tally) -> Option<Stri
 mod tests {
     use super::*;
 
+    const ALONE: Against<'_> = Against {
+        rise: None,
+        each: true,
+    };
+
     const fn tally(requests: u64, errors: u64, mean_ms: u64, seconds: u64) -> Tally {
         Tally {
             requests,
@@ -305,7 +320,7 @@ mod tests {
                 "0.0 requests a second, before it 50.0: less than 0.5 times as many",
             ),
         ] {
-            assert_eq!(judge(&change(), after, before, 30, None).words, sentence);
+            assert_eq!(judge(&change(), after, before, 30, ALONE).words, sentence);
         }
     }
 
@@ -318,13 +333,13 @@ mod tests {
             tally(100, 4, 20, 2),
             tally(3_000, 30, 20, 60),
             30,
-            None,
+            ALONE,
         );
         assert_eq!(few.outcome, Outcome::Successful, "{}", few.words);
         // A service that is asked once a minute is not silent because nobody came for ten seconds.
-        let quiet = judge(&change(), tally(0, 0, 0, 10), tally(60, 0, 20, 3_600), 30, None);
+        let quiet = judge(&change(), tally(0, 0, 0, 10), tally(60, 0, 20, 3_600), 30, ALONE);
         assert_eq!(quiet.outcome, Outcome::NoData { needed: 30 }, "{}", quiet.words);
-        let blind = judge(&change(), tally(500, 0, 20, 10), tally(3, 0, 20, 60), 30, None);
+        let blind = judge(&change(), tally(500, 0, 20, 10), tally(3, 0, 20, 60), 30, ALONE);
         assert_eq!(blind.outcome, Outcome::Inconclusive);
         assert_eq!(blind.words, "only 3 requests before to compare with, 30 needed");
     }
@@ -341,12 +356,12 @@ mod tests {
             ms: 0,
             ..tally(100_000, 10, 20, 0)
         };
-        let some = judge(&guarded, tally(1_000, 40, 20, 10), ever, 30, None);
+        let some = judge(&guarded, tally(1_000, 40, 20, 10), ever, 30, ALONE);
         assert_eq!(
             some.words,
             "errors 4.0 % (40 of 1000), before it 0.01 % (10 of 100000); 20 ms on average, before it 20 ms"
         );
-        let many = judge(&guarded, tally(1_000, 60, 20, 10), ever, 30, None);
+        let many = judge(&guarded, tally(1_000, 60, 20, 10), ever, 30, ALONE);
         assert!(many.words.ends_with("more than 2 times"), "{}", many.words);
         assert!(early(&guarded, tally(1_000, 60, 20, 10), ever).is_some());
         assert!(early(&guarded, tally(1_000, 40, 20, 10), ever).is_none());

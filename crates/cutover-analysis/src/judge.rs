@@ -7,12 +7,11 @@ use cutover_model::{Metric, Span};
 use serde_json::Value;
 
 use crate::Counters;
-use crate::before::{self, Tally};
+use crate::before::{self, Against, Tally};
 use crate::binomial::at_least;
 use crate::bounds::worse_by;
 use crate::case::Case;
 use crate::query;
-use crate::rise::Rise;
 use crate::sample::{HARD_REQUESTS, Sample, fails_too};
 use crate::words;
 
@@ -72,8 +71,8 @@ pub(crate) struct Evidences<'a> {
     pub(crate) promotes: bool,
     /// What was counted since the last measurement, with the time that it took; and before the switch.
     pub(crate) change: (Tally, Tally),
-    /// The bets on a rise since the switch.
-    pub(crate) rise: Option<&'a Rise>,
+    /// What a rise since the switch is told by.
+    pub(crate) against: Against<'a>,
     /// What providers answered to the queries that are not judged yet, in the template's order.
     pub(crate) answers: Cell<&'a [Result<Value, String>]>,
 }
@@ -121,9 +120,13 @@ impl Evidences<'_> {
                 failure_condition,
                 ..
             } => self.query(success_condition.as_deref(), failure_condition.as_deref()),
-            Metric::Change { .. } => {
-                before::judge(metric, self.change.0, self.change.1, self.min_requests, self.rise)
-            }
+            Metric::Change { .. } => before::judge(
+                metric,
+                self.change.0,
+                self.change.1,
+                self.min_requests,
+                self.against,
+            ),
         }
     }
 

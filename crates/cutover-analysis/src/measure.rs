@@ -22,7 +22,7 @@ use std::cell::Cell;
 use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span, Timestamp, Verdict};
 
 use crate::assessment::LOOK;
-use crate::before::{self, Tally};
+use crate::before::{self, Against, Tally};
 use crate::judge::{Evidences, Finding, Outcome, early, no_data, successful};
 use crate::rise::Rise;
 use crate::sample::Sample;
@@ -221,7 +221,10 @@ impl Analysis<'_> {
                     Tally::of(&window.candidate, Span::between(counted_from, self.now)),
                     self.tally_before(state),
                 ),
-                rise: state.rise.as_ref(),
+                against: Against {
+                    rise: state.rise.as_ref(),
+                    each: !self.template.baseline.is_stable(),
+                },
                 answers: Cell::new(&reading.answers),
             };
             let finding = self.finding(&evidence, state);
@@ -267,14 +270,15 @@ impl Analysis<'_> {
                 if !decides && !matches!(metric, Metric::Sequential { .. }) {
                     return None;
                 }
-                let risen = || match metric {
-                    Metric::Change { .. } => state.rise.as_ref().and_then(Rise::words),
-                    _ => None,
-                };
-                let mut samples = samples.iter();
+                let (mut risen, mut each) = (None, true);
+                if matches!(metric, Metric::Change { .. }) {
+                    risen = state.rise.as_ref().and_then(Rise::words);
+                    each = !self.template.baseline.is_stable();
+                }
+                let mut samples = samples.iter().filter(|_| each);
                 samples
                     .find_map(|sample| early(metric, sample, state.case(), before, &lately))
-                    .or_else(risen)
+                    .or(risen)
             })
     }
 

@@ -44,7 +44,10 @@ fn keeps_its_promise(account: &serde_json::Value) {
     );
     assert!(bad["candidate_errors"].as_u64().unwrap() > 0, "{bad:#}");
     // Tens of requests, not thousands.
-    assert!(bad["requests_exposed"].as_u64().unwrap() < 400, "{bad:#}");
+    let exposed = bad["requests_exposed"].as_u64().unwrap();
+    assert!(exposed < 400, "{bad:#}");
+    let rule = bad["requests_until_a_rule_looks"].as_u64().unwrap();
+    assert!(rule > 0 && exposed < rule, "{bad:#}");
     assert!(bad["switch_ms"].as_u64().is_some() && good["switch_ms"].as_u64().is_some());
 }
 

@@ -217,7 +217,7 @@ fn add(times: &mut Histogram, us: u64, count: u64) {
     }
 }
 
-fn counters(arm: &Arm) -> Counters {
+pub(super) fn counters(arm: &Arm) -> Counters {
     Counters {
         epoch: 1,
         requests: arm.requests,
@@ -231,7 +231,7 @@ fn counters(arm: &Arm) -> Counters {
 }
 
 /// One more reading of an analysis.
-fn look(
+pub(super) fn look(
     analysis: &mut (AnalysisTemplate, AnalysisState),
     mode: Mode,
     reading: Result<Reading, String>,

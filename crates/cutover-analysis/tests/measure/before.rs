@@ -179,7 +179,7 @@ fn an_analysis_that_begins_at_all_requests_compares_with_all_that_stable_counted
     let said = world.candidate(1_000, 100, 20_000).after(INTERVAL);
     assert_eq!(said.verdict, Some(Verdict::Failed), "{}", said.because);
     assert!(
-        said.because.contains("before it 0 % (0 of 5000)"),
+        said.because.contains("(100 of 2000) since it has all requests"),
         "{}",
         said.because
     );

@@ -1,7 +1,9 @@
 //! The demo's account: what clients met of each upgrade, and whether the promise was kept.
 
 use cutover_engine::load;
-use cutover_model::{Diagnostic, StrategyKind, UpgradePhase, Verdict, Version, WayBack};
+use cutover_model::{
+    Action, Diagnostic, Plan, StrategyKind, UpgradePhase, Verdict, Version, WayBack, Weight,
+};
 use serde::Serialize;
 use shop::load::LoadReport;
 
@@ -9,6 +11,9 @@ use crate::context::Context;
 use crate::drive::End;
 use crate::failure::Failure;
 use crate::render::Run;
+
+/// How often a bound on an error rate is looked at, as Flagger documents it, in seconds.
+const RULE_INTERVAL: u64 = 60;
 
 /// What `cutover demo --output json` prints. Its fields are public: they are documented, and none is taken away.
 #[derive(Debug, Serialize)]
@@ -41,6 +46,9 @@ pub(super) struct UpgradeAccount {
     pub(super) switch_ms: Option<u64>,
     /// Requests that the candidate answered.
     pub(super) requests_exposed: u64,
+    /// Requests that would have reached the candidate by the first look of a rule that looks at its error rate once a minute: at
+    /// this load, with its first share.
+    pub(super) requests_until_a_rule_looks: u64,
     /// Requests that failed meanwhile, without the candidate's own error answers.
     pub(super) requests_failed: u64,
     /// Error answers of the candidate.
@@ -55,6 +63,7 @@ impl UpgradeAccount {
     pub(super) async fn new(
         ctx: &Context,
         end: &End,
+        rate: u32,
         before: &LoadReport,
         after: &LoadReport,
     ) -> Result<Self, Failure> {
@@ -95,6 +104,10 @@ impl UpgradeAccount {
             duration_ms: run.took().as_millis(),
             switch_ms: run.switch_ms(),
             requests_exposed: after.answered_by(&to) - before.answered_by(&to),
+            requests_until_a_rule_looks: u64::from(rate)
+                * RULE_INTERVAL
+                * u64::from(first_share(&plan).parts())
+                / u64::from(Weight::ALL.parts()),
             requests_failed: after
                 .failed_apart_from(&to)
                 .saturating_sub(before.failed_apart_from(&to)),
@@ -103,6 +116,19 @@ impl UpgradeAccount {
             way_back,
         })
     }
+}
+
+/// The first share that the new version gets.
+fn first_share(plan: &Plan) -> Weight {
+    let holds = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Hold { desired } => Some(desired),
+        _ => None,
+    });
+    let mut shares = holds.flat_map(|desired| {
+        let new = desired.0.keys().filter(|revision| revision.version == plan.to);
+        new.map(|revision| desired.weight(revision))
+    });
+    shares.find(|weight| !weight.is_none()).unwrap_or(Weight::NONE)
 }
 
 impl Account {
@@ -156,6 +182,7 @@ mod tests {
             duration_ms: 1,
             switch_ms: None,
             requests_exposed: 1,
+            requests_until_a_rule_looks: 1_200,
             requests_failed: 0,
             candidate_errors: 0,
             verdict: None,

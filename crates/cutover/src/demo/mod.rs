@@ -150,7 +150,7 @@ impl Stage<'_> {
         let before = load.snapshot();
         let good_end = self.upgrade("1.1.0").await?;
         let between = load.snapshot();
-        let good = UpgradeAccount::new(ctx, &good_end, &before, &between).await?;
+        let good = UpgradeAccount::new(ctx, &good_end, self.demo.rate, &before, &between).await?;
 
         self.say(
             "Upgrade to 1.2.0, which is bad: a quarter of its answers are errors. Nobody will say stop.",
@@ -158,7 +158,7 @@ impl Stage<'_> {
         let bad_end = self.upgrade("1.2.0").await?;
         tokio::time::sleep(QUIET).await;
         let report = load.stop().await;
-        let bad = UpgradeAccount::new(ctx, &bad_end, &between, &report).await?;
+        let bad = UpgradeAccount::new(ctx, &bad_end, self.demo.rate, &between, &report).await?;
 
         self.say("The load has ended. Every acknowledged write is read back.");
         let report = load.verify_writes(self.target).await.map_err(|error| {
@@ -235,14 +235,23 @@ fn scene(text: &str, width: usize) -> String {
 }
 
 fn text(account: &Account) -> String {
-    format!(
+    let bad = account.upgrades.last();
+    let mut text = format!(
         "\n{} requests were sent in all: {} failed, but for the {} error answers of 1.2.0 itself. {} acknowledged writes \
          were lost.\n",
         account.requests.sent,
         account.requests.failed,
-        account.upgrades.last().map_or(0, |bad| bad.candidate_errors),
+        bad.map_or(0, |bad| bad.candidate_errors),
         account.lost_writes
-    )
+    );
+    if let Some(bad) = bad {
+        text.push_str(&format!(
+            "{} requests reached 1.2.0 before it was taken back. A bound on its error rate, looked at once a minute as is usual, \
+             would have let {} through before its first look.\n",
+            bad.requests_exposed, bad.requests_until_a_rule_looks
+        ));
+    }
+    text
 }
 
 /// A port for clients and a block for instances, below the range of outgoing connections. Others may take one before it

@@ -261,6 +261,9 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
                 if *min_error_rate > 0.0 {
                     parts[0].push_str(&format!(" and {min_error_rate} %"));
                 }
+                if template.baseline.is_stable() {
+                    return format!("once it has all requests {}", parts.join(" or "));
+                }
                 if *min_request_ratio > 0.0 {
                     parts.push(format!("fewer than {min_request_ratio} × the requests"));
                 }
