@@ -5,10 +5,19 @@ use cutover_sql::lint::{Input, Prior, lint};
 use cutover_sql::{Dialect, split};
 
 libfuzzer_sys::fuzz_target!(|source: &str| {
-    for dialect in [Dialect::Postgres, Dialect::Mysql, Dialect::MariaDb, Dialect::Sqlite] {
+    for dialect in [
+        Dialect::Postgres,
+        Dialect::Mysql,
+        Dialect::MariaDb,
+        Dialect::Sqlite,
+        Dialect::MongoDb,
+    ] {
         if let Ok(statements) = split(dialect, source) {
             for statement in &statements {
-                assert!(source[statement.byte_offset..].starts_with(&statement.text), "{dialect:?}");
+                assert!(
+                    source[statement.byte_offset..].starts_with(&statement.text),
+                    "{dialect:?}"
+                );
             }
         }
         lint(&Input {

@@ -7,6 +7,7 @@ use std::thread;
 
 use cutover_model::{Diagnostic, MigrationId, MigrationPhase, Version};
 use cutover_spec::StoredFile;
+use cutover_sql::Dialect;
 
 use crate::Draft;
 
@@ -107,12 +108,14 @@ fn read_file(path: &Path) -> Result<StoredFile, Diagnostic> {
     Ok(StoredFile { name, text })
 }
 
-/// Writes a pair of files with the next number, and answers their paths: up, down. Never overwrites.
+/// Writes a pair of files with the next number, and answers their paths: up, down. Never overwrites. Where the dialect is not known,
+/// the files that are there tell.
 ///
 /// # Errors
 /// When the name is none, or the folder cannot be written.
 pub fn new_files(
     folder: &Path,
+    dialect: Option<Dialect>,
     name: &str,
     phase: MigrationPhase,
     retires: Option<&Version>,
@@ -122,6 +125,7 @@ pub fn new_files(
     fs::create_dir_all(folder).map_err(|error| refuse(folder, &error))?;
     let present = read_folder(folder)?;
     let id = next_id(&present, name);
+    let wanted = retires;
     let retires = match (phase, retires) {
         (MigrationPhase::Contract, Some(version)) => format!(" retires={version}"),
         (MigrationPhase::Contract, None) => " retires=VERSION".to_owned(),
@@ -133,6 +137,17 @@ pub fn new_files(
         ""
     };
     let about = id.name.replace('_', " ");
+    if dialect == Some(Dialect::MongoDb) || present.iter().any(|file| file.name.ends_with(JSON)) {
+        let text = commands(&about, phase, wanted);
+        let paths = ["up", "down"].map(|way| folder.join(format!("{id}.{way}{JSON}")));
+        for (path, text) in paths.iter().zip([text.as_str(), "[\n]\n"]) {
+            fs::File::create_new(path)
+                .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+                .map_err(|error| refuse(path, &error))?;
+        }
+        let [up, down] = paths;
+        return Ok((up, down));
+    }
     let up = format!("-- {about}\n-- cutover: phase={phase}{retires}\n{verify}\n");
     let down = format!("-- Takes back: {about}\n\n");
     let [up_name, down_name] = pair_names(&present, &id);
@@ -143,6 +158,20 @@ pub fn new_files(
             .map_err(|error| refuse(path, &error))?;
     }
     Ok(paths)
+}
+
+/// An up file of commands, to be filled in.
+fn commands(about: &str, phase: MigrationPhase, retires: Option<&Version>) -> String {
+    let mut out = format!("{{\n  \"about\": \"{about}\",\n  \"phase\": \"{phase}\",\n");
+    if phase == MigrationPhase::Contract {
+        let version = retires.map_or_else(|| "VERSION".to_owned(), Version::to_string);
+        out.push_str(&format!("  \"retires\": \"{version}\",\n"));
+    }
+    if phase == MigrationPhase::Backfill {
+        out.push_str("  \"verify\": {\"count\": \"…\", \"query\": {}},\n");
+    }
+    out.push_str("  \"commands\": [\n  ]\n}\n");
+    out
 }
 
 /// Writes pairs of files with the next numbers, and answers their paths in order. Never overwrites.
@@ -227,15 +256,15 @@ fn next_id(files: &[StoredFile], name: String) -> MigrationId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cutover_sql::Dialect;
 
     #[test]
     fn new_files_follow_the_last_number_and_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("migrations");
-        new_files(&dir, "first", MigrationPhase::Expand, None).unwrap();
+        new_files(&dir, None, "first", MigrationPhase::Expand, None).unwrap();
         let version = Version::new(2, 0, 0);
-        let (up, down) = new_files(&dir, "Drop Names", MigrationPhase::Contract, Some(&version)).unwrap();
+        let (up, down) =
+            new_files(&dir, None, "Drop Names", MigrationPhase::Contract, Some(&version)).unwrap();
         assert!(up.ends_with("002_drop_names.up.sql") && down.ends_with("002_drop_names.down.sql"));
         for path in [dir.join("001_first.up.sql"), up] {
             let text = fs::read_to_string(&path).unwrap();
@@ -244,12 +273,33 @@ mod tests {
         let files = read_folder(&dir).unwrap();
         let found = crate::from_files(&"main".parse().unwrap(), &files, Dialect::Sqlite).unwrap();
         assert_eq!(found[1].migration.retires, Some(version));
-        assert!(new_files(&dir, "../x", MigrationPhase::Expand, None).is_err());
+        assert!(new_files(&dir, None, "../x", MigrationPhase::Expand, None).is_err());
         let flyway = folder.path().join("flyway");
         fs::create_dir(&flyway).unwrap();
         fs::write(flyway.join("V7__x.sql"), "").unwrap();
-        let (up, down) = new_files(&flyway, "next", MigrationPhase::Expand, None).unwrap();
+        let (up, down) = new_files(&flyway, None, "next", MigrationPhase::Expand, None).unwrap();
         assert!(up.ends_with("V8__next.sql") && down.ends_with("U8__next.sql"));
+    }
+
+    #[test]
+    fn files_of_commands_are_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let mongodb = Some(Dialect::MongoDb);
+        let version = Version::new(2, 0, 0);
+        let (up, down) = new_files(folder.path(), mongodb, "first", MigrationPhase::Expand, None).unwrap();
+        assert!(up.ends_with("001_first.up.json") && down.ends_with("001_first.down.json"));
+        let contract = MigrationPhase::Contract;
+        let (next, _) = new_files(folder.path(), None, "next", contract, Some(&version)).unwrap();
+        assert!(next.ends_with("002_next.up.json"));
+        for path in [up, next] {
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.replace("[\n  ]", r#"[{"create": "a"}]"#);
+            fs::write(&path, text).unwrap();
+        }
+        let files = read_folder(folder.path()).unwrap();
+        let found = crate::from_files(&"main".parse().unwrap(), &files, Dialect::MongoDb).unwrap();
+        assert_eq!(found[1].migration.retires, Some(version));
+        assert_eq!(found[0].migration.summary.as_deref(), Some("first"));
     }
 
     #[test]

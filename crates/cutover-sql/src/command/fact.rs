@@ -99,6 +99,8 @@ pub struct IndexFact {
     pub unique: bool,
     /// `expireAfterSeconds`: documents go by themselves.
     pub expires: bool,
+    /// `background`, which servers before 4.2 build beside the traffic.
+    pub background: bool,
     /// Which bytes of the command.
     pub range: Range<usize>,
 }
@@ -229,6 +231,7 @@ fn index(node: &Node) -> IndexFact {
         name: node.get("name").and_then(Node::text).map(str::to_owned),
         unique: node.get("unique").is_some_and(Node::is_true),
         expires: node.get("expireAfterSeconds").is_some(),
+        background: node.get("background").is_some_and(Node::is_true),
         range: node.range.clone(),
     }
 }

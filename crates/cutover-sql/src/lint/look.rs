@@ -63,6 +63,16 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// A collection that this text made, filled or not: nobody else knows it.
+    pub(super) fn is_own_collection(&self, name: &str) -> bool {
+        self.state.is_mine(&Name::plain(name))
+    }
+
+    /// One that it made and that nothing filled.
+    pub(super) fn is_empty_collection(&self, name: &str) -> bool {
+        self.state.is_empty(&Name::plain(name))
+    }
+
     pub(super) fn table(&self, name: &Name) -> Option<&'a Table> {
         self.state.schema.table(name)
     }

@@ -159,6 +159,29 @@ mod tests {
     }
 
     #[test]
+    fn commands_say_their_own() {
+        use MigrationPhase::{Contract, Expand};
+        let text = r#"[{"create": "n"}, {"insert": "n", "documents": [{"_id": 1}]}, {"ping": 1},
+            {"createIndexes": "t", "indexes": [{"key": {"x": 1}, "name": "x"}]},
+            {"createIndexes": "t", "indexes": [{"key": {"y": 1}, "name": "y", "unique": true}]},
+            {"update": "t", "updates": [{"q": {}, "u": {"$set": {"x": 1}}, "multi": true}]},
+            {"update": "t", "updates": [{"q": {}, "u": {"$unset": {"x": 1}}, "multi": true}]},
+            {"drop": "t"}, {"renameCollection": "t", "to": "u"}, {"frobnicate": 1}]"#;
+        let expected = [
+            Some(Expand),
+            Some(Expand),
+            Some(Expand),
+            None,
+            None,
+            Some(Contract),
+            Some(Contract),
+            Some(Contract),
+            None,
+        ];
+        assert_eq!(phases(Dialect::MongoDb, text), expected);
+    }
+
+    #[test]
     fn what_binds_the_old_version_is_not_certain() {
         for sql in [
             "ALTER TABLE t ADD COLUMN c int UNIQUE",

@@ -87,6 +87,18 @@ impl Example {
     }
 }
 
+impl Example {
+    /// MongoDB, after other migrations.
+    #[must_use]
+    pub const fn mongo(setup: &'static str, sql: &'static str) -> Self {
+        Self {
+            dialect: Dialect::MongoDb,
+            setup,
+            sql,
+        }
+    }
+}
+
 /// One rule.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -122,13 +134,23 @@ impl std::fmt::Debug for Rule {
     }
 }
 
-/// All databases.
+/// All databases that speak SQL.
 pub(super) const ALL: &[Dialect] = &[
     Dialect::Postgres,
     Dialect::Mysql,
     Dialect::MariaDb,
     Dialect::Sqlite,
 ];
+/// All databases.
+pub(super) const EVERY: &[Dialect] = &[
+    Dialect::Postgres,
+    Dialect::Mysql,
+    Dialect::MariaDb,
+    Dialect::Sqlite,
+    Dialect::MongoDb,
+];
+/// MongoDB alone.
+pub(super) const MONGO: &[Dialect] = &[Dialect::MongoDb];
 /// PostgreSQL alone.
 pub(super) const PG: &[Dialect] = &[Dialect::Postgres];
 /// MySQL and MariaDB.

@@ -62,6 +62,28 @@ fn rules_find_what_they_say() {
 }
 
 #[test]
+fn old_servers_of_mongodb_lock_while_they_build() {
+    let build = r#"[{"createIndexes": "a", "indexes": [{"key": {"x": 1}, "name": "x"}]}]"#;
+    let beside = build.replace(r#""name""#, r#""background": true, "name""#);
+    let ids =
+        |major, minor, text: &str| ids_at(Dialect::MongoDb, ServerVersion::new(major, minor, 0), "[]", text);
+    assert_eq!(ids(4, 0, build), ["mongo-index-build"]);
+    assert!(ids(4, 0, &beside).is_empty());
+    assert!(ids(4, 2, build).is_empty());
+}
+
+#[test]
+fn commands_of_mongodb_are_suppressed_for_their_file() {
+    let ids = |text: &str| ids_at(Dialect::MongoDb, ServerVersion::new(7, 0, 0), "[]", text);
+    let drop = |ignore: &str| format!(r#"{{"ignore": [{ignore}], "commands": [{{"drop": "a"}}]}}"#);
+    let known = r#"{"rule": "mongo-drop-collection", "reason": "nobody has read it since 1.2"}"#;
+    assert!(ids(&drop(known)).is_empty());
+    let bare = r#"{"rule": "mongo-drop-collection"}"#;
+    assert_eq!(ids(&drop(bare)), ["suppression", "mongo-drop-collection"]);
+    assert_eq!(ids("[{\"create\": \"a\"}"), ["not-understood"]);
+}
+
+#[test]
 fn every_example_is_understood() {
     for rule in RULES.iter().filter(|rule| rule.id != "not-understood") {
         for Example { dialect, setup, sql } in rule.bad.iter().chain(rule.good) {
@@ -200,6 +222,7 @@ fn mutated_statements_are_survived() {
         Dialect::Mysql,
         Dialect::MariaDb,
         Dialect::Sqlite,
+        Dialect::MongoDb,
     ];
     let mut lottery = Lottery(20_261_127);
     for _ in 0..rounds {
@@ -224,7 +247,7 @@ fn mutated_statements_are_survived() {
         }
         let text = words.concat();
         let dialect = if lottery.below(4) == 0 {
-            dialects[lottery.below(4)]
+            dialects[lottery.below(dialects.len())]
         } else {
             one.dialect
         };

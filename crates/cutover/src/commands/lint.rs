@@ -64,18 +64,26 @@ pub(super) async fn run(globals: &Globals, printer: &Printer, command: &MigrateL
     let mut sources = sources(command)?;
     let mut findings = Vec::new();
     let mut statements = 0;
+    // Of MongoDB's files.
+    let mut collections = Prior::default();
     for source in &sources {
+        let dialect = dialect_of(&source.name, dialect);
+        let before = if dialect == Dialect::MongoDb {
+            &mut collections
+        } else {
+            &mut prior
+        };
         let linted = lint(&Input {
             dialect,
             version: command.pg_version.or(command.db_version),
-            prior: &prior,
+            prior: before,
             file: &source.name,
             source: &source.text,
             transaction: command.transaction,
         });
         findings.extend(linted.findings);
         statements += linted.statements;
-        prior = linted.after;
+        *before = linted.after;
     }
     // A text without a file belongs to no project.
     let project = if command.stdin {
@@ -207,7 +215,16 @@ pub(super) fn sources(command: &MigrateLint) -> Result<Vec<Source>, Failure> {
     Ok(out)
 }
 
-/// A file itself; of a folder the `.sql` files that go forward, in the order of their names.
+/// Whose statements a file holds: its name says it of MongoDB's.
+pub(super) fn dialect_of(name: &str, other: Dialect) -> Dialect {
+    if name.ends_with(".json") {
+        Dialect::MongoDb
+    } else {
+        other
+    }
+}
+
+/// A file itself; of a folder the files that go forward, in the order of their names.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -221,7 +238,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if name.ends_with(".sql") && !name.ends_with(".down.sql") && !name.starts_with('U') {
+        let is_sql = name.ends_with(".sql") && !name.ends_with(".down.sql") && !name.starts_with('U');
+        if is_sql || name.ends_with(".up.json") {
             out.push(path);
         }
     }

@@ -492,7 +492,13 @@ async fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
     if schema::writes_statements(new) {
         return schema::write_set(ctx, new, &application, name, &folder).await;
     }
-    let (up, down) = new_files(&folder, &new.name, new.phase, new.retires.as_ref())?;
+    let lookup = crate::lookup::Lookup::new(ctx.folder(), &application);
+    let url = application
+        .databases
+        .get(name)
+        .and_then(|database| crate::release::database_url(ctx.folder(), &lookup, name, &database.url).ok());
+    let dialect = url.map(|url| url.dialect());
+    let (up, down) = new_files(&folder, dialect, &new.name, new.phase, new.retires.as_ref())?;
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&json!({ "up": up, "down": down }));
     } else {

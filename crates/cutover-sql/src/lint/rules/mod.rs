@@ -37,6 +37,13 @@ pub(super) mod foreign_key_index;
 pub(super) mod lock_held;
 pub(super) mod lock_table;
 pub(super) mod lose_partition;
+pub(super) mod mongo_delete_all;
+pub(super) mod mongo_drop_collection;
+pub(super) mod mongo_index_build;
+pub(super) mod mongo_remove_field;
+pub(super) mod mongo_rename_collection;
+pub(super) mod mongo_unique_index;
+pub(super) mod mongo_validator;
 pub(super) mod mysql_algorithm;
 pub(super) mod mysql_change_column;
 pub(super) mod mysql_charset;
@@ -113,6 +120,13 @@ pub const RULES: &[&Rule] = &[
     &lock_held::RULE,
     &lock_table::RULE,
     &lose_partition::RULE,
+    &mongo_delete_all::RULE,
+    &mongo_drop_collection::RULE,
+    &mongo_index_build::RULE,
+    &mongo_remove_field::RULE,
+    &mongo_rename_collection::RULE,
+    &mongo_unique_index::RULE,
+    &mongo_validator::RULE,
     &mysql_algorithm::RULE,
     &mysql_change_column::RULE,
     &mysql_charset::RULE,

@@ -6,7 +6,7 @@ pub(crate) const RULE: Rule = Rule {
     id: "not-understood",
     family: Family::Correctness,
     severity: Severity::Warning,
-    dialects: ALL,
+    dialects: EVERY,
     lifted: Lifted::Never,
     summary: "a statement that the linter cannot read",
     why: "It may be anything, so nothing is said about it: least of all that it is safe.",

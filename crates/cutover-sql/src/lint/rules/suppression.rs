@@ -6,7 +6,7 @@ pub(crate) const RULE: Rule = Rule {
     id: "suppression",
     family: Family::Correctness,
     severity: Severity::Warning,
-    dialects: ALL,
+    dialects: EVERY,
     lifted: Lifted::Never,
     summary: "a comment that suppresses findings has no reason, or names no rule",
     why: "A finding that is suppressed is one that somebody looked at: without the reason nobody can look again. Such a comment \
