@@ -111,7 +111,7 @@ async fn everything_runs_once_in_order_and_is_recorded() {
     );
     let meta = bed.document("cutover_meta", r#"{"_id": "cutover"}"#).await;
     assert_eq!(
-        (&meta["generation"], &meta["holder"]),
+        (&meta["generation"], &meta["heldBy"]),
         (&3.into(), &serde_json::Value::Null)
     );
 }
@@ -472,7 +472,7 @@ async fn a_turn_that_is_held_is_waited_for_and_one_that_is_not_renewed_is_taken(
     let lease = |until: &str, generation: u64| {
         format!(
             r#"{{"update": "cutover_meta", "updates": [{{"q": {{"_id": "cutover"}}, "upsert": true, "u": {{"$set": {{
-                "turns": 7, "holder": {{"turn": 7, "until": "{until}", "owner": {{
+                "turns": 7, "heldBy": {{"turn": 7, "until": "{until}", "owner": {{
                     "store": "store-of-the-test", "generation": {generation}, "since": "2026-01-01T00:00:00Z",
                     "process": {{"host": "elsewhere", "boot": "b", "pid": 4711, "started": 1}}}}}}}}}}}}]}}"#
         )
@@ -505,7 +505,7 @@ async fn who_lost_the_turn_writes_nothing_more() {
         (
             "001_a.up.json",
             r#"{"phase": "expand", "commands": [{"create": "a"},
-            {"update": "cutover_meta", "updates": [{"q": {"_id": "cutover"}, "u": {"$set": {"turns": 90, "holder.turn": 90}}}]},
+            {"update": "cutover_meta", "updates": [{"q": {"_id": "cutover"}, "u": {"$set": {"turns": 90, "heldBy.turn": 90}}}]},
             {"create": "b"}]}"#,
         ),
         ("001_a.down.json", r#"[{"drop": "a"}, {"drop": "b"}]"#),

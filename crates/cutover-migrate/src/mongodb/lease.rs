@@ -77,7 +77,7 @@ fn turn(found: &Found, fence: &Fence, now: Timestamp, is_dead: bool) -> Turn {
 }
 
 fn read(document: Option<&Value>) -> Found {
-    let lease = document.and_then(|document| document.get("holder"));
+    let lease = document.and_then(|document| document.get("heldBy"));
     let turn = document.and_then(|document| document.get("turns"));
     Found {
         turn: turn
@@ -169,16 +169,16 @@ impl MongoSession {
         let taken = if there {
             // One that is renewed meanwhile has another deadline.
             let (key, value) = match found.until {
-                Some(until) => ("holder.until", json!(until.to_string())),
-                None => ("holder", Value::Null),
+                Some(until) => ("heldBy.until", json!(until.to_string())),
+                None => ("heldBy", Value::Null),
             };
             let one = json!({
                 "q": {"_id": ONE, "turns": found.turn, key: value},
-                "u": {"$set": {"turns": next, "holder": lease}},
+                "u": {"$set": {"turns": next, "heldBy": lease}},
             });
             self.written(&update(META, &one)).await?
         } else {
-            let document = json!({"_id": ONE, "turns": next, "holder": lease});
+            let document = json!({"_id": ONE, "turns": next, "heldBy": lease});
             let insert = json!({"documents": [document], "writeConcern": {"w": "majority"}});
             self.written(&command("insert", META, &insert)).await?
         };
@@ -193,8 +193,8 @@ impl MongoSession {
     pub(super) async fn renew(&self) -> Result<(), Failure> {
         let until = (self.server_time().await? + LEASE).to_string();
         let one = json!({
-            "q": {"_id": ONE, "holder.turn": self.turn},
-            "u": {"$set": {"holder.until": until}},
+            "q": {"_id": ONE, "heldBy.turn": self.turn},
+            "u": {"$set": {"heldBy.until": until}},
         });
         self.write(&update(META, &one)).await
     }
@@ -202,8 +202,8 @@ impl MongoSession {
     /// Gives it back; who cannot is replaced when the deadline has passed.
     pub(crate) async fn unlock(&self) {
         let one = json!({
-            "q": {"_id": ONE, "holder.turn": self.turn},
-            "u": {"$set": {"holder": null}},
+            "q": {"_id": ONE, "heldBy.turn": self.turn},
+            "u": {"$set": {"heldBy": null}},
         });
         if let Err(failure) = self.written(&update(META, &one)).await {
             tracing::warn!(?failure, what = self.what, "the lease runs until its deadline");

@@ -191,7 +191,7 @@ impl Records for MongoSession {
 
     async fn write_meta(&mut self, meta: &Meta) -> Result<(), Failure> {
         let one = json!({
-            "q": {"_id": ONE, "holder.turn": self.turn},
+            "q": {"_id": ONE, "heldBy.turn": self.turn},
             "u": {"$set": {
                 "format": meta.format,
                 "store": meta.store.as_str(),
