@@ -144,10 +144,7 @@ impl HeadScan {
 
     /// A whole line at once, if it is there and its name cannot matter: most are like this.
     fn dull_line(&mut self, bytes: &[u8]) -> Option<usize> {
-        if matches!(
-            bytes[0],
-            b'c' | b'C' | b't' | b'T' | b'h' | b'H' | b'\r' | b'\n'
-        ) {
+        if matches!(bytes[0], b'c' | b'C' | b't' | b'T' | b'h' | b'H' | b'\r' | b'\n') {
             return None;
         }
         let end = memchr(b'\n', bytes)?;
