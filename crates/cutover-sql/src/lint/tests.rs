@@ -179,6 +179,27 @@ impl Lottery {
     }
 }
 
+#[test]
+fn a_place_is_never_in_the_middle_of_a_letter() {
+    let source = "DO $$ BEGIN ALTER TABLE orders \u{1f600}\u{1f600}ADD COLUMN a int; END $$;";
+    let dialect = Dialect::Postgres;
+    let prior = Prior::from_text(dialect, "");
+    let linted = lint(&Input {
+        dialect,
+        version: None,
+        prior: &prior,
+        file: "letters.sql",
+        source,
+        transaction: None,
+    });
+    let places: Vec<&str> = linted
+        .findings
+        .iter()
+        .map(|found| &source[found.span.clone()])
+        .collect();
+    assert_eq!(places, ["\u{1f600}ADD"]);
+}
+
 /// Statements with pieces left out, doubled, exchanged and put in from others: none makes the linter panic or hang. The
 /// number is small here; `cargo xtask soak lint` runs a million.
 #[test]

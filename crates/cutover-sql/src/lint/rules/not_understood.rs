@@ -22,8 +22,9 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(look: &Look<'_>, report: &mut Report) {
     if let Ddl::NotUnderstood { at } = look.ddl {
-        let at = (*at).min(look.text.len());
-        let rest = look.text.get(at..).unwrap_or_default();
+        // A reader may stop in the middle of a letter.
+        let at = look.text.floor_char_boundary(*at);
+        let rest = &look.text[at..];
         let length = rest.split_whitespace().next().map_or(0, str::len);
         report.add(
             at..at + length,
