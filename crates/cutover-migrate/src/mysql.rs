@@ -124,15 +124,14 @@ impl MysqlSession {
         Failure::Locked { said, blockers }
     }
 
-    /// Sessions of this database with a transaction that is open for so long: who waits for a table's lock waits for one
-    /// of them, unless somebody in another database has named this one's tables in full.
+    /// Sessions with a transaction that is open for so long: who waits for a table's lock waits for one of them.
     pub(crate) async fn open_transactions(&mut self, longer_than: Span) -> Vec<Blocker> {
         let seconds = longer_than.as_millis() / 1000;
         let sql = format!(
             "SELECT CAST(p.id AS CHAR), p.user, DATE_FORMAT(t.trx_started, '%H:%i'), p.command, p.info
             FROM information_schema.innodb_trx t JOIN information_schema.processlist p
                 ON p.id = t.trx_mysql_thread_id
-            WHERE p.id <> CONNECTION_ID() AND COALESCE(p.db, DATABASE()) = DATABASE() AND t.trx_started <= NOW() - INTERVAL {seconds} SECOND
+            WHERE p.id <> CONNECTION_ID() AND t.trx_started <= NOW() - INTERVAL {seconds} SECOND
             ORDER BY t.trx_started LIMIT 5"
         );
         let rows: Vec<Row> = self.session.query(sql).await.unwrap_or_default();
