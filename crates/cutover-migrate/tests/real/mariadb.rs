@@ -139,7 +139,9 @@ async fn long_transactions_are_named_before_anything_runs() {
     // Asked once: the server tells the same again to who asks often.
     let found = bed.suspicious(&MORE).check(&main_db()).await;
     let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
-    assert_eq!(codes, ["migrate.long-transaction"]);
+    // Other tests may have theirs open on the same server.
+    let all_long = codes.iter().all(|code| *code == "migrate.long-transaction");
+    assert!(all_long && !codes.is_empty(), "{codes:?}");
     assert!(found[0].message.contains("tester"), "{found:?}");
     assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
     assert!(bed.databases(&MORE).check(&main_db()).await.is_empty());
