@@ -37,7 +37,7 @@ impl MysqlSession {
         loop {
             if self.ask(&format!("SELECT GET_LOCK('{name}', 0)")).await? == Some(1) {
                 // A second lock says whose the first one is.
-                let own = session_name(fence);
+                let own = self.own_lock(fence, fence.generation.0);
                 self.ask(&format!("SELECT GET_LOCK('{own}', 0)")).await?;
                 return Ok(());
             }
@@ -65,6 +65,13 @@ impl MysqlSession {
         Ok(answer.flatten())
     }
 
+    /// Of this database: a store may migrate two on one server at the same time.
+    fn own_lock(&self, fence: &Fence, generation: u64) -> String {
+        let database = Digest::of(self.url.database().as_bytes());
+        let database = database.as_str().get(..12).unwrap_or_default();
+        format!("cutover/{}/{generation}/{database}", store(fence))
+    }
+
     async fn session_of(&mut self, id: u64) -> Result<Blocker, Failure> {
         let sql = format!(
             "SELECT user, DATE_FORMAT(NOW() - INTERVAL time SECOND, '%H:%i'), command
@@ -89,7 +96,7 @@ impl MysqlSession {
     async fn end_older(&mut self, fence: &Fence, holder: u64) -> Result<(), Failure> {
         let newest = fence.generation.0;
         for generation in newest.saturating_sub(OLDER)..newest {
-            let name = format!("cutover/{}/{generation}", store(fence));
+            let name = self.own_lock(fence, generation);
             if self.ask(&format!("SELECT IS_USED_LOCK('{name}')")).await? != Some(holder) {
                 continue;
             }
