@@ -51,6 +51,13 @@ pub fn boot_id() -> io::Result<String> {
         .to_owned())
 }
 
+/// The name of this machine, or of this container; empty where nobody knows it.
+#[must_use]
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| String::new(), |name| name.trim().to_owned())
+}
+
 impl ProcessIdentity {
     /// The identity of the calling process.
     ///
@@ -86,6 +93,13 @@ impl ProcessIdentity {
         self.exists() && ProcStat::read(self.pid).is_ok_and(ProcStat::is_running)
     }
 
+    /// Whether it is gone for certain: it was on this host, and is not there any more. The boot alone does not tell, for
+    /// containers share it and see only their own processes.
+    #[must_use]
+    pub fn has_ended_on(&self, host: &str) -> bool {
+        !host.is_empty() && host == host_name() && !self.is_alive()
+    }
+
     /// Whether exactly this process is still in the process table, running or waiting to be reaped.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -103,6 +117,17 @@ impl fmt::Display for ProcessIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_was_here_has_ended_here() {
+        let (me, host) = (ProcessIdentity::current().unwrap(), host_name());
+        let gone = ProcessIdentity {
+            start_ticks: me.start_ticks + 1,
+            ..me.clone()
+        };
+        assert!(!me.has_ended_on(&host) && gone.has_ended_on(&host));
+        assert!(!gone.has_ended_on("elsewhere") && !gone.has_ended_on(""));
+    }
 
     #[test]
     fn this_process_is_alive_and_a_changed_identity_is_not() {

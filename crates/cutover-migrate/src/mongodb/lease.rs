@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use cutover_model::{Diagnostic, Fence, Span, Timestamp};
-use cutover_os::ProcessIdentity;
+use cutover_os::{ProcessIdentity, host_name};
 use cutover_ports::{Holder, PortError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -93,15 +93,10 @@ fn read(document: Option<&Value>) -> Found {
     }
 }
 
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| String::new(), |name| name.trim().to_owned())
-}
-
 fn myself() -> Option<Holder> {
     let identity = ProcessIdentity::current().ok()?;
     Some(Holder {
-        host: host(),
+        host: host_name(),
         boot: identity.boot_id,
         pid: identity.pid,
         started: identity.start_ticks,
@@ -115,7 +110,7 @@ fn is_dead(holder: &Holder) -> bool {
         pid: holder.pid,
         start_ticks: holder.started,
     };
-    !holder.host.is_empty() && holder.host == host() && !identity.is_alive()
+    identity.has_ended_on(&holder.host)
 }
 
 impl MongoSession {
@@ -272,20 +267,5 @@ mod tests {
             turn(&held("a", 5, Duration::ZERO), &fence, now, false),
             Turn::Expired
         );
-    }
-
-    #[test]
-    fn i_am_alive_and_who_has_my_number_is_not() {
-        let me = myself().unwrap();
-        assert!(!is_dead(&me));
-        assert!(is_dead(&Holder {
-            started: me.started + 1,
-            ..me.clone()
-        }));
-        assert!(!is_dead(&Holder {
-            host: "elsewhere".to_owned(),
-            started: 1,
-            ..me
-        }));
     }
 }

@@ -1,7 +1,7 @@
 //! Who this process is to others, and whether another one still lives.
 
 use cutover_model::Diagnostic;
-use cutover_os::ProcessIdentity;
+use cutover_os::{ProcessIdentity, host_name};
 use cutover_ports::{Clock as _, Holder, StoreError};
 use cutover_store::SqliteStore;
 
@@ -18,7 +18,7 @@ pub(crate) fn myself() -> Result<Holder, Failure> {
         Failure::from(found.help("mount -t proc proc /proc"))
     })?;
     Ok(Holder {
-        host: host(),
+        host: host_name(),
         boot: identity.boot_id,
         pid: identity.pid,
         started: identity.start_ticks,
@@ -32,12 +32,7 @@ pub(crate) fn is_dead(holder: &Holder) -> bool {
         pid: holder.pid,
         start_ticks: holder.started,
     };
-    holder.host == host() && !identity.is_alive()
-}
-
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+    identity.has_ended_on(&holder.host)
 }
 
 /// Who is at work on the environment's upgrade now: a look that takes nothing.
@@ -59,25 +54,5 @@ pub(crate) fn who() -> String {
         .filter(|name| !name.is_empty())
         .or_else(|| Some(nix::unistd::User::from_uid(uid).ok()??.name))
         .unwrap_or_else(|| format!("uid {uid}"));
-    format!("{user}@{}", host())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn i_live_and_a_changed_me_does_not() {
-        let me = myself().unwrap();
-        assert!(!is_dead(&me));
-        assert!(is_dead(&Holder {
-            started: me.started + 1,
-            ..me.clone()
-        }));
-        assert!(!is_dead(&Holder {
-            host: "elsewhere".to_owned(),
-            started: 1,
-            ..me
-        }));
-    }
+    format!("{user}@{}", host_name())
 }
