@@ -55,6 +55,11 @@ impl Node {
         }
     }
 
+    /// Of the list that a key has; none without it.
+    pub(crate) fn items_of(&self, key: &str) -> &[Self] {
+        self.get(key).map(Self::items).unwrap_or_default()
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let found = self.members().iter().find(|member| member.key == key);
         found.map(|member| &member.node)

@@ -97,7 +97,7 @@ fn deletes_one(statement: &str) -> bool {
     if node.get("remove").is_some() {
         return !by_id(node.get("query"));
     }
-    let all = node.get("deletes").map(Node::items).unwrap_or_default();
+    let all = node.items_of("deletes");
     all.iter().any(|one| {
         let limit = one
             .get("limit")

@@ -164,13 +164,7 @@ pub(crate) fn read(statement: &str) -> Option<Command> {
         },
         "createIndexes" => Command::CreateIndexes {
             collection,
-            indexes: node
-                .get("indexes")
-                .map(Node::items)
-                .unwrap_or_default()
-                .iter()
-                .map(index)
-                .collect(),
+            indexes: node.items_of("indexes").iter().map(index).collect(),
         },
         "dropIndexes" | "deleteIndexes" => Command::DropIndexes { collection },
         "collMod" => coll_mod(collection, &node),
@@ -178,18 +172,14 @@ pub(crate) fn read(statement: &str) -> Option<Command> {
         "insert" => Command::Insert {
             collection,
             has_ids: node
-                .get("documents")
-                .map(Node::items)
-                .unwrap_or_default()
+                .items_of("documents")
                 .iter()
                 .all(|document| document.get("_id").is_some()),
         },
         "update" => Command::Update {
             collection,
             updates: node
-                .get("updates")
-                .map(Node::items)
-                .unwrap_or_default()
+                .items_of("updates")
                 .iter()
                 .map(|one| update(one, "q", "u"))
                 .collect(),
@@ -207,9 +197,7 @@ pub(crate) fn read(statement: &str) -> Option<Command> {
         "delete" => Command::Delete {
             collection,
             all: node
-                .get("deletes")
-                .map(Node::items)
-                .unwrap_or_default()
+                .items_of("deletes")
                 .iter()
                 .any(|one| one.get("q").is_none_or(Node::is_empty)),
         },
@@ -277,7 +265,7 @@ fn update(node: &Node, condition: &str, change: &str) -> UpdateFact {
 }
 
 fn fills(node: &Node) -> bool {
-    let stages = node.get("pipeline").map(Node::items).unwrap_or_default();
+    let stages = node.items_of("pipeline");
     let last = stages.last().and_then(|stage| stage.members().first());
     last.is_some_and(|member| matches!(member.key.as_str(), "$out" | "$merge"))
 }

@@ -216,7 +216,7 @@ pub(crate) fn suppressions(source: &str) -> Vec<Ignored> {
     let Ok(file) = parse(source) else {
         return Vec::new();
     };
-    let all = file.get("ignore").map(Node::items).unwrap_or_default();
+    let all = file.items_of("ignore");
     all.iter()
         .map(|node| Ignored {
             rule: node
