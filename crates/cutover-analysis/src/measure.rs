@@ -96,7 +96,7 @@ pub fn terminate(state: &AnalysisState, why: &str) -> Assessment {
 }
 
 /// The queries to ask before the next [`measure()`] at this moment: all of the template's when a measurement ends, none in
-/// between.
+/// between. When one begins, those that count from then on: their answers are not judged.
 #[must_use]
 pub fn queries_due<'a>(
     template: &'a AnalysisTemplate,
@@ -115,7 +115,10 @@ pub fn queries_due<'a>(
         Metric::Query { provider, .. } => Some(provider),
         _ => None,
     });
-    queries.filter(|_| ends).collect()
+    let begins = state.window_at.is_none();
+    queries
+        .filter(|provider| ends || (begins && provider.counts()))
+        .collect()
 }
 
 struct Analysis<'a> {

@@ -135,6 +135,12 @@ impl AnalysisState {
         self.started_at
     }
 
+    /// When the measurement that is under way began.
+    #[must_use]
+    pub const fn measuring_since(&self) -> Option<Timestamp> {
+        self.window_at
+    }
+
     /// ln E of the sequential test.
     #[must_use]
     pub fn log_e(&self) -> f64 {

@@ -3,6 +3,7 @@
 use cutover_analysis::{AnalysisState, Mode, Reading, measure, queries_due};
 use cutover_model::{Action, AnalysisTemplate, RevisionId, Verdict, Weight};
 use cutover_plan::AnalysisNote;
+use cutover_ports::Question;
 
 use crate::EngineError;
 use crate::engine::{Engine, Tick};
@@ -26,8 +27,15 @@ impl Engine {
         let watches_stable = stable == Some(candidate);
         let mut reading = self.reading(candidate, stable).await;
         if let Ok(reading) = &mut reading {
+            let since = state.measuring_since().unwrap_or(now);
             for provider in queries_due(template, &state, now) {
-                let answer = self.world.queries.ask(&provider.about(candidate, stable)).await;
+                let question = Question {
+                    provider: &provider.about(candidate, stable),
+                    candidate,
+                    stable: stable.filter(|_| !watches_stable),
+                    since,
+                };
+                let answer = self.world.queries.ask(&question).await;
                 reading.answers.push(answer.map_err(|error| error.to_string()));
             }
         }

@@ -1,13 +1,14 @@
 //! One query over HTTP.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cutover_model::{Diagnostic, Provider, Span};
-use cutover_ports::{PortError, QuerySource};
+use cutover_ports::PortError;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::prometheus;
+use crate::{failed, prometheus};
 
 /// A larger answer is no measurement, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -18,7 +19,7 @@ pub type Resolve = dyn Fn(&str) -> Result<String, Diagnostic> + Send + Sync;
 /// Asks providers over HTTP, without a proxy or a redirect in between.
 pub struct HttpQueries {
     client: reqwest::Client,
-    resolve: Box<Resolve>,
+    resolve: Arc<Resolve>,
 }
 
 impl std::fmt::Debug for HttpQueries {
@@ -32,7 +33,7 @@ impl HttpQueries {
     ///
     /// # Errors
     /// When no HTTP client can be made on this machine.
-    pub fn new(resolve: Box<Resolve>) -> Result<Self, PortError> {
+    pub fn new(resolve: Arc<Resolve>) -> Result<Self, PortError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -95,11 +96,12 @@ impl HttpQueries {
         }
         value.map_err(|error| failed(&shown, &format!("the answer is not JSON: {error}")))
     }
-}
 
-#[async_trait::async_trait]
-impl QuerySource for HttpQueries {
-    async fn ask(&self, provider: &Provider) -> Result<Value, PortError> {
+    /// The result of one query.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, answers something else, or is not one that is asked over HTTP.
+    pub async fn ask(&self, provider: &Provider) -> Result<Value, PortError> {
         match provider {
             Provider::Web {
                 url,
@@ -116,13 +118,9 @@ impl QuerySource for HttpQueries {
                 let answer = self.get(&url, &[("query", query)], headers, *timeout).await?;
                 prometheus::result(&answer).map_err(|what| failed(&shown(address), &what))
             }
+            other => Err(failed(other.name(), "not over HTTP")),
         }
     }
-}
-
-fn failed(whom: &str, what: &str) -> PortError {
-    let message = format!("{whom} cannot be asked: {what}");
-    PortError::transient(Diagnostic::error("metrics.unavailable", message).help("cutover check"))
 }
 
 /// An address without what may be secret in it: a user's password, and the query.

@@ -1,10 +1,27 @@
-//! Metrics providers: Prometheus, and whoever answers JSON over HTTP.
+//! Metrics providers: Prometheus and whoever answers JSON over HTTP, the application's databases, commands, and what its
+//! instances write and use.
 //!
-//! One adapter for the port [`cutover_ports::QuerySource`], a file a provider. Owns nothing: each query is asked anew. It must not
-//! know what a result means; conditions are judged by `cutover-analysis`. A failure here is the provider's, never the
-//! release's.
+//! One adapter for the port [`cutover_ports::QuerySource`], a file a provider. Owns nothing but where it stopped counting: a
+//! controller that comes after this one begins anew there. It must not know what a result means; conditions are judged by
+//! `cutover-analysis`. A failure here is the provider's, never the release's.
 
 mod ask;
+mod command;
+mod logs;
 mod prometheus;
+mod resources;
+mod source;
+mod sql;
 
 pub use ask::{HttpQueries, Resolve};
+pub use command::Commands;
+pub use source::{DatabaseOf, Providers};
+
+use cutover_model::Diagnostic;
+use cutover_ports::PortError;
+
+/// Somebody could not be asked.
+fn failed(whom: &str, what: &str) -> PortError {
+    let message = format!("{whom} cannot be asked: {what}");
+    PortError::transient(Diagnostic::error("metrics.unavailable", message).help("cutover check"))
+}

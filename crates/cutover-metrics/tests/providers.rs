@@ -4,17 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use cutover_analysis::{AnalysisState, Assessment, Mode, Reading, measure, queries_due};
 use cutover_metrics::HttpQueries;
 use cutover_model::{AnalysisTemplate, Diagnostic, Metric, Provider, Span, Timestamp, Verdict};
-use cutover_ports::QuerySource as _;
 use cutover_testkit::PrometheusServer;
 use serde_json::{Value, json};
 
 fn queries() -> HttpQueries {
-    HttpQueries::new(Box::new(|text| match text {
+    HttpQueries::new(Arc::new(|text| match text {
         "Bearer ${env:TOKEN}" => Ok("Bearer s3cret".to_owned()),
         "${env:MISSING}" => {
             Err(Diagnostic::error("spec.reference", "MISSING is not set").help("export MISSING="))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{RevisionId, Span};
+use crate::{DatabaseName, RevisionId, Span};
 
 /// Somebody who measures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,10 +37,52 @@ pub enum Provider {
         #[serde(default = "timeout")]
         timeout: Span,
     },
+    /// A query of a database of the application, in a transaction that only reads. The result is a list of rows, each a map
+    /// by the columns' names.
+    #[serde(rename_all = "camelCase")]
+    Sql {
+        /// Which of the `databases`.
+        database: DatabaseName,
+        /// One statement. `${candidate.version}`, `${stable.version}` and `${service}` are filled in: they hold nothing that a
+        /// text in quotes could end with.
+        query: String,
+        /// For the answer; default 10s.
+        #[serde(default = "timeout")]
+        timeout: Span,
+    },
+    /// A program. The result is its `exitCode`, and as `output` what it printed: JSON, or else text.
+    #[serde(rename_all = "camelCase")]
+    Command {
+        /// Program and arguments; a program with a `/` in it is one in the folder of `cutover.yaml`.
+        #[schemars(length(min = 1))]
+        command: Vec<String>,
+        /// What it finds beside `PATH`, `HOME` and the like and `CANDIDATE_VERSION`, `STABLE_VERSION` and `SERVICE`; values may
+        /// hold `${env:NAME}` and `${file:path}`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        environment: BTreeMap<String, String>,
+        /// For its end; it is ended then with all that it started. Default 30s.
+        #[serde(default = "command_timeout")]
+        timeout: Span,
+    },
+    /// The lines that instances have written since the measurement began. The result has for `candidate` and `stable` the
+    /// `lines`, the `matching` ones among them, and their `share` (0 to 1).
+    #[serde(rename_all = "camelCase")]
+    Logs {
+        /// A regular expression.
+        pattern: String,
+    },
+    /// What instances use. The result has for `candidate` and `stable` the `instances`, and of each of these on average the `cpu`
+    /// since the measurement began (1 is one core) and the `memoryBytes` now.
+    #[serde(rename_all = "camelCase")]
+    Resources {},
 }
 
 const fn timeout() -> Span {
     Span::from_secs(10)
+}
+
+const fn command_timeout() -> Span {
+    Span::from_secs(30)
 }
 
 impl Provider {
@@ -50,16 +92,27 @@ impl Provider {
         match self {
             Self::Prometheus { .. } => "prometheus",
             Self::Web { .. } => "web",
+            Self::Sql { .. } => "sql",
+            Self::Command { .. } => "command",
+            Self::Logs { .. } => "logs",
+            Self::Resources {} => "resources",
         }
     }
 
-    /// Its address.
+    /// The key of its address and what it is, where it is asked over HTTP.
     #[must_use]
-    pub fn address(&self) -> &str {
+    pub fn address(&self) -> Option<(&'static str, &str)> {
         match self {
-            Self::Prometheus { address, .. } => address,
-            Self::Web { url, .. } => url,
+            Self::Prometheus { address, .. } => Some(("address", address)),
+            Self::Web { url, .. } => Some(("url", url)),
+            Self::Sql { .. } | Self::Command { .. } | Self::Logs { .. } | Self::Resources {} => None,
         }
+    }
+
+    /// Whether it tells what came since the measurement began: then it must be asked at that moment, too.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        matches!(self, Self::Logs { .. } | Self::Resources {})
     }
 
     /// This provider with what the query is about filled in.
@@ -73,8 +126,10 @@ impl Provider {
         };
         let mut filled = self.clone();
         match &mut filled {
-            Self::Prometheus { query, .. } => *query = fill(query),
+            Self::Prometheus { query, .. } | Self::Sql { query, .. } => *query = fill(query),
             Self::Web { url, .. } => *url = fill(url),
+            Self::Command { command, .. } => command.iter_mut().for_each(|word| *word = fill(word)),
+            Self::Logs { .. } | Self::Resources {} => {}
         }
         filled
     }

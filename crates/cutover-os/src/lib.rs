@@ -29,7 +29,7 @@ mod spawn;
 pub use disk::free_bytes;
 pub use duplicate::duplicate_listener;
 pub use fd_passing::{receive_fds, send_fds};
-pub use group::group_members;
+pub use group::{GroupUsage, group_members, group_usage};
 pub use identity::{IdentityError, ProcessIdentity, boot_id, host_name};
 pub use inherit::{INHERITED_ENV, InheritError, InheritedListener, take_inherited};
 pub use listen::{adopt_listener, bind_listener};

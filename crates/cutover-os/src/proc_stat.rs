@@ -11,6 +11,8 @@ pub(crate) struct ProcStat {
     pub(crate) session: u32,
     /// Clock ticks since boot at which the process started; it never changes, not even by `exec`.
     pub(crate) start_ticks: u64,
+    /// Clock ticks on a CPU, its own and those of children that it has reaped.
+    pub(crate) cpu_ticks: u64,
 }
 
 impl ProcStat {
@@ -28,11 +30,14 @@ impl ProcStat {
     fn parse(text: &str) -> Option<Self> {
         let rest = &text[text.rfind(')')? + 1..];
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // utime, stime, cutime, cstime.
+        let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>());
         Some(Self {
             state: fields.first()?.chars().next()?,
             group: fields.get(2)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
             start_ticks: fields.get(19)?.parse().ok()?,
+            cpu_ticks: ticks.sum::<Result<_, _>>().ok()?,
         })
     }
 
@@ -56,7 +61,8 @@ mod tests {
                 state: 'S',
                 group: 7,
                 session: 9,
-                start_ticks: 98765
+                start_ticks: 98765,
+                cpu_ticks: 5 + 6 + 7 + 8,
             }
         );
     }

@@ -6,11 +6,14 @@
 //! cut is lost: microseconds, at every rotation.
 
 use fs_err::os::unix::fs::OpenOptionsExt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// How much of the end is read to find the last line.
 const TAIL: u64 = 4096;
+
+/// So much of a line is looked at when lines are counted, in bytes.
+const LONGEST_READ: usize = 64 * 1024;
 
 /// The longest last line that is shown, in characters.
 const LONGEST_LINE: usize = 200;
@@ -57,6 +60,54 @@ pub(crate) fn last_line(path: &Path, from: u64) -> Option<String> {
 /// As much of a line as is shown.
 pub(crate) fn shorten(line: &str) -> String {
     line.chars().take(LONGEST_LINE).collect()
+}
+
+/// Gives every whole line to `line` that was written after `from`; answers where the last one ends.
+pub(crate) fn lines(path: &Path, from: u64, line: &mut (dyn FnMut(&str) + Send)) -> io::Result<u64> {
+    let mut from = from;
+    if length(path) < from {
+        // Emptied since: what came before that is in the copy.
+        match lines_of(&numbered(path, 1), from, line) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => from = 0,
+        }
+    }
+    match lines_of(path, from, line) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        other => other,
+    }
+}
+
+fn lines_of(path: &Path, from: u64, line: &mut (dyn FnMut(&str) + Send)) -> io::Result<u64> {
+    let mut file = fs_err::File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut reader = BufReader::new(file);
+    let (mut end, mut bytes) = (from, Vec::new());
+    loop {
+        bytes.clear();
+        let mut whole = 0;
+        // The rest of a line that is longer than anybody reads is passed over, not kept.
+        loop {
+            let part = reader.fill_buf()?;
+            let (taken, is_end) = match part.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (part.len(), false),
+            };
+            if taken == 0 {
+                return Ok(end);
+            }
+            let room = LONGEST_READ.saturating_sub(bytes.len()).min(taken);
+            bytes.extend_from_slice(&part[..room]);
+            reader.consume(taken);
+            whole += taken as u64;
+            if is_end {
+                break;
+            }
+        }
+        end += whole;
+        let text = String::from_utf8_lossy(&bytes);
+        line(text.trim_end_matches(['\n', '\r']));
+    }
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -114,6 +165,36 @@ mod tests {
         assert_eq!(last_line(&path, from), None, "its beginning is not known");
         file.write_all(b"\nend").unwrap();
         assert_eq!(last_line(&path, from).unwrap(), "end");
+    }
+
+    #[test]
+    fn lines_are_read_once_and_whole_through_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.log");
+        let read = |from: u64| {
+            let mut found = Vec::new();
+            let end = lines(&path, from, &mut |line| found.push(line.to_owned())).unwrap();
+            (found.join("|"), end)
+        };
+        assert_eq!(read(7), (String::new(), 0), "there is none yet");
+        let mut writer = open(&path).unwrap();
+        writer.write_all(b"one\ntwo\r\n\nthr").unwrap();
+        let (found, end) = read(0);
+        assert_eq!((found.as_str(), end), ("one|two|", 10));
+        writer.write_all(b"ee\n").unwrap();
+        assert_eq!(read(end).0, "three");
+        let end = read(end).1;
+        writer.write_all(b"last of the old\n").unwrap();
+        assert!(rotate(&path, 10, 3).unwrap());
+        writer.write_all(b"new\n").unwrap();
+        let (found, end) = read(end);
+        assert_eq!((found.as_str(), end), ("last of the old|new", 4));
+        writer
+            .write_all(&[vec![b'x'; 3 * LONGEST_READ], b"\nshort\n".to_vec()].concat())
+            .unwrap();
+        let (found, end) = read(end);
+        assert_eq!(found.len(), LONGEST_READ + "|short".len());
+        assert_eq!(read(end).0, "");
     }
 
     #[test]

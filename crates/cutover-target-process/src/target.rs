@@ -1,22 +1,26 @@
 //! The engine's view: local processes as a [`Target`].
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cutover_model::{Diagnostic, Fence, Instance, InstanceId, RevisionId};
-use cutover_os::PidFd;
-use cutover_ports::{PortError, RevisionSpec, Target};
+use cutover_os::{PidFd, ProcessIdentity};
+use cutover_ports::{InstanceMetrics, LogEnds, PortError, RevisionSpec, Target, Usage};
 use cutover_spec::Target as TargetSpec;
 use tokio::time::Instant;
 
 use crate::client::{Connection, Reach};
+use crate::log_file;
 use crate::paths::Paths;
 use crate::problem;
 use crate::protocol::{Hello, Request, Response};
+use crate::saved::SavedInstance;
 use crate::sidecar::{SidecarSpec, SidecarStatus};
 use crate::start::{SpawnSpec, connect_or_start};
 use crate::state_file::load;
+use crate::supervise::SuperviseError;
 
 /// For one answer. Starting instances and the first part of a removal take far less.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -249,6 +253,19 @@ impl ProcessTarget {
         Some(target.stop_grace.as_duration())
     }
 
+    /// The instances of a revision, as the supervisor wrote them down last.
+    fn saved_instances(&self, revision: &RevisionId) -> Result<Vec<(InstanceId, SavedInstance)>, PortError> {
+        let saved = load(&self.paths.state()).map_err(|error| {
+            let error = SuperviseError::State(error);
+            PortError::transient(error.diagnostic())
+        })?;
+        let instances = saved.map(|saved| saved.instances).unwrap_or_default();
+        Ok(instances
+            .into_iter()
+            .filter(|(_, instance)| instance.revision == *revision)
+            .collect())
+    }
+
     /// Asks again until it is gone, each time for a few seconds: a supervisor that is killed meanwhile is no obstacle.
     async fn until_gone(&self, request: &Request, what: &str, grace: Duration) -> Result<(), PortError> {
         let deadline = Instant::now() + grace + REMOVAL_SLACK;
@@ -329,5 +346,57 @@ impl Target for ProcessTarget {
             instance: instance.clone(),
         };
         self.until_gone(&request, instance.as_str(), grace).await
+    }
+}
+
+#[async_trait::async_trait]
+impl InstanceMetrics for ProcessTarget {
+    async fn usage(&self, revision: &RevisionId) -> Result<BTreeMap<InstanceId, Usage>, PortError> {
+        let mut all = BTreeMap::new();
+        for (id, instance) in self.saved_instances(revision)? {
+            let Some(process) = instance.process.filter(ProcessIdentity::exists) else {
+                continue;
+            };
+            let used = cutover_os::group_usage(process.pid).map_err(|error| {
+                let message = format!("what the instances use cannot be read: {error}");
+                PortError::transient(Diagnostic::error("metrics.unavailable", message).help("ls /proc/self"))
+            })?;
+            all.insert(
+                id,
+                Usage {
+                    cpu_seconds: used.cpu_seconds,
+                    memory_bytes: used.memory_bytes,
+                },
+            );
+        }
+        Ok(all)
+    }
+
+    async fn log_ends(&self, revision: &RevisionId) -> Result<LogEnds, PortError> {
+        let instances = self.saved_instances(revision)?;
+        let end = |id: InstanceId| (log_file::length(&self.instance_log(revision, &id)), id);
+        let ends = instances.into_iter().map(|(id, _)| end(id));
+        Ok(ends.map(|(end, id)| (id, end)).collect())
+    }
+
+    async fn log_lines(
+        &self,
+        revision: &RevisionId,
+        from: &LogEnds,
+        line: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<LogEnds, PortError> {
+        let mut ends = LogEnds::new();
+        for (id, _) in self.saved_instances(revision)? {
+            let path = self.instance_log(revision, &id);
+            let begin = from.get(&id).copied().unwrap_or(0);
+            let end = log_file::lines(&path, begin, line).map_err(|error| {
+                let message = format!("cannot read a log: {error}");
+                PortError::transient(
+                    Diagnostic::error("logs.unreadable", message).help(format!("ls -l {}", path.display())),
+                )
+            })?;
+            ends.insert(id, end);
+        }
+        Ok(ends)
     }
 }

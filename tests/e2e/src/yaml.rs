@@ -5,6 +5,8 @@
 pub struct Spec {
     /// The strategy's block, indented by two.
     pub strategy: String,
+    /// The metrics of the template `guard`, as a list in one line.
+    pub metrics: String,
     /// `contract.after`.
     pub contract: String,
     /// Instances of the service.
@@ -27,6 +29,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             strategy: "  canary:\n    steps:\n      - setWeight: 50\n      - pause: {duration: 300ms}\n    analysis: {template: guard}\n    scaleDownDelay: 300ms\n".to_owned(),
+            metrics: "[sequential: {}]".to_owned(),
             contract: "manual".to_owned(),
             replicas: 2,
             program: None,
@@ -75,7 +78,7 @@ services:
     router: {{proxy: {{listen: "127.0.0.1:{listen}"}}}}
 strategy:
 {strategy}analysis:
-  guard: {{interval: 200ms, metrics: [sequential: {{}}]}}
+  guard: {{interval: 200ms, metrics: {metrics}}}
   after: {{baseline: preSwitch, interval: 2s}}
 contract: {{after: {contract}}}
 drainDeadline: 5s
@@ -91,6 +94,7 @@ drainDeadline: 5s
             ready = self.ready,
             progress = self.progress_deadline,
             strategy = self.strategy,
+            metrics = self.metrics,
             contract = self.contract,
         )
     }

@@ -232,3 +232,40 @@ async fn the_former_configuration_of_the_same_version_is_a_way_back() {
     let _report = traffic.end_without_a_loss().await;
     assert_eq!(stage.pids("/shop ").len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_is_judged_by_what_the_database_a_command_and_the_instances_say() {
+    let good = [
+        r#"query: {provider: {sql: {database: main, query: "select count(*) as n from users"}}, successCondition: "result[0].n >= 0"}"#,
+        r#"query: {provider: {command: {command: [sh, -c, "echo $CANDIDATE_VERSION"]}}, successCondition: "result.exitCode == 0 && result.output == '1.1.0'"}"#,
+        r#"query: {provider: {logs: {pattern: panicked}}, failureCondition: "result.candidate.matching > 0"}"#,
+        r#"query: {provider: {resources: {}}, successCondition: "result.candidate.instances >= 1 && result.candidate.cpu < 4 && result.candidate.memoryBytes < 4e9 && result.stable.memoryBytes > 0"}"#,
+    ];
+    let strategy = "  canary:\n    steps:\n      - setWeight: 50\n      - analysis: {template: guard}\n    scaleDownDelay: 300ms\n";
+    let spec = Spec {
+        strategy: strategy.to_owned(),
+        metrics: format!("[{}]", good.join(", ")),
+        ..Spec::default()
+    };
+    let stage = deployed(&spec).await;
+    let traffic = Traffic::start(stage.address(), RATE);
+    let stage = tokio::task::spawn_blocking(move || {
+        let _up = stage.run(&["upgrade", "1.1.0", "--yes"]).exits(0);
+        let _back = stage.run(&["rollback", "--yes"]).exits(0);
+        // What only one of them says takes it back, and the report says which.
+        let bad = good[0].replace(">= 0", "< 0");
+        stage.respecify(&Spec {
+            metrics: format!("[{}]", [good[1], &bad].join(", ")),
+            ..spec
+        });
+        let failed = stage.run(&["upgrade", "1.1.0", "--yes"]).exits(3);
+        let said = format!("{}{}", failed.stdout, failed.stderr);
+        assert!(said.contains("and it should be that result[0].n < 0"), "{said}");
+        stage
+    })
+    .await
+    .expect("the commands");
+    let report = traffic.end_without_a_loss().await;
+    assert!(report.answered_by("1.1.0") > 0, "the new version served");
+    assert_eq!(stage.status()["stable"]["version"], "1.0.0");
+}

@@ -2,11 +2,11 @@
 
 use cutover_analysis::Counters;
 use cutover_model::{
-    DatabaseName, Diagnostic, Fence, HookAnswer, HookOutcome, Plan, Provider, RevisionId, Slot, Smoke, Span,
-    Timestamp, Track, UpgradeId,
+    DatabaseName, Diagnostic, Fence, HookAnswer, HookOutcome, Plan, RevisionId, Slot, Smoke, Span, Timestamp,
+    Track, UpgradeId,
 };
 use cutover_ports::{
-    BackupReport, Backups, Check, Checks, Clock, HookCall, MetricSource, PortError, QuerySource,
+    BackupReport, Backups, Check, Checks, Clock, HookCall, MetricSource, PortError, QuerySource, Question,
     RevisionSpec, Revisions, SmokeFailure, SmokeTester, Webhooks,
 };
 
@@ -57,7 +57,7 @@ impl MetricSource for Sim {
 #[async_trait::async_trait]
 impl QuerySource for Sim {
     /// Somebody else's view of the same traffic: the failed share of everything that was counted.
-    async fn ask(&self, _provider: &Provider) -> Result<serde_json::Value, PortError> {
+    async fn ask(&self, _question: &Question<'_>) -> Result<serde_json::Value, PortError> {
         self.look(Op::Count, |world| {
             let counters = world.traffic.counters.values();
             let (errors, requests) = counters.fold((0, 0), |(errors, requests), one| {

@@ -1,7 +1,7 @@
 //! Analysis templates: something is measured, and it can fail.
 
 use cutover_analysis::Condition;
-use cutover_model::{AnalysisTemplate, Baseline, Metric, Provider, Span};
+use cutover_model::{AnalysisTemplate, Baseline, Metric, Span};
 
 use crate::Application;
 use crate::findings::Findings;
@@ -33,7 +33,7 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         baseline(&at, template, findings);
         for (index, metric) in template.metrics.iter().enumerate() {
             let path = format!("{at}.metrics[{index}].{}", metric.name());
-            check_metric(&path, metric, findings);
+            check_metric(application, &path, metric, findings);
         }
     }
 }
@@ -97,7 +97,7 @@ fn baseline(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) 
     }
 }
 
-fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
+fn check_metric(application: &Application, at: &str, metric: &Metric, findings: &mut Findings<'_>) {
     if !metric.has_condition() {
         findings
             .error(
@@ -193,7 +193,8 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
             success_condition,
             failure_condition,
         } => {
-            address(&format!("{at}.provider.{}", provider.name()), provider, findings);
+            let path = format!("{at}.provider.{}", provider.name());
+            super::providers::check(application, &path, provider, findings);
             for (key, text) in [
                 ("successCondition", success_condition),
                 ("failureCondition", failure_condition),
@@ -201,24 +202,6 @@ fn check_metric(at: &str, metric: &Metric, findings: &mut Findings<'_>) {
                 condition(&format!("{at}.{key}"), text.as_deref(), findings);
             }
         }
-    }
-}
-
-fn address(at: &str, provider: &Provider, findings: &mut Findings<'_>) {
-    let key = match provider {
-        Provider::Prometheus { .. } => "address",
-        Provider::Web { .. } => "url",
-    };
-    let address = provider.address();
-    let host = address.strip_prefix("http://").unwrap_or_default();
-    if host.is_empty() || host.starts_with('/') {
-        findings
-            .error(
-                "spec.invalid-value",
-                &format!("{at}.{key}"),
-                "this is no address that can be asked over HTTP",
-            )
-            .label("such as http://127.0.0.1:9090");
     }
 }
 

@@ -165,39 +165,50 @@ fn check_hook(application: &Application, at: &str, hook: &Webhook, findings: &mu
 fn headers(application: &Application, at: &str, hook: &Webhook, findings: &mut Findings<'_>) {
     for (name, value) in &hook.headers {
         let path = format!("{at}.headers.{name}");
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
-            findings.key_error(
-                "spec.invalid-value",
-                &path,
-                format!("`{name}` cannot be the name of a header"),
-            );
-        }
-        let lower = name.to_lowercase();
+        header(application, &path, name, value, findings);
         if matches!(
-            lower.as_str(),
+            name.to_lowercase().as_str(),
             "content-type" | "content-length" | "idempotency-key" | "host" | "transfer-encoding"
         ) {
             findings.key_error("spec.conflict", &path, format!("`{name}` is set by cutover"));
         }
-        super::environment::references_of(application, &path, value, findings);
-        let secret = SECRET_HEADERS.iter().any(|part| lower.contains(part));
-        if secret && !references(value).iter().any(crate::Reference::is_secret) {
-            // The value is not repeated, and the line that holds it is not shown.
-            findings
-                .key_error(
-                    "spec.plain-secret",
-                    &path,
-                    format!("what `{name}` holds is a secret, and would be stored with the release"),
-                )
-                .without_value()
-                .label("write `\"Bearer ${env:NAME}\"` or `\"${file:path}\"`");
-        }
+    }
+}
+
+/// A header of a request, whoever gets it: its name is one, and what is secret stands elsewhere.
+pub(super) fn header(
+    application: &Application,
+    path: &str,
+    name: &str,
+    value: &str,
+    findings: &mut Findings<'_>,
+) {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        findings.key_error(
+            "spec.invalid-value",
+            path,
+            format!("`{name}` cannot be the name of a header"),
+        );
+    }
+    let lower = name.to_lowercase();
+    super::environment::references_of(application, path, value, findings);
+    let secret = SECRET_HEADERS.iter().any(|part| lower.contains(part));
+    if secret && !references(value).iter().any(crate::Reference::is_secret) {
+        // The value is not repeated, and the line that holds it is not shown.
+        findings
+            .key_error(
+                "spec.plain-secret",
+                path,
+                format!("what `{name}` holds is a secret, and would be stored with the release"),
+            )
+            .without_value()
+            .label("write `\"Bearer ${env:NAME}\"` or `\"${file:path}\"`");
     }
 }
 
 /// Why a text is no address, as far as it can be told before its references are put in.
-fn bad_url(url: &str) -> Option<&'static str> {
+pub(super) fn bad_url(url: &str) -> Option<&'static str> {
     // A reference at its beginning may stand for all of it.
     if url.starts_with("${") {
         return None;

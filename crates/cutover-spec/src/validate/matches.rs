@@ -110,9 +110,13 @@ pub(super) fn field_name(name: &str, path: &str, findings: &mut Findings<'_>) {
 
 /// A regular expression is one.
 pub(super) fn text(wanted: &TextMatch, path: &str, findings: &mut Findings<'_>) {
-    let TextMatch::Regex(expression) = wanted else {
-        return;
-    };
+    if let TextMatch::Regex(regex) = wanted {
+        expression(&format!("{path}.regex"), regex, findings);
+    }
+}
+
+/// A regular expression is one, and not a huge one.
+pub(super) fn expression(path: &str, expression: &str, findings: &mut Findings<'_>) {
     let built = RegexBuilder::new(expression)
         .size_limit(TextMatch::REGEX_SIZE)
         .build();
@@ -125,7 +129,7 @@ pub(super) fn text(wanted: &TextMatch, path: &str, findings: &mut Findings<'_>) 
             .trim_start_matches("error: ");
         findings.error(
             "spec.invalid-value",
-            &format!("{path}.regex"),
+            path,
             format!("`{expression}` is no regular expression: {why}"),
         );
     }

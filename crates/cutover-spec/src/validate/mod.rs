@@ -10,6 +10,7 @@ mod gates;
 mod health;
 mod matches;
 mod protocols;
+mod providers;
 mod resilience;
 mod runner;
 mod services;

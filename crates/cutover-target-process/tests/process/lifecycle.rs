@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cutover_model::{InstanceState, Slot, Span, Track};
 use cutover_os::ProcessIdentity;
-use cutover_ports::Target;
+use cutover_ports::{InstanceMetrics, Target};
 
 use crate::world::{World, eventually, fence, get, pid_of, process};
 
@@ -154,6 +154,41 @@ async fn logs_are_rotated_under_the_writer() {
     assert!(std::path::Path::new(&name(1)).exists());
     assert!(std::path::Path::new(&name(2)).exists());
     assert!(!std::path::Path::new(&name(3)).exists());
+}
+
+#[tokio::test]
+async fn what_instances_use_and_write_is_told() {
+    let world = World::new();
+    let spec = world.server("api@1.0.0#aa");
+    let revision = &spec.revision;
+    assert!(world.target.usage(revision).await.unwrap().is_empty());
+    world.target.ensure(&fence(1), &spec, 2).await.unwrap();
+    let instances = world.ready(2).await;
+    let used = world.target.usage(revision).await.unwrap();
+    assert_eq!(used.len(), 2);
+    assert!(used.values().all(|usage| usage.memory_bytes > 50_000), "{used:?}");
+    let other = "api@2.0.0#bb".parse().unwrap();
+    assert!(world.target.usage(&other).await.unwrap().is_empty());
+
+    let from = world.target.log_ends(revision).await.unwrap();
+    assert_eq!(from.len(), 2);
+    let address = instances[0].address.as_deref().unwrap();
+    assert_eq!(get(address, "/noise").await.unwrap(), "done");
+    let mut lines = 0;
+    let mut count = |line: &str| lines += u32::from(line.contains("noise"));
+    let ends = world.target.log_lines(revision, &from, &mut count).await.unwrap();
+    assert_eq!(lines, 500);
+    let mut again = |line: &str| panic!("{line} was read before");
+    assert_eq!(
+        world.target.log_lines(revision, &ends, &mut again).await.unwrap(),
+        ends
+    );
+    eventually("its CPU time grows", async || {
+        get(address, "/noise").await.unwrap();
+        let now = world.target.usage(revision).await.unwrap();
+        now[&instances[0].id].cpu_seconds > used[&instances[0].id].cpu_seconds
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use cutover_backup::DatabaseBackups;
 use cutover_engine::World;
-use cutover_metrics::HttpQueries;
+use cutover_metrics::{Commands, HttpQueries, Providers};
 use cutover_migrate::{LockPolicy, MigrateDatabases, from_files, read_folder};
-use cutover_model::{DatabaseName, Span};
+use cutover_model::{DatabaseName, Diagnostic, Span};
 use cutover_ports::Store;
 use cutover_spec::Release;
 
@@ -58,7 +58,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         databases,
         backups,
         metrics: Arc::new(machine.proxy.clone()),
-        queries: Arc::new(queries(ctx, releases)?),
+        queries: Arc::new(queries(ctx, machine, releases)?),
         smoke: Arc::new(HttpSmoke::new()?),
         revisions: Arc::new(revisions),
         checks: Arc::new(checks),
@@ -70,13 +70,30 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
 }
 
 /// Metrics providers; what their fields refer to is looked up when they are asked.
-fn queries(ctx: &Context, releases: &[&Release]) -> Result<HttpQueries, Failure> {
+fn queries(ctx: &Context, machine: &Machine, releases: &[&Release]) -> Result<Providers, Failure> {
     let folder = ctx.folder().to_owned();
     let application = releases.first().map(|release| release.application.clone());
-    Ok(HttpQueries::new(Box::new(move |text| match &application {
+    let of = application.clone();
+    let resolve: Arc<cutover_metrics::Resolve> = Arc::new(move |text| match &of {
         Some(application) => Lookup::new(&folder, application).resolve(text),
         None => Ok(text.to_owned()),
-    }))?)
+    });
+    let folder = ctx.folder().to_owned();
+    let databases = move |name: &DatabaseName| {
+        let found = application.as_ref();
+        let database = found.and_then(|application| Some((application, application.databases.get(name)?)));
+        let Some((application, database)) = database else {
+            let message = format!("there is no database named `{name}`");
+            return Err(Diagnostic::error("usage.unknown-database", message).help("cutover check"));
+        };
+        database_url(&folder, &Lookup::new(&folder, application), name, &database.url)
+    };
+    Ok(Providers::new(
+        HttpQueries::new(Arc::clone(&resolve))?,
+        Box::new(databases),
+        Commands::new(ctx.folder().to_owned(), resolve),
+        Arc::clone(&machine.target) as _,
+    ))
 }
 
 /// Webhooks, by the application of the release that is gone to.
