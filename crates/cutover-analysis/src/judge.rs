@@ -73,6 +73,8 @@ pub(crate) struct Evidences<'a> {
     pub(crate) change: (Tally, Tally),
     /// What a rise since the switch is told by.
     pub(crate) against: Against<'a>,
+    /// Requests of the candidate, and failed ones, since the analysis began.
+    pub(crate) exposed: (u64, u64),
     /// What providers answered to the queries that are not judged yet, in the template's order.
     pub(crate) answers: Cell<&'a [Result<Value, String>]>,
 }
@@ -104,6 +106,7 @@ impl Evidences<'_> {
     pub(crate) fn judge(&self, metric: &Metric) -> Finding {
         match metric {
             Metric::ErrorRate { max, max_ratio } => self.error_rate(*max, *max_ratio),
+            Metric::BurnRate { objective, max } => self.burn_rate(*objective, *max),
             Metric::Latency {
                 quantile,
                 max,
@@ -175,6 +178,26 @@ impl Evidences<'_> {
                 }
             }
         }
+    }
+
+    /// Over two windows, as alerts on burn rates are: the last measurement says that it still burns, all since the analysis
+    /// began that it is no blip.
+    fn burn_rate(&self, objective: f64, max: f64) -> Finding {
+        let lately = self.error_rate(Some(burnt(objective, max)), None);
+        let burns = |rate: f64| burns(objective, rate);
+        let Some(rate) = self.window.candidate.error_rate() else {
+            return lately;
+        };
+        let words = format!("{}: {} the budget of {objective} %", lately.words, burns(rate));
+        let (requests, errors) = self.exposed;
+        let ever = errors as f64 / requests.max(1) as f64;
+        if lately.outcome == Outcome::Failed && ever * 100.0 <= burnt(objective, max) {
+            return successful(format!(
+                "{words}, and {} since the analysis began, {max} allowed",
+                burns(ever)
+            ));
+        }
+        Finding { words, ..lately }
     }
 
     /// Where stable itself is near the bound or over it, an alarm that was there before says nothing of the candidate, and
@@ -347,10 +370,29 @@ pub(crate) fn early(
                 format!("{}, stable {rate}: more than {ratio} times", errors_of(candidate))
             })
         }
+        Metric::BurnRate { objective, max } => {
+            let metric = Metric::ErrorRate {
+                max: Some(burnt(*objective, *max)),
+                max_ratio: None,
+            };
+            let words = early(&metric, sample, case, before, lately)?;
+            let burns = burns(*objective, candidate.error_rate()?);
+            Some(format!("{words}: {burns} the budget of {objective} %"))
+        }
         Metric::Latency { .. } | Metric::Query { .. } => None,
         Metric::Change { .. } => before::early(metric, Tally::of(candidate, Span::ZERO), before),
         Metric::Sequential { alpha, .. } => case.is_worse(*alpha).then(|| case.words(*alpha)),
     }
+}
+
+/// The share of failed requests, in per cent, that burns an objective's budget so many times as fast as it lasts.
+fn burnt(objective: f64, times: f64) -> f64 {
+    // 100 − 99.9 is not quite 0.1, and is shown.
+    (times * (100.0 - objective) * 1e9).round() / 1e9
+}
+
+fn burns(objective: f64, rate: f64) -> String {
+    format!("{:.1} times", rate * 100.0 / (100.0 - objective))
 }
 
 /// The chance of so many failures on the candidate, of all that both saw, if it failed `ratio` times as often as stable:

@@ -228,6 +228,7 @@ impl Analysis<'_> {
                     rise: state.rise.as_ref(),
                     each: !self.template.baseline.is_stable(),
                 },
+                exposed: state.exposed(),
                 answers: Cell::new(&reading.answers),
             };
             let finding = self.finding(&evidence, state);

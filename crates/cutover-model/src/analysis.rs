@@ -1,5 +1,7 @@
 //! What a user asks to be measured. How it is judged lives in `cutover-analysis`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,10 @@ pub struct AnalysisTemplate {
     /// Metrics that are measured and told, but decide nothing; default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dry_run: Vec<DryRun>,
+    /// What `${args.NAME}` stands for in queries and conditions, unless whoever names the template says otherwise; null: that
+    /// has to be said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, Option<String>>,
     /// What is measured; at least one. With `baseline: preSwitch` the default is `change`.
     #[serde(default)]
     pub metrics: Vec<Metric>,
@@ -75,6 +81,8 @@ pub enum DryRun {
     All,
     /// `errorRate`.
     ErrorRate,
+    /// `burnRate`.
+    BurnRate,
     /// `latency`.
     Latency,
     /// `sequential`.
@@ -100,12 +108,31 @@ impl AnalysisTemplate {
         self
     }
 
+    /// With `${args.NAME}` replaced by what is given, or else by what the template says.
+    #[must_use]
+    pub fn with_arguments(mut self, given: &BTreeMap<String, String>) -> Self {
+        let args = std::mem::take(&mut self.args);
+        let value = |name: &String| given.get(name).or_else(|| args.get(name)?.as_ref());
+        let fill = |text: &mut String| {
+            for name in args.keys() {
+                if let Some(value) = value(name) {
+                    *text = text.replace(&format!("${{args.{name}}}"), value);
+                }
+            }
+        };
+        for text in self.metrics.iter_mut().flat_map(Metric::texts) {
+            fill(text);
+        }
+        self
+    }
+
     /// Whether a metric of it decides nothing.
     #[must_use]
     pub fn is_dry(&self, metric: &Metric) -> bool {
         self.dry_run.iter().any(|dry| match dry {
             DryRun::All => true,
             DryRun::ErrorRate => matches!(metric, Metric::ErrorRate { .. }),
+            DryRun::BurnRate => matches!(metric, Metric::BurnRate { .. }),
             DryRun::Latency => matches!(metric, Metric::Latency { .. }),
             DryRun::Sequential => matches!(metric, Metric::Sequential { .. }),
             DryRun::Query => matches!(metric, Metric::Query { .. }),
@@ -137,6 +164,16 @@ pub enum Metric {
         /// Failed above this many times stable's share in the same window.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_ratio: Option<f64>,
+    },
+    /// How fast the candidate burns the error budget of an objective: 1 is just as fast as the budget lasts.
+    #[serde(rename_all = "camelCase")]
+    BurnRate {
+        /// The share of requests that must not fail, in per cent (0 to 100), `99.9`.
+        objective: f64,
+        /// Failed when both the last measurement and all since the analysis began burn faster than this; default 14.4 (a
+        /// fiftieth of thirty days' budget in one hour: Google's Site Reliability Workbook, chapter 5).
+        #[serde(default = "defaults::burn_rate")]
+        max: f64,
     },
     /// A quantile of the candidate's answer times.
     #[serde(rename_all = "camelCase")]
@@ -230,11 +267,28 @@ impl Default for SlowAnswers {
 }
 
 impl Metric {
+    /// The texts in which something is filled in.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        let Self::Query {
+            provider,
+            success_condition,
+            failure_condition,
+        } = self
+        else {
+            return Vec::new();
+        };
+        let mut texts = provider.texts();
+        texts.extend(success_condition);
+        texts.extend(failure_condition);
+        texts
+    }
+
     /// The word for it in files and reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::ErrorRate { .. } => "errorRate",
+            Self::BurnRate { .. } => "burnRate",
             Self::Latency { .. } => "latency",
             Self::Sequential { .. } => "sequential",
             Self::Query { .. } => "query",
@@ -248,7 +302,7 @@ impl Metric {
         match self {
             Self::ErrorRate { max, max_ratio } => max.is_some() || max_ratio.is_some(),
             Self::Latency { max, max_ratio, .. } => max.is_some() || max_ratio.is_some(),
-            Self::Sequential { .. } | Self::Change { .. } => true,
+            Self::BurnRate { .. } | Self::Sequential { .. } | Self::Change { .. } => true,
             Self::Query {
                 success_condition,
                 failure_condition,
@@ -272,6 +326,9 @@ mod defaults {
     }
     pub(super) const fn min_requests() -> u64 {
         30
+    }
+    pub(super) const fn burn_rate() -> f64 {
+        14.4
     }
     pub(super) const fn quantile() -> f64 {
         0.99

@@ -115,21 +115,28 @@ impl Provider {
         matches!(self, Self::Logs { .. } | Self::Resources {})
     }
 
+    /// The texts in which something is filled in.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Prometheus { query, .. } | Self::Sql { query, .. } => vec![query],
+            Self::Web { url, .. } => vec![url],
+            Self::Command { command, .. } => command.iter_mut().collect(),
+            Self::Logs { pattern } => vec![pattern],
+            Self::Resources {} => Vec::new(),
+        }
+    }
+
     /// This provider with what the query is about filled in.
     #[must_use]
     pub fn about(&self, candidate: &RevisionId, stable: Option<&RevisionId>) -> Self {
-        let fill = |text: &String| {
-            let stable = stable.map(|stable| stable.version.to_string());
-            text.replace("${candidate.version}", &candidate.version.to_string())
-                .replace("${stable.version}", stable.as_deref().unwrap_or("none"))
-                .replace("${service}", candidate.service.as_str())
-        };
+        let version = candidate.version.to_string();
+        let stable = stable.map_or_else(|| "none".to_owned(), |stable| stable.version.to_string());
         let mut filled = self.clone();
-        match &mut filled {
-            Self::Prometheus { query, .. } | Self::Sql { query, .. } => *query = fill(query),
-            Self::Web { url, .. } => *url = fill(url),
-            Self::Command { command, .. } => command.iter_mut().for_each(|word| *word = fill(word)),
-            Self::Logs { .. } | Self::Resources {} => {}
+        for text in filled.texts() {
+            *text = text
+                .replace("${candidate.version}", &version)
+                .replace("${stable.version}", &stable)
+                .replace("${service}", candidate.service.as_str());
         }
         filled
     }

@@ -6,7 +6,9 @@ use cutover_model::routing::TextMatch;
 use cutover_model::{
     Action, AnalysisTemplate, Baseline, Guard, Span, Stage, StepId, StepRouting, Undo, Weight,
 };
-use cutover_spec::{BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, Rolling, Strategy};
+use cutover_spec::{
+    BackgroundAnalysis, BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, Rolling, Strategy,
+};
 
 use crate::shape::{Shape, Share, instances};
 use crate::{Split, canary_replicas, rolling_batches, split};
@@ -164,7 +166,7 @@ fn blue_green(shape: &mut Shape<'_>, how: &BlueGreen) {
 
 /// What is compared with the time before the switch is taken down from the launch on, and up to the switch.
 fn before_switch(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, after: StepId) {
-    let name = which.map(|analysis| analysis.template.as_str());
+    let name = which.map(inline_named);
     let compares = name.and_then(|name| template(shape, name));
     if compares.is_some_and(|template| template.baseline == Baseline::PreSwitch) {
         let until = StepId(shape.next_id().0 - 1);
@@ -211,7 +213,7 @@ fn canary(shape: &mut Shape<'_>, how: &Canary) {
         met: false,
     };
     launched(shape, extras.routing, |mover| first.of(mover.after));
-    let name = how.analysis.as_ref().map(|analysis| analysis.template.as_str());
+    let name = how.analysis.as_ref().map(background_named);
     let start = how.analysis.as_ref().and_then(|analysis| analysis.starting_step);
     let start = start.unwrap_or(0) as usize;
     for (index, step) in steps.iter().enumerate() {
@@ -460,7 +462,7 @@ fn rolling(shape: &mut Shape<'_>, how: &Rolling) {
     shape.hold(Stage::Launch, title, state, back);
     shape.smoke("remove the candidate");
     let begins = shape.next_id();
-    let name = how.analysis.as_ref().map(|analysis| analysis.template.as_str());
+    let name = how.analysis.as_ref().map(inline_named);
     guard(shape, name, None, StepId(begins.0 - 1));
     // Service by service in dependency order; within one, batch by batch.
     let movers = shape.movers.clone();
@@ -572,14 +574,26 @@ fn recreate(shape: &mut Shape<'_>) {
     shape.hold_undone_by(Stage::Shift, title, all, down, back);
 }
 
-fn template(shape: &Shape<'_>, name: &str) -> Option<AnalysisTemplate> {
+/// A template by its name, and what is filled in where it is used.
+type Named<'a> = (&'a str, &'a BTreeMap<String, String>);
+
+fn inline_named(analysis: &InlineAnalysis) -> Named<'_> {
+    (&analysis.template, &analysis.args)
+}
+
+fn background_named(analysis: &BackgroundAnalysis) -> Named<'_> {
+    (&analysis.template, &analysis.args)
+}
+
+fn template(shape: &Shape<'_>, (name, args): Named<'_>) -> Option<AnalysisTemplate> {
     let template = shape.target.application.analysis.get(name).cloned();
-    template.map(AnalysisTemplate::effective)
+    template.map(|template| template.effective().with_arguments(args))
 }
 
 /// An analysis that the next step waits for, for each routed service.
 fn inline(shape: &mut Shape<'_>, which: Option<&InlineAnalysis>, when: &str) {
-    let Some((which, template)) = which.and_then(|which| Some((which, template(shape, &which.template)?)))
+    let Some((which, template)) =
+        which.and_then(|which| Some((which, template(shape, inline_named(which))?)))
     else {
         return;
     };
@@ -628,9 +642,9 @@ fn guard_stable(shape: &mut Shape<'_>) {
 }
 
 /// An analysis in the background, for each routed service, until the old revision is given up.
-fn guard(shape: &mut Shape<'_>, which: Option<&str>, fallback: Option<AnalysisTemplate>, after: StepId) {
+fn guard(shape: &mut Shape<'_>, which: Option<Named<'_>>, fallback: Option<AnalysisTemplate>, after: StepId) {
     let found = match which {
-        Some(name) => template(shape, name).map(|template| (name.to_owned(), template)),
+        Some(named) => template(shape, named).map(|template| (named.0.to_owned(), template)),
         None => fallback.map(|template| ("default".to_owned(), template)),
     };
     let Some((name, template)) = found else { return };

@@ -143,7 +143,7 @@ impl Shape {
             url: format!("sqlite:{name}.db"),
             migrations: None,
             runner: None,
-            placeholders: std::collections::BTreeMap::new(),
+            placeholders: BTreeMap::new(),
             lint: cutover_spec::Lint::default(),
             recycle_connections: *name == database(1),
         };
@@ -343,6 +343,7 @@ fn errors() -> AnalysisTemplate {
         consecutive_success_limit: 0,
         baseline: Baseline::Stable,
         dry_run: Vec::new(),
+        args: BTreeMap::new(),
         consecutive_error_limit: 4,
         min_requests: 20,
         metrics: vec![Metric::ErrorRate {
@@ -355,12 +356,14 @@ fn errors() -> AnalysisTemplate {
 fn inline() -> InlineAnalysis {
     InlineAnalysis {
         template: ERRORS.to_owned(),
+        args: BTreeMap::new(),
     }
 }
 
 fn background() -> BackgroundAnalysis {
     BackgroundAnalysis {
         template: ERRORS.to_owned(),
+        args: BTreeMap::new(),
         starting_step: None,
     }
 }
@@ -472,6 +475,7 @@ pub(crate) fn canonical(kind: cutover_model::StrategyKind) -> Strategy {
             ],
             analysis: Some(BackgroundAnalysis {
                 template: ERRORS.to_owned(),
+                args: BTreeMap::new(),
                 starting_step: None,
             }),
             scale_down_delay: delay,

@@ -25,6 +25,7 @@ pub fn default_analysis() -> AnalysisTemplate {
         consecutive_success_limit: 0,
         baseline: Baseline::Stable,
         dry_run: Vec::new(),
+        args: std::collections::BTreeMap::new(),
         consecutive_error_limit: 4,
         min_requests: 30,
         metrics: vec![

@@ -188,6 +188,9 @@ pub struct CanaryScale {
 pub struct InlineAnalysis {
     /// The template under `analysis:`.
     pub template: String,
+    /// What the template's `${args.NAME}` stand for here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, String>,
 }
 
 /// An analysis in the background by its template's name.
@@ -196,6 +199,9 @@ pub struct InlineAnalysis {
 pub struct BackgroundAnalysis {
     /// The template under `analysis:`.
     pub template: String,
+    /// What the template's `${args.NAME}` stand for here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, String>,
     /// The step from which on it measures, counted from 0 as in Argo Rollouts; default the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_step: Option<u32>,

@@ -497,6 +497,74 @@ fn a_query_says_where_and_what_for() {
     );
 }
 
+#[test]
+fn providers_that_cannot_be_asked_are_refused() {
+    let found = |provider: &str| {
+        let text = format!(
+            "apiVersion: cutover/v1\napplication: shop\ndatabases:\n  main: {{url: \"sqlite:shop.db\"}}\nservices:\n  api:\n    target: {{process: {{command: [./api], ports: 20000-20999}}}}\n    \
+             databases: [main]\n    router: {{proxy: {{listen: \"127.0.0.1:8080\"}}}}\nanalysis:\n  errors:\n    metrics:\n      - query: \
+             {{provider: {{{provider}}}, successCondition: \"result[0].n < 1\"}}\n"
+        );
+        match parse_with_warnings("cutover.yaml", &text) {
+            Ok(_) => String::new(),
+            Err(found) => found
+                .iter()
+                .map(|one| format!("{}: {}\n", one.code, one.message))
+                .collect(),
+        }
+    };
+    for good in [
+        "prometheus: {address: \"https://prometheus.example\", query: up, headers: {Authorization: \"Bearer ${env:TOKEN}\"}}",
+        "sql: {database: main, query: \"select 1 as n\"}",
+        "command: {command: [./check.sh, \"${candidate.version}\"], environment: {TOKEN: \"${env:TOKEN}\"}}",
+        "logs: {pattern: \"ERROR|panicked\"}",
+        "resources: {}",
+    ] {
+        assert_eq!(found(good), "", "{good}");
+    }
+    let bad = [
+        "web: {url: \"https://u:secret@metrics.example/\"}",
+        "web: {url: \"http://metrics.example/\", headers: {Authorization: Bearer abc}}",
+        "web: {url: \"http://metrics.example/\", timeout: 0s}",
+        "sql: {database: man, query: \"select 1\"}",
+        "sql: {database: main, query: \" \"}",
+        "command: {command: []}",
+        "command: {command: [./check.sh, \"--token=${env:TOKEN}\"]}",
+        "logs: {pattern: \"(\"}",
+        "resources: {cpu: 1}",
+    ];
+    insta::assert_snapshot!(bad.map(found).concat());
+}
+
+#[test]
+fn arguments_of_templates() {
+    let found = |template: &str, used: &str| {
+        let text = format!(
+            "apiVersion: cutover/v1\napplication: shop\nservices:\n  api:\n    target: {{process: {{command: [./api], ports: 20000-20999}}}}\n    \
+             router: {{proxy: {{listen: \"127.0.0.1:8080\"}}}}\nstrategy:\n  canary:\n    analysis: {used}\nanalysis:\n  slo:\n    {template}\n    metrics:\n      - query: \
+             {{provider: {{logs: {{pattern: \"${{args.pattern}}\"}}}}, failureCondition: \"result.candidate.matching > ${{args.most}}\"}}\n"
+        );
+        match parse_with_warnings("cutover.yaml", &text) {
+            Ok(_) => String::new(),
+            Err(found) => found
+                .iter()
+                .map(|one| format!("{}: {}\n", one.code, one.message))
+                .collect(),
+        }
+    };
+    let whole = "args: {pattern: ERROR, most: null}";
+    assert_eq!(found(whole, "{template: slo, args: {most: \"3\"}}"), "");
+    insta::assert_snapshot!(
+        [
+            found(whole, "{template: slo}"),
+            found(whole, "{template: slo, args: {most: \"3\", patern: x}}"),
+            found("args: {pattern: ERROR}", "{template: slo}"),
+            found("args: {pattern: \"(\", most: \"3\"}", "{template: slo}"),
+        ]
+        .concat()
+    );
+}
+
 fn gates(gates: &str) -> String {
     let text = format!("{BASE}gates:\n{gates}");
     match parse_with_warnings("cutover.yaml", &text) {

@@ -3,7 +3,7 @@
 use cutover_analysis::{AnalysisState, Assessment, Counters, Mode, Reading, measure, queries_due};
 use cutover_model::{AnalysisTemplate, DryRun, Metric, Span, Timestamp, Verdict};
 
-use crate::world::{query, template};
+use crate::world::{burn_rate, query, template};
 
 /// One row. `seen` is a letter a measurement: `g`ood (nothing of 100 failed), `b`ad (10 of 100), `n`o data (nobody came, until
 /// no more is waited for), `e`rror (the counters cannot be read).
@@ -255,6 +255,30 @@ const ROWS: &[Row] = &[
         seen: "bggb",
         verdict: Some(Verdict::Failed),
         sentence: "errors 10 % (10 of 100), more than 5 %",
+    },
+    Row {
+        rule: "burnRate: faster than allowed fails",
+        with: |t| t.metrics = vec![burn_rate(14.4)],
+        mode: Mode::Inline,
+        seen: "b",
+        verdict: Some(Verdict::Failed),
+        sentence: "errors 10 % (10 of 100), more than 1.44 %: 100.0 times the budget of 99.9 %",
+    },
+    Row {
+        rule: "burnRate: what has not burnt since it began is a blip",
+        with: |t| (t.metrics, t.count) = (vec![burn_rate(50.0)], 2),
+        mode: Mode::Inline,
+        seen: "gb",
+        verdict: Some(Verdict::Successful),
+        sentence: "errors 10 % (10 of 100), more than 5 %: 100.0 times the budget of 99.9 %, and 50.0 times since the analysis began, 50 allowed",
+    },
+    Row {
+        rule: "burnRate: within the budget",
+        with: |t| t.metrics = vec![burn_rate(14.4)],
+        mode: Mode::Inline,
+        seen: "g",
+        verdict: Some(Verdict::Successful),
+        sentence: "errors 0 % (0 of 100), 1.44 % allowed: 0.0 times the budget of 99.9 %",
     },
     Row {
         rule: "dryRun: what would have failed is told",

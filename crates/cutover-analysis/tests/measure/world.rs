@@ -89,6 +89,10 @@ pub(crate) fn max(percent: f64) -> Metric {
     }
 }
 
+pub(crate) fn burn_rate(max: f64) -> Metric {
+    Metric::BurnRate { objective: 99.9, max }
+}
+
 pub(crate) fn ratio(times: f64) -> Metric {
     Metric::ErrorRate {
         max: None,
@@ -163,6 +167,7 @@ pub(crate) fn template() -> AnalysisTemplate {
         consecutive_success_limit: 0,
         baseline: Baseline::Stable,
         dry_run: Vec::new(),
+        args: std::collections::BTreeMap::new(),
         min_requests: 30,
         metrics: vec![Metric::ErrorRate {
             max: Some(5.0),

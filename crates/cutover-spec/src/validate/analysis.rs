@@ -31,7 +31,8 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         limits(&at, template, findings);
         rows_and_dry_runs(&at, template, findings);
         baseline(&at, template, findings);
-        for (index, metric) in template.metrics.iter().enumerate() {
+        let filled = super::arguments::filled(&at, template, findings);
+        for (index, metric) in filled.metrics.iter().enumerate() {
             let path = format!("{at}.metrics[{index}].{}", metric.name());
             check_metric(application, &path, metric, findings);
         }
@@ -108,9 +109,10 @@ fn check_metric(application: &Application, at: &str, metric: &Metric, findings: 
             .label(match metric {
                 Metric::Latency { .. } => "add `max: 300ms` or `maxRatio: 1.5`",
                 Metric::Query { .. } => "add `successCondition: result[0] >= 0.95`",
-                Metric::ErrorRate { .. } | Metric::Sequential { .. } | Metric::Change { .. } => {
-                    "add `max: 5` (per cent) or `maxRatio: 2`"
-                }
+                Metric::ErrorRate { .. }
+                | Metric::BurnRate { .. }
+                | Metric::Sequential { .. }
+                | Metric::Change { .. } => "add `max: 5` (per cent) or `maxRatio: 2`",
             });
     }
     match metric {
@@ -126,6 +128,26 @@ fn check_metric(application: &Application, at: &str, metric: &Metric, findings: 
                 }
             }
             ratio(at, *max_ratio, findings);
+        }
+        Metric::BurnRate { objective, max } => {
+            within(
+                &format!("{at}.objective"),
+                *objective,
+                0.0,
+                100.0,
+                false,
+                findings,
+            );
+            within(&format!("{at}.max"), *max, 0.0, 1_000_000.0, false, findings);
+            if max * (100.0 - objective) >= 100.0 {
+                findings
+                    .error(
+                        "spec.no-condition",
+                        &format!("{at}.max"),
+                        format!("not even if every request failed the budget of {objective} % would burn faster than that"),
+                    )
+                    .label(format!("below {:.4}", 100.0 / (100.0 - objective)));
+            }
         }
         Metric::Latency {
             quantile,

@@ -101,20 +101,7 @@ fn check_hook(application: &Application, at: &str, hook: &Webhook, findings: &mu
             )
             .label("such as `https://tickets.example.com/cutover`");
     }
-    if let Some((before, _)) = hook.url.split_once('@')
-        && before
-            .split_once("://")
-            .is_some_and(|(_, login)| !login.contains('/'))
-    {
-        findings
-            .key_error(
-                "spec.plain-secret",
-                &path,
-                "a login within an address would be stored and shown with it",
-            )
-            .without_value()
-            .label("send it as `headers: {Authorization: \"Bearer ${env:NAME}\"}`");
-    }
+    no_login(&path, &hook.url, findings);
     if hook.timeout == Span::ZERO || hook.timeout > LONGEST_TIMEOUT {
         findings
             .error(
@@ -204,6 +191,24 @@ pub(super) fn header(
             )
             .without_value()
             .label("write `\"Bearer ${env:NAME}\"` or `\"${file:path}\"`");
+    }
+}
+
+/// A login within an address is a secret that would be kept with it.
+pub(super) fn no_login(path: &str, url: &str, findings: &mut Findings<'_>) {
+    if let Some((before, _)) = url.split_once('@')
+        && before
+            .split_once("://")
+            .is_some_and(|(_, login)| !login.contains('/'))
+    {
+        findings
+            .key_error(
+                "spec.plain-secret",
+                path,
+                "a login within an address would be stored and shown with it",
+            )
+            .without_value()
+            .label("send it as `headers: {Authorization: \"Bearer ${env:NAME}\"}`");
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod analysis;
+mod arguments;
 mod databases;
 mod dependencies;
 mod environment;

@@ -8,16 +8,18 @@ use crate::findings::Findings;
 use crate::reference::references;
 
 pub(super) fn check(application: &Application, at: &str, provider: &Provider, findings: &mut Findings<'_>) {
-    if let Some((key, address)) = provider.address()
-        && let Some(why) = gates::bad_url(address)
-    {
-        findings
-            .error(
-                "spec.invalid-value",
-                &format!("{at}.{key}"),
-                format!("this is no address that can be asked over HTTP: {why}"),
-            )
-            .label("such as http://127.0.0.1:9090");
+    if let Some((key, address)) = provider.address() {
+        let path = format!("{at}.{key}");
+        gates::no_login(&path, address, findings);
+        if let Some(why) = gates::bad_url(address) {
+            findings
+                .error(
+                    "spec.invalid-value",
+                    &path,
+                    format!("this is no address that can be asked over HTTP: {why}"),
+                )
+                .label("such as http://127.0.0.1:9090");
+        }
     }
     match provider {
         Provider::Prometheus { headers, timeout, .. } | Provider::Web { headers, timeout, .. } => {

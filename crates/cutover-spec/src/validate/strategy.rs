@@ -1,5 +1,7 @@
 //! Strategies: each can advance, and what it names exists.
 
+use std::collections::BTreeMap;
+
 use cutover_model::routing::UpstreamProtocol;
 use cutover_model::{Metric, Span, StepRouting};
 
@@ -23,7 +25,15 @@ enum Place {
     Elsewhere,
 }
 
-fn template(application: &Application, path: &str, name: &str, place: Place, findings: &mut Findings<'_>) {
+/// A template is named, with what is filled in there.
+fn template(
+    application: &Application,
+    path: &str,
+    (name, args): (&str, &BTreeMap<String, String>),
+    place: Place,
+    findings: &mut Findings<'_>,
+) {
+    super::arguments::given(application, path, name, args, findings);
     if place == Place::Elsewhere {
         no_switch(application, path, name, findings);
     }
@@ -88,7 +98,13 @@ fn check_blue_green(application: &Application, strategy: &BlueGreen, findings: &
     for (key, analysis, place) in analyses {
         if let Some(analysis) = analysis {
             let path = format!("{at}.{key}");
-            template(application, &path, &analysis.template, place, findings);
+            template(
+                application,
+                &path,
+                (&analysis.template, &analysis.args),
+                place,
+                findings,
+            );
             if matches!(place, Place::Elsewhere) {
                 before_all(application, &path, &analysis.template, findings);
             }
@@ -110,7 +126,7 @@ fn check_canary(application: &Application, canary: &Canary, findings: &mut Findi
         template(
             application,
             "strategy.canary.analysis",
-            &analysis.template,
+            (&analysis.template, &analysis.args),
             Place::Elsewhere,
             findings,
         );
@@ -184,7 +200,7 @@ fn check_canary(application: &Application, canary: &Canary, findings: &mut Findi
                 template(
                     application,
                     &format!("{path}.analysis"),
-                    &analysis.template,
+                    (&analysis.template, &analysis.args),
                     Place::Elsewhere,
                     findings,
                 );
@@ -303,7 +319,7 @@ fn check_rolling(application: &Application, rolling: &Rolling, findings: &mut Fi
         template(
             application,
             &format!("{at}.analysis"),
-            &analysis.template,
+            (&analysis.template, &analysis.args),
             Place::Elsewhere,
             findings,
         );

@@ -272,6 +272,9 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
             Metric::ErrorRate { max, max_ratio } => {
                 either("errors", max.map(|max| format!("{max} %")), *max_ratio)
             }
+            Metric::BurnRate { objective, max } => {
+                format!("the budget of {objective} % burns over {max} times as fast as it lasts")
+            }
             Metric::Latency {
                 quantile: q,
                 max,
