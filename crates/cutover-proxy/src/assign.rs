@@ -15,6 +15,7 @@ use rand::Rng;
 
 use crate::pick;
 use crate::rules::Rule;
+use crate::seen::Unit;
 use crate::session::{Identity, SessionKey, SessionKeys};
 use crate::snapshot::{Revision, Route};
 use crate::turns;
@@ -46,12 +47,21 @@ enum Split {
 #[derive(Debug)]
 pub(crate) struct Assignment {
     pub(crate) revision: Arc<Revision>,
-    /// At random, with the chances of the split, for itself.
-    pub(crate) drawn: bool,
-    /// Of those that are drawn, which stratum counts it.
-    pub(crate) stratum: u8,
+    /// How it came there.
+    pub(crate) draw: Draw,
     /// The cookie that the client is given.
     pub(crate) session: Option<HeaderValue>,
+}
+
+/// What a request says about the revisions.
+#[derive(Debug, Default)]
+pub(crate) struct Draw {
+    /// It was assigned at random, with the chances of the split, for itself.
+    pub(crate) drawn: bool,
+    /// Of what is drawn, which stratum counts it.
+    pub(crate) stratum: u8,
+    /// The session that it belongs to, which was drawn as a whole.
+    pub(crate) unit: Option<Unit>,
 }
 
 impl Selection {
@@ -85,8 +95,10 @@ impl Assignment {
     fn new(revision: &Arc<Revision>, drawn: bool) -> Self {
         Self {
             revision: Arc::clone(revision),
-            drawn,
-            stratum: 0,
+            draw: Draw {
+                drawn,
+                ..Draw::default()
+            },
             session: None,
         }
     }
@@ -102,9 +114,10 @@ pub(crate) fn assign<B>(
 ) -> Option<Assignment> {
     let mut assignment = choose(route, generation, request, client, random)?;
     // Only between two revisions: what nothing is drawn against is compared with nothing.
-    if assignment.drawn && assignment.revision.odds.is_some() {
+    let draw = &mut assignment.draw;
+    if (draw.drawn || draw.unit.is_some()) && assignment.revision.odds.is_some() {
         let found = route.strata.iter().position(|when| when.matches(request, client));
-        assignment.stratum = u8::try_from(found.unwrap_or(route.strata.len())).unwrap_or(u8::MAX);
+        draw.stratum = u8::try_from(found.unwrap_or(route.strata.len())).unwrap_or(u8::MAX);
     }
     Some(assignment)
 }
@@ -131,8 +144,12 @@ fn choose<B>(
         Split::Draw => pick::revision(route, random).map(|revision| Assignment::new(revision, true)),
         Split::Turns => turns::next(route).map(|revision| Assignment::new(revision, false)),
         Split::Source { key } => {
-            let revision = placed(route, key, Identity::Address(client))?;
-            Some(Assignment::new(revision, false))
+            let identity = Identity::Address(client);
+            let revision = placed(route, key, identity)?;
+            Some(Assignment {
+                draw: of_session(route, revision, identity, false),
+                ..Assignment::new(revision, false)
+            })
         }
         Split::Cookie {
             key,
@@ -158,13 +175,27 @@ fn choose<B>(
                     HeaderValue::from_str(&format!("{name}={text}{attributes}"))
                 }
             };
-            // Whoever comes without a session is placed by a new random number: that is a draw. Afterwards it is not,
-            // one client's bad luck would be counted again and again.
             Some(Assignment {
                 session: cookie.ok(),
-                ..Assignment::new(revision, known.is_none())
+                draw: of_session(route, revision, Identity::Number(number), known.is_none()),
+                ..Assignment::new(revision, false)
             })
         }
+    }
+}
+
+/// A session is drawn once, with its first request under a split: afterwards one client's bad luck would be counted again and
+/// again. Where there is no split, whoever comes without a session is.
+fn of_session(route: &Route, revision: &Revision, identity: Identity, has_none: bool) -> Draw {
+    let candidate = route.candidate.and_then(|index| route.revisions.get(index));
+    let unit = candidate
+        .filter(|_| revision.odds.is_some())
+        .and_then(|candidate| Unit::of(&candidate.state, identity));
+    let (unit, drawn) = unit.map_or((None, has_none), |(unit, is_new)| (Some(unit), is_new));
+    Draw {
+        drawn,
+        unit,
+        ..Draw::default()
     }
 }
 

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::assign::Draw;
 use crate::gate::Pass;
 use crate::odds::Place;
 use crate::outlier;
+use crate::seen::Unit;
 use crate::snapshot::Revision;
 use crate::state::{EndpointState, Shard};
 use crate::worker::Worker;
@@ -30,15 +32,14 @@ pub(crate) struct Exchange {
     first_settled: bool,
     /// The attempt under way has failed already.
     attempt_bad: bool,
-    drawn: bool,
-    stratum: u8,
+    draw: Draw,
     /// The assigned revision as it was then, if a newer table's has taken its place: the odds are those of the draw.
     assigned_as: Option<Arc<Revision>>,
     status: u16,
 }
 
 impl Exchange {
-    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>, drawn: bool, stratum: u8) -> Self {
+    pub(crate) fn new(worker: Rc<Worker>, assigned: Arc<Revision>, draw: Draw) -> Self {
         let shard = assigned.state.shard(worker.index);
         shard.assigned.fetch_add(1, Relaxed);
         shard.in_flight.fetch_add(1, Relaxed);
@@ -51,8 +52,7 @@ impl Exchange {
             started: Instant::now(),
             first_settled: false,
             attempt_bad: false,
-            drawn,
-            stratum,
+            draw,
             assigned_as: None,
             status: 0,
         }
@@ -235,18 +235,28 @@ impl Exchange {
         // Always the assigned revision's: who saved the request does not change how its first attempt went.
         let worker = self.worker.index;
         let shard = self.assigned.state.shard(worker);
-        let attempts = if self.drawn { &shard.drawn } else { &shard.chosen };
+        let attempts = if self.draw.drawn {
+            &shard.drawn
+        } else {
+            &shard.chosen
+        };
         attempts.ended.fetch_add(1, Relaxed);
-        attempts.failed.fetch_add(u64::from(failed), Relaxed);
-        if let Some(place) = self.place() {
-            place.ended(worker, self.stratum, failed, micros);
+        // Of a session the first failure counts, with whichever of its requests it comes.
+        let counts = failed && self.draw.unit.as_ref().map_or(self.draw.drawn, Unit::fails_first);
+        let failures = if counts { &shard.drawn } else { &shard.chosen };
+        failures.failed.fetch_add(u64::from(failed), Relaxed);
+        let Some(place) = self.place() else { return };
+        if self.draw.drawn {
+            place.ended(worker, self.draw.stratum, counts, micros);
+        } else if counts {
+            place.failed(worker, self.draw.stratum);
         }
     }
 
     /// Where it counts by the odds that it was drawn with.
     fn place(&self) -> Option<&Place> {
         let then = self.assigned_as.as_ref().unwrap_or(&self.assigned);
-        then.odds.as_ref().filter(|_| self.drawn)
+        then.odds.as_ref()
     }
 
     /// How long it has been worked on.
@@ -266,9 +276,10 @@ impl Drop for Exchange {
         // Without a status the client has gone before any answer: that is no failure of the revision, but it has waited.
         self.count_answer();
         if !self.first_settled
+            && self.draw.drawn
             && let Some(place) = self.place()
         {
-            place.given_up(self.worker.index, self.stratum, self.micros());
+            place.given_up(self.worker.index, self.draw.stratum, self.micros());
         }
         self.leave();
         let worker = self.worker.index;

@@ -279,8 +279,7 @@ impl Forwarding {
             let body = RequestBody::streaming(incoming, Rc::clone(&watch));
             (body, Some(watch))
         };
-        let (drawn, stratum) = (assignment.drawn, assignment.stratum);
-        let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, drawn, stratum);
+        let exchange = Exchange::new(Rc::clone(&worker), assignment.revision, assignment.draw);
         let forwarding = Self {
             began: exchange.started(),
             exchange,

@@ -74,6 +74,7 @@ mod router;
 mod rules;
 mod run;
 mod saved;
+mod seen;
 mod session;
 mod shared;
 mod snapshot;

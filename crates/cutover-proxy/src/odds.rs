@@ -150,6 +150,11 @@ impl Place {
         shard.times.record(micros);
     }
 
+    /// A later request of a session has failed, whose first one has ended or will.
+    pub(crate) fn failed(&self, worker: usize, stratum: u8) {
+        self.shard(worker, stratum).failed.fetch_add(1, Relaxed);
+    }
+
     /// A client has waited for so long and gone: that is no failure, but it took as long.
     pub(crate) fn given_up(&self, worker: usize, stratum: u8, micros: u64) {
         self.shard(worker, stratum).times.record(micros);

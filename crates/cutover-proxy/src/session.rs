@@ -46,6 +46,17 @@ pub(crate) enum Identity {
     Address(IpAddr),
 }
 
+impl Identity {
+    /// In 64 bits: of a random number the half, of an IPv6 client its network.
+    pub(crate) fn short(self) -> u64 {
+        match self {
+            Self::Number(number) => number as u64,
+            Self::Address(IpAddr::V4(address)) => u64::from(address.to_bits()),
+            Self::Address(IpAddr::V6(address)) => (address.to_bits() >> 64) as u64,
+        }
+    }
+}
+
 /// A cookie's content that was signed here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Session<'a> {

@@ -16,6 +16,7 @@ use crate::hold::Hold;
 use crate::mirror_state::MirrorState;
 use crate::outlier::Outlier;
 use crate::retry_budget::RetryBudget;
+use crate::seen::Seen;
 
 /// Status codes 100 to 599.
 const STATUSES: usize = 500;
@@ -95,6 +96,8 @@ pub(crate) struct RevisionState {
     pub(crate) ejections: AtomicU64,
     /// How much it is given at once.
     pub(crate) gate: Arc<Gate>,
+    /// Of a candidate: the sessions that came while it had a share.
+    pub(crate) seen: Seen,
     /// Held while [`crate::outlier`] decides.
     pub(crate) ejecting: Mutex<()>,
     shards: Box<[Shard]>,
@@ -108,6 +111,7 @@ impl RevisionState {
             next: AtomicU64::new(0),
             ejections: AtomicU64::new(0),
             gate: Arc::default(),
+            seen: Seen::default(),
             ejecting: Mutex::default(),
             shards: (0..workers).map(|_| Shard::default()).collect(),
         }

@@ -165,6 +165,54 @@ async fn clients_with_a_session_stay_and_only_those_that_a_share_needs_move() {
 }
 
 #[tokio::test]
+async fn of_a_session_the_first_request_and_the_first_failure_count() {
+    let (old, new) = (Instance::start("old"), Instance::start("new"));
+    let rig = Rig::start();
+    let policy = r#"{"sticky": {"cookie": {"maxAge": "60s"}}}"#;
+    // These have their sessions from before there was a candidate.
+    route(&rig, policy, &[(STABLE, 10_000, &[old.addr])]).await;
+    let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        clients.push(session(&ask(&mut visitor, "").await));
+    }
+    let shares: [Share<'_>; 2] = [(STABLE, 5_000, &[old.addr]), (CANDIDATE, 5_000, &[new.addr])];
+    route(&rig, policy, &shares).await;
+    let drawn = async |rig: &Rig| {
+        let all = rig.client.stats().await.unwrap().odds.unwrap();
+        let both = [&all[0].of_candidate, &all[0].of_stable];
+        (
+            both.map(|side| side.latency.count()),
+            both.map(|side| side.errors),
+        )
+    };
+    let mut on_candidate = 0;
+    for cookie in &mut clients {
+        let answer = ask(&mut visitor, cookie).await;
+        on_candidate += u64::from(answer.body == "new");
+        *cookie = session(&answer);
+    }
+    let seen = [on_candidate, 40 - on_candidate];
+    assert_eq!(drawn(&rig).await, (seen, [0, 0]), "each was drawn anew, once");
+    // What fails later is a failure of its session, once, however often it fails.
+    for cookie in clients.iter().chain(&clients) {
+        let bad = format!("GET /status/500 HTTP/1.1\r\nHost: shop.test\r\n{cookie}\r\n");
+        visitor.send(bad.as_bytes()).await.unwrap();
+        assert_eq!(visitor.answer().await.unwrap().status, 500);
+    }
+    assert_eq!(drawn(&rig).await, (seen, seen));
+    let stats = [rig.revision(CANDIDATE).await, rig.revision(STABLE).await];
+    let failures = stats.each_ref().map(|stats| stats.first_attempt_failures);
+    assert_eq!(
+        failures,
+        seen.map(|sessions| 2 * sessions),
+        "every request counts where all do"
+    );
+    assert_eq!(stats.map(|stats| stats.drawn.unwrap().errors), seen);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_forged_session_is_none_and_a_valid_one_outlives_the_proxy() {
     let (old, new) = (Instance::start("old"), Instance::start("new"));
     let rig = Rig::start();
