@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use cutover_model::{Metric, Span};
+use cutover_model::{Metric, SeriesTest, Span};
 
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::bounds::worse_by;
 use crate::case::Case;
 use crate::query;
 use crate::sample::{HARD_REQUESTS, Sample, fails_too};
+use crate::series::{self, Classification};
 use crate::words;
 
 /// A comparison fails a measurement only when an equally good release would show as much with less than this chance.
@@ -123,6 +124,7 @@ impl Evidences<'_> {
                 failure_condition,
                 ..
             } => self.query(success_condition.as_deref(), failure_condition.as_deref()),
+            Metric::MannWhitney(test) => self.series(test),
             Metric::Change { .. } => before::judge(
                 metric,
                 self.change.0,
@@ -323,6 +325,28 @@ impl Evidences<'_> {
         }
     }
 
+    fn series(&self, test: &SeriesTest) -> Finding {
+        let Some((two, rest)) = self.answers.get().split_at_checked(2) else {
+            return no_data(0, "the queries were not asked");
+        };
+        self.answers.set(rest);
+        let compared = match two {
+            [Ok(candidate), Ok(stable)] => series::judge(test, candidate, stable),
+            [Err(why), _] | [_, Err(why)] => return no_data(0, why),
+            _ => return no_data(0, "the queries were not asked"),
+        };
+        match compared {
+            Err(why) => inconclusive(why),
+            Ok(found) => match found.classification {
+                Classification::Pass => successful(found.reason),
+                Classification::High => failed(format!("higher than stable: {}", found.reason)),
+                Classification::Low => failed(format!("lower than stable: {}", found.reason)),
+                Classification::Nodata if test.must_have_data => failed(found.reason),
+                Classification::Nodata => no_data(0, &found.reason),
+            },
+        }
+    }
+
     fn missing(&self, requests: u64) -> Option<Finding> {
         (requests < self.min_requests).then(|| {
             no_data(
@@ -379,7 +403,7 @@ pub(crate) fn early(
             let burns = burns(*objective, candidate.error_rate()?);
             Some(format!("{words}: {burns} the budget of {objective} %"))
         }
-        Metric::Latency { .. } | Metric::Query { .. } => None,
+        Metric::Latency { .. } | Metric::Query { .. } | Metric::MannWhitney(_) => None,
         Metric::Change { .. } => before::early(metric, Tally::of(candidate, Span::ZERO), before),
         Metric::Sequential { alpha, .. } => case.is_worse(*alpha).then(|| case.words(*alpha)),
     }

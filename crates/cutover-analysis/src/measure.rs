@@ -111,10 +111,7 @@ pub fn queries_due<'a>(
     let ends = state
         .window_at
         .is_some_and(|at| Span::between(at, now) >= analysis.interval());
-    let queries = template.metrics.iter().filter_map(|metric| match metric {
-        Metric::Query { provider, .. } => Some(provider),
-        _ => None,
-    });
+    let queries = template.metrics.iter().flat_map(Metric::providers);
     let begins = state.window_at.is_none();
     queries
         .filter(|provider| ends || (begins && provider.counts()))
@@ -326,7 +323,7 @@ impl Analysis<'_> {
 
     fn queries_are_dry(&self) -> bool {
         let mut metrics = self.template.metrics.iter();
-        metrics.any(|metric| matches!(metric, Metric::Query { .. }) && self.template.is_dry(metric))
+        metrics.any(|metric| !metric.providers().is_empty() && self.template.is_dry(metric))
     }
 
     fn end_of_window(

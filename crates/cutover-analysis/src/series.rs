@@ -3,6 +3,7 @@
 //! Its words, parameters and defaults; but points that are missing are never a perfect score: `Nodata` is a
 //! classification of its own, and a failure where data must be there.
 
+use cutover_model::{Direction, EffectSize, NanStrategy, SeriesTest};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
@@ -78,42 +79,6 @@ const fn tolerance() -> f64 {
 
 const fn confidence() -> f64 {
     0.98
-}
-
-/// Which change is a bad one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Direction {
-    /// More is worse: errors, answer times.
-    Increase,
-    /// Less is worse: requests served.
-    Decrease,
-    /// Any change.
-    #[default]
-    Either,
-}
-
-/// How the size of a change is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum EffectSize {
-    /// The candidate's mean over stable's: 1 is no change.
-    #[default]
-    MeanRatio,
-    /// The common language effect size: the chance that a point of the candidate is above one of stable; 0.5 is no
-    /// change.
-    Cles,
-}
-
-/// What a missing point counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum NanStrategy {
-    /// It is left out.
-    #[default]
-    Remove,
-    /// It is 0: for counts of what did not happen.
-    Replace,
 }
 
 /// Kayenta's words for one metric.
@@ -211,6 +176,47 @@ impl Series {
             EffectSize::Cles => above(experiment, control),
         }
     }
+}
+
+/// Judges what two providers answered; none when one of the answers is no series.
+pub(crate) fn judge(test: &SeriesTest, experiment: &Value, control: &Value) -> Result<Comparison, String> {
+    let points = |whose: &str, of| series_of(of).map_err(|what| format!("{whose} points: {what}"));
+    Ok(classify(&Series {
+        tolerance: test.tolerance,
+        confidence: test.confidence,
+        direction: test.direction,
+        effect_size_measure: test.effect_size_measure,
+        allowed_increase: test.allowed_increase,
+        allowed_decrease: test.allowed_decrease,
+        must_have_data: test.must_have_data,
+        nan_strategy: test.nan_strategy,
+        ..Series::increase(
+            points("the candidate's", experiment)?,
+            points("stable's", control)?,
+        )
+    }))
+}
+
+/// A list of numbers, the only list in a list, or rows of one column.
+fn series_of(result: &Value) -> Result<Vec<Option<f64>>, String> {
+    let Value::Array(list) = result else {
+        return Err("the result is no list of numbers".to_owned());
+    };
+    if let [Value::Array(_)] = &list[..] {
+        return series_of(&list[0]);
+    }
+    let point = |value: &Value| match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => Ok(number.as_f64().filter(|point| point.abs() <= GREATEST)),
+        Value::Object(row) if row.len() == 1 => match row.values().next() {
+            Some(Value::Number(number)) => Ok(number.as_f64()),
+            Some(Value::Null) => Ok(None),
+            _ => Err("a row holds no number".to_owned()),
+        },
+        Value::Array(_) => Err(format!("there are {} series, and one is needed", list.len())),
+        _ => Err("the result is no list of numbers".to_owned()),
+    };
+    list.iter().map(point).collect()
 }
 
 /// Classifies the candidate's series against stable's.

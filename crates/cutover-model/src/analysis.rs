@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Provider, Span};
+use crate::{Provider, SeriesTest, Span};
 
 /// Metrics measured at an interval into a verdict. Names and defaults are Argo Rollouts', except where noted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,6 +89,8 @@ pub enum DryRun {
     Sequential,
     /// `query`.
     Query,
+    /// `mannWhitney`.
+    MannWhitney,
     /// `change`.
     Change,
 }
@@ -136,6 +138,7 @@ impl AnalysisTemplate {
             DryRun::Latency => matches!(metric, Metric::Latency { .. }),
             DryRun::Sequential => matches!(metric, Metric::Sequential { .. }),
             DryRun::Query => matches!(metric, Metric::Query { .. }),
+            DryRun::MannWhitney => matches!(metric, Metric::MannWhitney(_)),
             DryRun::Change => matches!(metric, Metric::Change { .. }),
         })
     }
@@ -220,6 +223,8 @@ pub enum Metric {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure_condition: Option<String>,
     },
+    /// Points of the candidate against points of stable, by the Mann-Whitney test.
+    MannWhitney(Box<SeriesTest>),
     /// The time in which the candidate has all requests against the time before. With `baseline: preSwitch` that is the time
     /// after the switch; else it is what comes after a canary's 100 %, up to the end of the soak.
     #[serde(rename_all = "camelCase")]
@@ -267,20 +272,36 @@ impl Default for SlowAnswers {
 }
 
 impl Metric {
+    /// Who is asked for it, in order.
+    #[must_use]
+    pub fn providers(&self) -> Vec<&Provider> {
+        match self {
+            Self::Query { provider, .. } => vec![provider],
+            Self::MannWhitney(test) => vec![&test.candidate, &test.stable],
+            _ => Vec::new(),
+        }
+    }
+
     /// The texts in which something is filled in.
     pub fn texts(&mut self) -> Vec<&mut String> {
-        let Self::Query {
-            provider,
-            success_condition,
-            failure_condition,
-        } = self
-        else {
-            return Vec::new();
-        };
-        let mut texts = provider.texts();
-        texts.extend(success_condition);
-        texts.extend(failure_condition);
-        texts
+        match self {
+            Self::Query {
+                provider,
+                success_condition,
+                failure_condition,
+            } => {
+                let mut texts = provider.texts();
+                texts.extend(success_condition);
+                texts.extend(failure_condition);
+                texts
+            }
+            Self::MannWhitney(test) => {
+                let mut texts = test.candidate.texts();
+                texts.extend(test.stable.texts());
+                texts
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The word for it in files and reports.
@@ -292,6 +313,7 @@ impl Metric {
             Self::Latency { .. } => "latency",
             Self::Sequential { .. } => "sequential",
             Self::Query { .. } => "query",
+            Self::MannWhitney(_) => "mannWhitney",
             Self::Change { .. } => "change",
         }
     }
@@ -302,7 +324,9 @@ impl Metric {
         match self {
             Self::ErrorRate { max, max_ratio } => max.is_some() || max_ratio.is_some(),
             Self::Latency { max, max_ratio, .. } => max.is_some() || max_ratio.is_some(),
-            Self::BurnRate { .. } | Self::Sequential { .. } | Self::Change { .. } => true,
+            Self::BurnRate { .. } | Self::Sequential { .. } | Self::MannWhitney(_) | Self::Change { .. } => {
+                true
+            }
             Self::Query {
                 success_condition,
                 failure_condition,

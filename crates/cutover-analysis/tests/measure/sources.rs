@@ -151,3 +151,62 @@ fn a_state_is_small_and_unknown_fields_of_a_newer_one_are_ignored() {
         AnalysisState::default()
     );
 }
+
+#[test]
+fn points_of_both_are_told_apart() {
+    let test = serde_json::json!({"mannWhitney": {
+        "candidate": {"web": {"url": "http://127.0.0.1/new"}},
+        "stable": {"web": {"url": "http://127.0.0.1/old"}},
+        "direction": "increase",
+    }});
+    let metric: cutover_model::Metric = serde_json::from_value(test).unwrap();
+    let say = |candidate: serde_json::Value, stable: serde_json::Value| {
+        let mut world = World::new(Mode::Inline, vec![metric.clone(), query()]);
+        world.begin();
+        let end = INTERVAL.after(world.now);
+        assert_eq!(
+            cutover_analysis::queries_due(&world.template, &world.state, end).len(),
+            3
+        );
+        let answers = vec![Ok(candidate), Ok(stable), Ok(serde_json::json!(0.5))];
+        let said = world
+            .candidate(40, 0, 1_000)
+            .stable(400, 0, 1_000)
+            .answers(INTERVAL, answers);
+        (said.verdict, said.because)
+    };
+    let low: Vec<f64> = (0..20).map(|at| 10.0 + f64::from(at % 5)).collect();
+    let high: Vec<f64> = low.iter().map(|point| point * 2.0).collect();
+    let list = |points: &[f64]| serde_json::json!([points]);
+    let (verdict, because) = say(list(&high), list(&low));
+    assert_eq!(verdict, Some(Verdict::Failed));
+    assert!(
+        because.starts_with("higher than stable: the candidate's are 2.00 times"),
+        "{because}"
+    );
+    // More is worse here, less is not; rows of one column are a series as well.
+    let rows: Vec<_> = high
+        .iter()
+        .map(|point| serde_json::json!({"ms": point}))
+        .collect();
+    assert_eq!(say(list(&low), rows.into()).0, Some(Verdict::Successful));
+    assert_eq!(say(list(&low), list(&low)).0, Some(Verdict::Successful));
+    let (verdict, because) = say(serde_json::json!({"up": true}), list(&low));
+    assert_eq!(
+        (verdict, because.as_str()),
+        (
+            Some(Verdict::Inconclusive),
+            "it cannot be told: the candidate's points: the result is no list of numbers"
+        )
+    );
+    let (verdict, because) = say(serde_json::json!([[1], [2]]), list(&low));
+    assert!(
+        verdict == Some(Verdict::Inconclusive) && because.contains("2 series"),
+        "{because}"
+    );
+    assert_eq!(
+        say(serde_json::json!([]), list(&low)).0,
+        None,
+        "no points: it is waited for"
+    );
+}

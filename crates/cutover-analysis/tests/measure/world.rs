@@ -148,7 +148,16 @@ impl World {
         let answer = answer
             .map(|value| serde_json::json!(value))
             .map_err(str::to_owned);
-        self.reading.answers = vec![answer; due];
+        self.answers(span, vec![answer; due])
+    }
+
+    /// The next look, with these answers of providers.
+    pub(crate) fn answers(
+        &mut self,
+        span: Span,
+        answers: Vec<Result<serde_json::Value, String>>,
+    ) -> Assessment {
+        self.reading.answers = answers;
         let said = self.after(span);
         self.reading.answers.clear();
         said

@@ -112,6 +112,7 @@ fn check_metric(application: &Application, at: &str, metric: &Metric, findings: 
                 Metric::ErrorRate { .. }
                 | Metric::BurnRate { .. }
                 | Metric::Sequential { .. }
+                | Metric::MannWhitney(_)
                 | Metric::Change { .. } => "add `max: 5` (per cent) or `maxRatio: 2`",
             });
     }
@@ -209,6 +210,36 @@ fn check_metric(application: &Application, at: &str, metric: &Metric, findings: 
                 false,
                 findings,
             );
+        }
+        Metric::MannWhitney(test) => {
+            within(
+                &format!("{at}.tolerance"),
+                test.tolerance,
+                0.0,
+                1.0,
+                true,
+                findings,
+            );
+            within(
+                &format!("{at}.confidence"),
+                test.confidence,
+                0.0,
+                1.0,
+                false,
+                findings,
+            );
+            for (key, size) in [
+                ("allowedIncrease", test.allowed_increase),
+                ("allowedDecrease", test.allowed_decrease),
+            ] {
+                if let Some(size) = size {
+                    within(&format!("{at}.{key}"), size, 0.0, 1_000_000.0, true, findings);
+                }
+            }
+            for (key, provider) in [("candidate", &test.candidate), ("stable", &test.stable)] {
+                let path = format!("{at}.{key}.{}", provider.name());
+                super::providers::check(application, &path, provider, findings);
+            }
         }
         Metric::Query {
             provider,

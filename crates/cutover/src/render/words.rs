@@ -275,6 +275,7 @@ pub(crate) fn bounds(template: &AnalysisTemplate) -> String {
             Metric::BurnRate { objective, max } => {
                 format!("the budget of {objective} % burns over {max} times as fast as it lasts")
             }
+            Metric::MannWhitney(test) => format!("points of {} unlike stable's", test.candidate.name()),
             Metric::Latency {
                 quantile: q,
                 max,
