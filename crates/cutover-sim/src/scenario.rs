@@ -18,6 +18,9 @@ use crate::random::Random;
 /// The name of the one analysis template.
 const ERRORS: &str = "errors";
 
+/// The template that compares with the time before the candidate had all requests.
+const CHANGE: &str = "change";
+
 /// What one application looks like, whatever the release.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
@@ -156,7 +159,7 @@ impl Shape {
             databases: databases.iter().map(|name| (name.clone(), url(name))).collect(),
             services: services.collect(),
             strategy: self.strategy.clone(),
-            analysis: BTreeMap::from([(ERRORS.to_owned(), errors())]),
+            analysis: BTreeMap::from([(ERRORS.to_owned(), errors()), (CHANGE.to_owned(), change())]),
             backup: Backup {
                 before_migrate: self.backup,
                 ..Backup::default()
@@ -353,9 +356,22 @@ fn errors() -> AnalysisTemplate {
     }
 }
 
+/// What is new after the switch is held against the time before it; the metric is the default one.
+fn change() -> AnalysisTemplate {
+    AnalysisTemplate {
+        baseline: Baseline::PreSwitch,
+        metrics: Vec::new(),
+        ..errors()
+    }
+}
+
 fn inline() -> InlineAnalysis {
+    named(ERRORS)
+}
+
+fn named(template: &str) -> InlineAnalysis {
     InlineAnalysis {
-        template: ERRORS.to_owned(),
+        template: template.to_owned(),
         args: BTreeMap::new(),
     }
 }
@@ -376,7 +392,9 @@ fn strategy(random: &mut Random, fewest: u32) -> Strategy {
             preview_replica_count: random.chance(300).then(|| random.count(1, 3)),
             // Before the switch there are no requests to measure: it would wait for a person.
             pre_promotion_analysis: random.chance(100).then(inline),
-            post_promotion_analysis: random.chance(400).then(inline),
+            post_promotion_analysis: random
+                .chance(500)
+                .then(|| named(if random.chance(500) { CHANGE } else { ERRORS })),
             scale_down_delay: delay,
         }),
         3..=6 => Strategy::Canary(Canary {
