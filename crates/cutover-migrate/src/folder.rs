@@ -14,8 +14,11 @@ use crate::Draft;
 /// The most bytes that a file may have. A release stores its files, so data of such a size belongs elsewhere.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// As many files are read by one thread; opening them is most of the work of a run that finds nothing to do.
+/// At least so many files are one thread's.
 const PER_THREAD: usize = 512;
+
+/// So much is read at once, in bytes.
+const BUFFER: usize = 64 * 1024;
 
 /// How files of migrations end.
 pub(crate) const SQL: &str = ".sql";
@@ -29,46 +32,51 @@ pub(crate) const JSON: &str = ".json";
 /// When the folder or one of the files cannot be read as text.
 pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
-    let mut paths = Vec::new();
+    let mut names = Vec::new();
     for entry in entries {
-        let path = entry
+        let name = entry
             .map_err(|error| unreadable(folder, &error.to_string()))?
-            .path();
-        if is_migration(&path) {
-            paths.push(path);
+            .file_name();
+        if is_migration(&name.to_string_lossy()) {
+            names.push(name);
         }
     }
-    paths.sort();
+    names.sort_unstable();
+    let read = in_threads(&names, |names| {
+        let mut buffer = vec![0; BUFFER];
+        let files = names
+            .iter()
+            .map(|name| read_file(&folder.join(name), &mut buffer));
+        files.collect::<Result<Vec<_>, _>>()
+    });
+    let mut out = Vec::with_capacity(names.len());
+    for files in read {
+        out.extend(files?);
+    }
+    Ok(out)
+}
+
+/// Does something with the parts of a long list, each in a thread of its own; answers in the list's order.
+pub(crate) fn in_threads<T: Sync, R: Send>(all: &[T], work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = paths.len().div_ceil(threads).max(PER_THREAD);
+    let share = all.len().div_ceil(threads).max(PER_THREAD);
+    if all.len() <= share {
+        return vec![work(all)];
+    }
     thread::scope(|scope| {
-        let readers: Vec<_> = paths
+        let workers: Vec<_> = all
             .chunks(share)
-            .map(|paths| {
-                scope.spawn(|| {
-                    paths
-                        .iter()
-                        .map(|path| read_file(path))
-                        .collect::<Result<Vec<_>, _>>()
-                })
-            })
+            .map(|part| (part, scope.spawn(|| work(part))))
             .collect();
-        let mut out = Vec::with_capacity(paths.len());
-        for reader in readers {
-            let read = reader
-                .join()
-                .map_err(|_| unreadable(folder, "a thread that read it ended early"))?;
-            out.extend(read?);
-        }
-        Ok(out)
+        // What ended a thread early ends here in the same way.
+        let done = workers
+            .into_iter()
+            .map(|(part, worker)| worker.join().unwrap_or_else(|_| work(part)));
+        done.collect()
     })
 }
 
-fn is_migration(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
+fn is_migration(name: &str) -> bool {
     name.ends_with(SQL) || name.ends_with(".up.json") || name.ends_with(".down.json")
 }
 
@@ -80,23 +88,31 @@ fn unreadable(path: &Path, cause: &str) -> Diagnostic {
     .help("cutover check")
 }
 
-fn read_file(path: &Path) -> Result<StoredFile, Diagnostic> {
+/// Most files are shorter than the buffer: opened, read at once and closed, which is most of the work of a run that finds
+/// nothing to do.
+fn read_file(path: &Path, buffer: &mut [u8]) -> Result<StoredFile, Diagnostic> {
     let refuse = |error: std::io::Error| unreadable(path, &error.to_string());
     let mut file = fs::File::open(path).map_err(refuse)?;
-    let size = file.metadata().map_err(refuse)?.len();
-    if size > LARGEST {
-        return Err(Diagnostic::error(
-            "migrate.too-large",
-            format!(
-                "{} has {size} bytes, and a file may have {LARGEST}",
-                path.display()
-            ),
-        )
-        .note("next", "split it, or load such data by a program of its own")
-        .help("cutover check"));
+    let mut bytes = Vec::new();
+    loop {
+        let read = file.read(buffer).map_err(refuse)?;
+        bytes.extend_from_slice(&buffer[..read]);
+        if bytes.len() as u64 > LARGEST {
+            return Err(Diagnostic::error(
+                "migrate.too-large",
+                format!(
+                    "{} has more than {LARGEST} bytes, the most that a file may have",
+                    path.display()
+                ),
+            )
+            .note("next", "split it, or load such data by a program of its own")
+            .help("cutover check"));
+        }
+        // A file on disk gives less than was asked for only at its end.
+        if read < buffer.len() {
+            break;
+        }
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
-    file.read_to_end(&mut bytes).map_err(refuse)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         unreadable(path, &format!("byte {at} is not UTF-8"))

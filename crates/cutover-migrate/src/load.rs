@@ -10,7 +10,7 @@ use cutover_sql::{
 };
 
 use crate::derive::Before;
-use crate::folder::{JSON, SQL};
+use crate::folder::{JSON, SQL, in_threads};
 use crate::{MigrationFile, Script, sessions, weave};
 
 /// Reads the migrations of a database from its files, in order. Of MongoDB they end in `.json`, of others in `.sql`; what ends in
@@ -51,7 +51,12 @@ pub fn from_files(
     let mut out: Vec<MigrationFile> = Vec::new();
     let mut syncs = Vec::new();
     let mut before = Before::new(dialect);
-    for (id, pair) in pairs {
+    let pairs: Vec<_> = pairs.into_iter().collect();
+    let parsed = in_threads(&pairs, |pairs| {
+        let parsed = pairs.iter().map(|(_, pair)| Parsed::of(pair, dialect));
+        parsed.collect::<Vec<_>>()
+    });
+    for ((id, pair), parsed) in pairs.into_iter().zip(parsed.into_iter().flatten()) {
         let Some(up) = pair.up else {
             let down = pair.down.map_or("", |file| &file.name);
             errors.push(
@@ -64,7 +69,7 @@ pub fn from_files(
             );
             continue;
         };
-        let found = read(database, id, up, pair.down, &mut before, &syncs);
+        let found = read(database, id, up, pair.down.is_some(), parsed, &mut before, &syncs);
         before.push(&up.text);
         match found {
             Ok(file) => {
@@ -75,6 +80,32 @@ pub fn from_files(
         }
     }
     if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+/// What can be read of a pair by itself, without those before it.
+struct Parsed {
+    up: Option<(Header, Script)>,
+    down: Option<Script>,
+    /// The up file's text without what does not count.
+    normal: String,
+    raw_checksum: Digest,
+    errors: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    fn of(pair: &Pair<'_>, dialect: Dialect) -> Self {
+        let mut errors = Vec::new();
+        let text = pair.up.map_or("", |up| &up.text);
+        let up = pair.up.and_then(|file| script(file, dialect, &mut errors));
+        let down = pair.down.and_then(|file| script(file, dialect, &mut errors));
+        Self {
+            up,
+            down: down.map(|(_, script)| script),
+            normal: normalised(dialect, text).unwrap_or_else(|_| text.to_owned()),
+            raw_checksum: Digest::of(text.as_bytes()),
+            errors,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -234,15 +265,20 @@ fn read(
     database: &DatabaseName,
     mut id: MigrationId,
     up: &StoredFile,
-    down: Option<&StoredFile>,
+    has_down: bool,
+    parsed: Parsed,
     before: &mut Before<'_>,
     syncs: &[Sync],
 ) -> Result<MigrationFile, Vec<Diagnostic>> {
     let dialect = before.dialect();
-    let mut errors = Vec::new();
-    let parsed = script(up, dialect, &mut errors);
-    let parsed_down = down.map(|file| script(file, dialect, &mut errors));
-    let Some((mut header, mut up_script)) = parsed else {
+    let Parsed {
+        up: parsed_up,
+        down: mut down_script,
+        mut normal,
+        raw_checksum,
+        mut errors,
+    } = parsed;
+    let Some((mut header, mut up_script)) = parsed_up else {
         return Err(errors);
     };
     if id.is_repeatable() {
@@ -253,7 +289,6 @@ fn read(
             Err(found) => errors.push(*found),
         }
     }
-    let mut down_script = parsed_down.flatten().map(|(_, script)| script);
     let woven = weave::weave(
         dialect,
         &header,
@@ -262,7 +297,7 @@ fn read(
         down_script.as_mut(),
         &mut errors,
     );
-    check_header(dialect, &id, up, &header, down.is_some(), &mut errors);
+    check_header(dialect, &id, up, &header, has_down, &mut errors);
     if up_script.statements.is_empty() {
         errors.push(
             Diagnostic::error(
@@ -279,9 +314,8 @@ fn read(
     if !errors.is_empty() {
         return Err(errors);
     }
-    let text = normalised(dialect, &up.text).unwrap_or_else(|_| up.text.clone());
-    let text = text + &weave::checksum_text(&header);
-    let checksum = Digest::of(text.as_bytes());
+    normal.push_str(&weave::checksum_text(&header));
+    let checksum = Digest::of(normal.as_bytes());
     if id.is_repeatable() {
         id.name = format!("{}.{}", id.name, checksum.short());
     }
@@ -299,7 +333,7 @@ fn read(
             reshapes: dialect == Dialect::Postgres && !sessions::reshaped(dialect, &up_script).is_empty(),
             runner: None,
         },
-        raw_checksum: Digest::of(up.text.as_bytes()),
+        raw_checksum,
         prechecks: header.prechecks,
         up: up_script,
         down: down_script,

@@ -45,7 +45,9 @@ pub fn copied(dialect: Dialect, statement: &str) -> Option<(&str, &str)> {
 /// Whether it is a `COPY … FROM STDIN` whose data are not with it.
 #[must_use]
 pub fn lacks_data(dialect: Dialect, statement: &str) -> bool {
-    copied(dialect, statement).is_none() && copied(dialect, &format!("{statement};\n\\.")).is_some()
+    dialect == Dialect::Postgres
+        && copied(dialect, statement).is_none()
+        && copied(dialect, &format!("{statement};\n\\.")).is_some()
 }
 
 /// A statement with what ends it in a file: the data of a `COPY` have their own end. Of MongoDB, as its shell runs it.
