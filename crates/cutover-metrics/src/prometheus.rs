@@ -1,7 +1,34 @@
-//! Answers of Prometheus's HTTP API to a plain value.
+//! Prometheus's HTTP API (<https://prometheus.io/docs/prometheus/latest/querying/api/>).
 
+use cutover_model::{PrometheusQuery, Timestamp};
 use serde::Deserialize;
 use serde_json::{Number, Value};
+
+use crate::http::Request;
+use crate::series::{list, window};
+
+pub(crate) fn request(query: &PrometheusQuery, now: Timestamp) -> Request {
+    let mut parameters = vec![("query", query.query.clone())];
+    let path = match query.range {
+        None => "query",
+        Some(range) => {
+            let (start, end) = window(now, range);
+            let step = query.step.unwrap_or(PrometheusQuery::STEP).as_millis();
+            let seconds = |millis: i64| format!("{}.{:03}", millis / 1000, millis % 1000);
+            parameters.push(("start", seconds(start)));
+            parameters.push(("end", seconds(end)));
+            parameters.push(("step", format!("{}.{:03}", step / 1000, step % 1000)));
+            "query_range"
+        }
+    };
+    Request {
+        url: format!("{}/api/v1/{path}", query.address.trim_end_matches('/')),
+        query: parameters,
+        headers: query.headers.clone(),
+        timeout: query.timeout,
+        ..Request::default()
+    }
+}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -33,15 +60,6 @@ pub(crate) fn result(answer: &Value) -> Result<Value, String> {
         "matrix" => list(&data.result, |one| list(one.get("values")?, point)).ok_or_else(strange),
         _ => Err(strange()),
     }
-}
-
-/// What an error answer says.
-pub(crate) fn error(answer: &Value) -> Option<String> {
-    Some(answer.get("error")?.as_str()?.chars().take(200).collect())
-}
-
-fn list(value: &Value, of: impl Fn(&Value) -> Option<Value>) -> Option<Value> {
-    value.as_array()?.iter().map(of).collect()
 }
 
 /// `[1700000000.0, "0.25"]`.

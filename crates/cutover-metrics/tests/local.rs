@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use cutover_db::DatabaseUrl;
 use cutover_metrics::{Commands, HttpQueries, Providers, Resolve};
-use cutover_model::{Diagnostic, InstanceId, Provider, RevisionId, Timestamp};
-use cutover_ports::{InstanceMetrics, LogEnds, PortError, QuerySource as _, Question, Usage};
+use cutover_model::{Diagnostic, InstanceId, Provider, RevisionId, Span, Timestamp};
+use cutover_ports::{Clock, InstanceMetrics, LogEnds, PortError, QuerySource as _, Question, Usage};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -63,6 +63,20 @@ impl InstanceMetrics for Instances {
     }
 }
 
+/// Nobody here is asked over HTTP.
+struct Never;
+
+#[async_trait::async_trait]
+impl Clock for Never {
+    fn now(&self) -> Timestamp {
+        unreachable!("nobody asks for the time")
+    }
+
+    async fn sleep(&self, _: Span) {
+        unreachable!("nobody waits")
+    }
+}
+
 struct Bed {
     providers: Providers,
     instances: Arc<Instances>,
@@ -78,7 +92,7 @@ impl Bed {
         };
         let instances = Arc::new(Instances::default());
         let providers = Providers::new(
-            HttpQueries::new(Arc::clone(&resolve)).unwrap(),
+            HttpQueries::new(Arc::clone(&resolve), Arc::new(Never)),
             Box::new(of),
             Commands::new(folder.to_owned(), resolve),
             Arc::clone(&instances) as _,

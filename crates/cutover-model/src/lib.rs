@@ -12,6 +12,7 @@ mod digest;
 mod event;
 mod exit;
 mod gate;
+mod http_queries;
 mod ids;
 mod instance;
 mod migration;
@@ -41,6 +42,9 @@ pub use gate::{
     Day, Freeze, HookAnswer, HookOutcome, HookPoint, InvalidDay, InvalidHours, OpenHours, Opening, Outside,
     UnknownZone, Webhook, Window, ZoneName,
 };
+pub use http_queries::{
+    CloudWatchQuery, DatadogQuery, GraphiteQuery, InfluxDbQuery, NewRelicQuery, PrometheusQuery, WebQuery,
+};
 pub use ids::{
     Fence, Generation, InstanceId, InvalidRevisionId, PlanId, ReleaseId, RevisionId, StepId, StoreId,
     UpgradeId,
@@ -48,7 +52,7 @@ pub use ids::{
 pub use instance::{Instance, InstanceState};
 pub use migration::{AppliedMigration, DatabaseState, Migration, MigrationId};
 pub use names::{ApplicationName, DatabaseName, EnvironmentName, InvalidName, ServiceName};
-pub use password::{cover_passwords, cover_passwords_in_place, passwords};
+pub use password::{cover_passwords, cover_passwords_in_place, cover_secrets, passwords};
 pub use phase::{MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict};
 pub use plan::{Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack};
 pub use query::Provider;

@@ -18,6 +18,18 @@ pub fn cover_passwords_in_place(text: &str) -> String {
     cover(text, |password| "*".repeat(password.chars().count()))
 }
 
+/// A text without these secrets, wherever they stand in it.
+#[must_use]
+pub fn cover_secrets(text: &str, secrets: &[String]) -> String {
+    let mut secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    secrets.retain(|secret| !secret.trim().is_empty());
+    // The longest first: one may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+        .into_iter()
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
 /// The passwords of a text, as they stand in it.
 #[must_use]
 pub fn passwords(text: &str) -> Vec<&str> {

@@ -5,38 +5,30 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DatabaseName, RevisionId, Span};
+use crate::{
+    CloudWatchQuery, DatabaseName, DatadogQuery, GraphiteQuery, InfluxDbQuery, NewRelicQuery,
+    PrometheusQuery, RevisionId, Span, WebQuery,
+};
 
 /// Somebody who measures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Provider {
-    /// Prometheus, by an instant query. A scalar's result is a number, a vector's a list of numbers.
-    #[serde(rename_all = "camelCase")]
-    Prometheus {
-        /// Its address, `http://127.0.0.1:9090`.
-        address: String,
-        /// PromQL. `${candidate.version}`, `${stable.version}` and `${service}` are filled in.
-        query: String,
-        /// Fields of the request; values may hold `${env:NAME}` and `${file:path}`.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        headers: BTreeMap<String, String>,
-        /// For the answer; default 10s.
-        #[serde(default = "timeout")]
-        timeout: Span,
-    },
-    /// Anybody who answers a GET with JSON; the result is the whole answer.
-    #[serde(rename_all = "camelCase")]
-    Web {
-        /// Where. `${candidate.version}`, `${stable.version}` and `${service}` are filled in.
-        url: String,
-        /// Fields of the request; values may hold `${env:NAME}` and `${file:path}`.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        headers: BTreeMap<String, String>,
-        /// For the answer; default 10s.
-        #[serde(default = "timeout")]
-        timeout: Span,
-    },
+    /// Prometheus, by PromQL.
+    Prometheus(PrometheusQuery),
+    /// Anybody who answers with JSON.
+    Web(WebQuery),
+    /// Graphite, by a target.
+    Graphite(GraphiteQuery),
+    /// InfluxDB 2, by Flux.
+    #[serde(rename = "influxdb")]
+    InfluxDb(InfluxDbQuery),
+    /// Datadog, by a query of time series.
+    Datadog(DatadogQuery),
+    /// New Relic, by NRQL.
+    NewRelic(NewRelicQuery),
+    /// Amazon CloudWatch, one metric.
+    CloudWatch(Box<CloudWatchQuery>),
     /// A query of a database of the application, in a transaction that only reads. The result is a list of rows, each a map
     /// by the columns' names.
     #[serde(rename_all = "camelCase")]
@@ -90,22 +82,17 @@ impl Provider {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Prometheus { .. } => "prometheus",
-            Self::Web { .. } => "web",
+            Self::Prometheus(_) => "prometheus",
+            Self::Web(_) => "web",
+            Self::Graphite(_) => "graphite",
+            Self::InfluxDb(_) => "influxdb",
+            Self::Datadog(_) => "datadog",
+            Self::NewRelic(_) => "newRelic",
+            Self::CloudWatch(_) => "cloudWatch",
             Self::Sql { .. } => "sql",
             Self::Command { .. } => "command",
             Self::Logs { .. } => "logs",
             Self::Resources {} => "resources",
-        }
-    }
-
-    /// The key of its address and what it is, where it is asked over HTTP.
-    #[must_use]
-    pub fn address(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Prometheus { address, .. } => Some(("address", address)),
-            Self::Web { url, .. } => Some(("url", url)),
-            Self::Sql { .. } | Self::Command { .. } | Self::Logs { .. } | Self::Resources {} => None,
         }
     }
 
@@ -118,8 +105,14 @@ impl Provider {
     /// The texts in which something is filled in.
     pub fn texts(&mut self) -> Vec<&mut String> {
         match self {
-            Self::Prometheus { query, .. } | Self::Sql { query, .. } => vec![query],
-            Self::Web { url, .. } => vec![url],
+            Self::Prometheus(one) => vec![&mut one.query],
+            Self::Web(one) => std::iter::once(&mut one.url).chain(&mut one.body).collect(),
+            Self::Graphite(one) => vec![&mut one.query],
+            Self::InfluxDb(one) => vec![&mut one.query],
+            Self::Datadog(one) => vec![&mut one.query],
+            Self::NewRelic(one) => vec![&mut one.query],
+            Self::CloudWatch(one) => one.dimensions.values_mut().collect(),
+            Self::Sql { query, .. } => vec![query],
             Self::Command { command, .. } => command.iter_mut().collect(),
             Self::Logs { pattern } => vec![pattern],
             Self::Resources {} => Vec::new(),
@@ -139,5 +132,79 @@ impl Provider {
                 .replace("${service}", candidate.service.as_str());
         }
         filled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn provider(value: Value) -> Provider {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_the_query_is_about_is_filled_in_everywhere_but_in_headers() {
+        let text = "${service} ${candidate.version} ${stable.version}";
+        let keys = json!({"region": "x", "namespace": text, "metricName": "m", "statistic": "Sum",
+            "accessKeyId": "${env:A}", "secretAccessKey": "${env:B}", "dimensions": {"v": text}});
+        let candidate = "api@1.1.0#a1".parse().unwrap();
+        let stable = "api@1.0.0#b2".parse().unwrap();
+        for (written, at) in [
+            (
+                json!({"prometheus": {"address": "a", "query": text}}),
+                vec!["/prometheus/query"],
+            ),
+            (
+                json!({"web": {"url": text, "body": text, "headers": {"a": text}}}),
+                vec!["/web/url", "/web/body"],
+            ),
+            (
+                json!({"graphite": {"address": "a", "query": text}}),
+                vec!["/graphite/query"],
+            ),
+            (
+                json!({"influxdb": {"address": "a", "org": text, "query": text}}),
+                vec!["/influxdb/query"],
+            ),
+            (json!({"datadog": {"query": text}}), vec!["/datadog/query"]),
+            (
+                json!({"newRelic": {"account": 1, "query": text}}),
+                vec!["/newRelic/query"],
+            ),
+            (json!({"cloudWatch": keys}), vec!["/cloudWatch/dimensions/v"]),
+            (
+                json!({"sql": {"database": "main", "query": text}}),
+                vec!["/sql/query"],
+            ),
+            (
+                json!({"command": {"command": [text, text], "environment": {"A": text}}}),
+                vec!["/command/command/0", "/command/command/1"],
+            ),
+            (json!({"logs": {"pattern": text}}), vec!["/logs/pattern"]),
+        ] {
+            let written = provider(written);
+            let mut expected = serde_json::to_value(&written).unwrap();
+            for at in at {
+                *expected.pointer_mut(at).unwrap() = json!("api 1.1.0 1.0.0");
+            }
+            let filled = written.about(&candidate, Some(&stable));
+            assert_eq!(serde_json::to_value(&filled).unwrap(), expected);
+            assert!(expected.get(written.name()).is_some(), "{expected}");
+            assert_eq!(provider(expected), filled);
+        }
+    }
+
+    #[test]
+    fn what_earlier_versions_stored_is_still_read() {
+        for old in [
+            json!({"prometheus": {"address": "http://a", "query": "up", "timeout": "10s"}}),
+            json!({"web": {"url": "http://a", "headers": {"a": "b"}, "timeout": "1s"}}),
+        ] {
+            assert_eq!(serde_json::to_value(provider(old.clone())).unwrap(), old);
+        }
+        assert!(serde_json::from_value::<Provider>(json!({"web": {"url": "http://a", "uri": ""}})).is_err());
     }
 }

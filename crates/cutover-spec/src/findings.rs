@@ -9,6 +9,8 @@ pub(crate) struct Findings<'a> {
     document: &'a Document,
     environment: Option<&'a EnvironmentName>,
     found: Vec<Diagnostic>,
+    /// Where secrets stand.
+    secrets: Vec<Location>,
 }
 
 impl<'a> Findings<'a> {
@@ -17,6 +19,7 @@ impl<'a> Findings<'a> {
             document,
             environment: None,
             found: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -25,7 +28,24 @@ impl<'a> Findings<'a> {
         self.environment = Some(environment);
     }
 
-    pub(crate) fn into_found(self) -> Vec<Diagnostic> {
+    /// All of them. A line that holds a secret may be shown for something else that is wrong on it: then with stars.
+    pub(crate) fn into_found(mut self) -> Vec<Diagnostic> {
+        for place in self
+            .found
+            .iter_mut()
+            .filter_map(|finding| finding.location.as_mut())
+        {
+            for secret in self.secrets.iter().filter(|secret| secret.line == place.line) {
+                let (from, until) = (secret.column - 1, secret.column - 1 + secret.length);
+                // The line of its own finding ends before it.
+                if place.text.chars().count() < until {
+                    continue;
+                }
+                let shown = place.text.chars().enumerate();
+                let covered = shown.map(|(at, c)| if (from..until).contains(&at) { '*' } else { c });
+                place.text = covered.collect();
+            }
+        }
         self.found
     }
 
@@ -56,6 +76,7 @@ impl<'a> Findings<'a> {
         place: fn(&Document, &str) -> Option<Location>,
     ) -> Entry<'_> {
         let (written, location) = self.place(path, place);
+        let at = written.clone();
         let mut finding = match self.environment {
             // The place alone would not say that only this environment makes it wrong.
             Some(name) if written == path => finding.note("environment", name.as_str()),
@@ -74,7 +95,11 @@ impl<'a> Findings<'a> {
         if !known {
             self.found.push(finding);
         }
-        Entry(if known { None } else { self.found.last_mut() })
+        Entry {
+            finding: if known { None } else { self.found.last_mut() },
+            value: self.document.value(&at),
+            secrets: &mut self.secrets,
+        }
     }
 
     /// Where a path is written: in the environment, else in the file, else what is around it.
@@ -111,16 +136,25 @@ impl<'a> Findings<'a> {
 }
 
 /// The finding just added, to say more about it; empty when it was known already.
-pub(crate) struct Entry<'a>(Option<&'a mut Diagnostic>);
+pub(crate) struct Entry<'a> {
+    finding: Option<&'a mut Diagnostic>,
+    value: Option<Location>,
+    secrets: &'a mut Vec<Location>,
+}
 
 impl Entry<'_> {
     pub(crate) fn label(self, label: impl Into<String>) -> Self {
         self.maybe_label(Some(label.into()))
     }
 
-    /// The value that follows is a secret: the line is shown up to its key only.
+    /// The value that follows is a secret: the line is shown up to its key only, and never with it.
     pub(crate) fn without_value(mut self) -> Self {
-        if let Some(place) = self.0.as_mut().and_then(|finding| finding.location.as_mut()) {
+        self.secrets.extend(self.value.take());
+        if let Some(place) = self
+            .finding
+            .as_mut()
+            .and_then(|finding| finding.location.as_mut())
+        {
             let until = (place.column + place.length).saturating_sub(1);
             place.text = place.text.chars().take(until).chain(": …".chars()).collect();
         }
@@ -128,14 +162,14 @@ impl Entry<'_> {
     }
 
     pub(crate) fn maybe_label(mut self, label: Option<String>) -> Self {
-        if let (Some(finding), Some(label)) = (&mut self.0, label) {
+        if let (Some(finding), Some(label)) = (&mut self.finding, label) {
             finding.label = Some(label);
         }
         self
     }
 
     pub(crate) fn note(mut self, key: &str, value: impl Into<String>) -> Self {
-        if let Some(finding) = &mut self.0 {
+        if let Some(finding) = &mut self.finding {
             finding.notes.push((key.to_owned(), value.into()));
         }
         self

@@ -565,6 +565,103 @@ fn arguments_of_templates() {
     );
 }
 
+/// What is said of one provider.
+fn provider(provider: &str) -> String {
+    let query = format!("- query: {{provider: {{{provider}}}, successCondition: \"result[0] < 1\"}}");
+    said_of(&BASE.replace("- errorRate: {max: 5}", &query))
+}
+
+#[test]
+fn providers_that_are_right_say_nothing() {
+    for right in [
+        r#"prometheus: {address: "https://p.example:9090/prefix/", query: "up{v=\"${candidate.version}\"}", range: 5m}"#,
+        r#"prometheus: {address: "http://p", query: up, range: 10s, step: 10s, headers: {Authorization: "Bearer ${env:T}"}}"#,
+        r#"web: {url: "http://w/?v=${candidate.version}", body: "{\"v\": \"${stable.version}\"}", path: /data/0}"#,
+        r#"web: {url: "http://w", body: "a=b", headers: {Content-Type: text/plain}, timeout: 3s}"#,
+        r#"graphite: {address: "http://g", query: "a.b", range: 1h}"#,
+        r#"influxdb: {address: "http://i", org: o, query: "from(bucket: \"${r.x}\")", headers: {Authorization: "Token ${env:T}"}}"#,
+        r#"datadog: {query: "avg:x{*}", headers: {dd-api-key: "${env:A}", DD-APPLICATION-KEY: "${file:b}"}}"#,
+        r#"newRelic: {account: 7, query: "SELECT 1", headers: {API-Key: "${env:A}"}}"#,
+        r#"cloudWatch: {region: eu-central-1, namespace: a, metricName: b, dimensions: {V: "${candidate.version}"}, statistic: p99, period: 10s, range: 10s, accessKeyId: "${env:A}", secretAccessKey: "${file:b}", sessionToken: "${env:C}"}"#,
+        r#"cloudWatch: {address: "http://127.0.0.1:5000", region: r, namespace: a, metricName: b, statistic: Sum, period: 2m, accessKeyId: "${env:A}", secretAccessKey: "${env:B}"}"#,
+    ] {
+        assert_eq!(provider(right), "nothing\n", "{right}");
+    }
+}
+
+#[test]
+fn the_providers_of_the_documentation_are_right() {
+    let page = include_str!("../../../docs/concepts/analysis.md");
+    let mut blocks = page
+        .split("```yaml\n")
+        .filter(|block| block.starts_with("prometheus:"));
+    let block = blocks.next().unwrap().split("```").next().unwrap();
+    let mut examples: Vec<String> = Vec::new();
+    for line in block.lines() {
+        match examples.last_mut() {
+            Some(last) if line.starts_with(' ') => {
+                writeln!(last, "            {line}").unwrap();
+            }
+            _ => examples.push(format!("            {line}\n")),
+        }
+    }
+    assert_eq!(examples.len(), 7);
+    for example in examples {
+        let query =
+            format!("- query:\n          successCondition: result < 1\n          provider:\n{example}");
+        let text = BASE.replace("- errorRate: {max: 5}\n", &query);
+        assert_ne!(text, BASE);
+        assert_eq!(said_of(&text), "nothing\n", "{example}");
+    }
+}
+
+#[test]
+fn providers() {
+    let keys = r#"accessKeyId: "${env:A}", secretAccessKey: "${env:B}""#;
+    let mut all = String::new();
+    for wrong in [
+        "statsd: {address: x}",
+        "prometheus: {address: \"http://p\"}",
+        "prometheus: {address: \"http://p\", query: up, steps: 5s}",
+        "prometheus: {address: \"http://p\", query: up, range: five}",
+        "prometheus: {address: \"http://p\", query: \" \"}",
+        "prometheus: {address: 127.0.0.1, query: up, timeout: 0s}",
+        "prometheus: {address: \"ftp://p\", query: up}",
+        "prometheus: {address: \"http://p/?a=b\", query: up}",
+        "prometheus: {address: \"${env:P}\", query: \"up{a=\\\"${file:b}\\\"}\"}",
+        "prometheus: {address: \"http://p\", query: up, range: 10s}",
+        "prometheus: {address: \"http://p\", query: up, range: 1m, step: 2m}",
+        "prometheus: {address: \"http://p\", query: up, range: 1m, step: 0s}",
+        "prometheus: {address: \"http://p\", query: up, step: 30s}",
+        "prometheus: {address: \"http://u:hunter2@p\", query: up, headers: {Authorization: \"Bearer hunter2\", Host: p, a b: c, X: \"${candidate.version}\"}}",
+        "web: {url: \"http:///x\"}",
+        "web: {url: \"${service}/x\", path: \"data[0].value\"}",
+        "web: {url: \"http://w\", body: \"${env:TOKEN}\", method: POST}",
+        "web: {url: \"http://w\", body: \"${env:TOKEN}\"}",
+        "graphite: {address: \"http://g\", query: a, range: 500ms}",
+        "influxdb: {address: \"http://i\", query: a}",
+        "influxdb: {address: \"http://i\", org: \"\", query: a, range: 5m}",
+        "datadog: {query: a, headers: {DD-API-KEY: plain-hunter2}}",
+        "newRelic: {account: abc, query: a}",
+        "newRelic: {account: 7, query: a}",
+        "newRelic: {account: 0, query: a, headers: {API-Key: NRAK-hunter2}}",
+        "cloudWatch: {region: r, namespace: a, metricName: b, statistic: Sum}",
+        &format!(
+            "cloudWatch: {{region: EU West, namespace: \"\", metricName: b, statistic: \"\", period: 90s, range: 1m, dimensions: {{A: \"${{env:X}}\"}}, {keys}}}"
+        ),
+        &format!(
+            "cloudWatch: {{region: r, namespace: a, metricName: b, statistic: Sum, headers: {{}}, {keys}}}"
+        ),
+        &format!(
+            "cloudWatch: {{region: r, namespace: a, metricName: b, statistic: Sum, address: monitoring, {keys}}}"
+        ),
+        "cloudWatch: {region: r, namespace: a, metricName: b, statistic: Sum, accessKeyId: AKIAHUNTER2, secretAccessKey: \"hunter2${env:B}\", sessionToken: \"${service:api.url}\"}",
+    ] {
+        writeln!(all, "--- {wrong}\n{}", provider(wrong)).unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
+
 fn gates(gates: &str) -> String {
     let text = format!("{BASE}gates:\n{gates}");
     match parse_with_warnings("cutover.yaml", &text) {

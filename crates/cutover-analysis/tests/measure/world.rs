@@ -130,11 +130,13 @@ pub(crate) const INTERVAL: Span = Span::from_secs(30);
 
 pub(crate) fn query() -> Metric {
     Metric::Query {
-        provider: cutover_model::Provider::Web {
+        provider: cutover_model::Provider::Web(cutover_model::WebQuery {
             url: "http://127.0.0.1/".to_owned(),
+            body: None,
+            path: None,
             headers: std::collections::BTreeMap::new(),
             timeout: Span::from_secs(1),
-        },
+        }),
         success_condition: Some("result < 1".to_owned()),
         failure_condition: None,
     }

@@ -15,13 +15,15 @@ const LONGEST_TIMEOUT: Span = Span::from_secs(10);
 const SHORTEST_INTERVAL: Span = Span::from_millis(100);
 
 /// Headers that carry a secret, by a part of their name.
-const SECRET_HEADERS: [&str; 6] = [
+const SECRET_HEADERS: [&str; 8] = [
     "authorization",
     "cookie",
     "token",
     "secret",
     "password",
     "api-key",
+    "apikey",
+    "application-key",
 ];
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {

@@ -9,6 +9,7 @@ mod dependencies;
 mod environment;
 mod gates;
 mod health;
+mod http_providers;
 mod matches;
 mod protocols;
 mod providers;

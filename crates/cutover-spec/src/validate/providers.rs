@@ -2,38 +2,20 @@
 
 use cutover_model::{DatabaseName, Provider};
 
-use super::{environment, gates, health, matches};
+use super::{environment, health, matches};
 use crate::Application;
 use crate::findings::Findings;
 use crate::reference::references;
 
 pub(super) fn check(application: &Application, at: &str, provider: &Provider, findings: &mut Findings<'_>) {
-    if let Some((key, address)) = provider.address() {
-        let path = format!("{at}.{key}");
-        gates::no_login(&path, address, findings);
-        if let Some(why) = gates::bad_url(address) {
-            findings
-                .error(
-                    "spec.invalid-value",
-                    &path,
-                    format!("this is no address that can be asked over HTTP: {why}"),
-                )
-                .label("such as http://127.0.0.1:9090");
-        }
-    }
     match provider {
-        Provider::Prometheus { headers, timeout, .. } | Provider::Web { headers, timeout, .. } => {
-            health::positive(&format!("{at}.timeout"), *timeout, findings);
-            for (name, value) in headers {
-                gates::header(
-                    application,
-                    &format!("{at}.headers.{name}"),
-                    name,
-                    value,
-                    findings,
-                );
-            }
-        }
+        Provider::Prometheus(_)
+        | Provider::Web(_)
+        | Provider::Graphite(_)
+        | Provider::InfluxDb(_)
+        | Provider::Datadog(_)
+        | Provider::NewRelic(_)
+        | Provider::CloudWatch(_) => super::http_providers::check(application, at, provider, findings),
         Provider::Sql {
             database,
             query,

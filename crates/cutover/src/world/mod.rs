@@ -58,7 +58,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
         databases,
         backups,
         metrics: Arc::new(machine.proxy.clone()),
-        queries: Arc::new(queries(ctx, machine, releases)?),
+        queries: Arc::new(queries(ctx, machine, releases)),
         smoke: Arc::new(HttpSmoke::new()?),
         revisions: Arc::new(revisions),
         checks: Arc::new(checks),
@@ -70,7 +70,7 @@ pub(crate) fn world(ctx: &Context, machine: &Machine, releases: &[&Release]) -> 
 }
 
 /// Metrics providers; what their fields refer to is looked up when they are asked.
-fn queries(ctx: &Context, machine: &Machine, releases: &[&Release]) -> Result<Providers, Failure> {
+fn queries(ctx: &Context, machine: &Machine, releases: &[&Release]) -> Providers {
     let folder = ctx.folder().to_owned();
     let application = releases.first().map(|release| release.application.clone());
     let of = application.clone();
@@ -88,12 +88,12 @@ fn queries(ctx: &Context, machine: &Machine, releases: &[&Release]) -> Result<Pr
         };
         database_url(&folder, &Lookup::new(&folder, application), name, &database.url)
     };
-    Ok(Providers::new(
-        HttpQueries::new(Arc::clone(&resolve))?,
+    Providers::new(
+        HttpQueries::new(Arc::clone(&resolve), Arc::new(SystemClock)),
         Box::new(databases),
         Commands::new(ctx.folder().to_owned(), resolve),
         Arc::clone(&machine.target) as _,
-    ))
+    )
 }
 
 /// Webhooks, by the application of the release that is gone to.

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use cutover_model::{HookAnswer, HookOutcome, Webhook, cover_passwords};
+use cutover_model::{HookAnswer, HookOutcome, Webhook, cover_passwords, cover_secrets};
 use cutover_ports::{HookCall, Webhooks};
 use cutover_spec::{Application, Reference, references};
 
@@ -134,8 +134,6 @@ fn resolve(lookup: &Lookup<'_>, hook: &Webhook) -> Result<Resolved, String> {
             secrets.push(lookup.resolve(&reference.to_string()).map_err(said)?);
         }
     }
-    // The longest first: one may be a part of another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     Ok(Resolved {
         url: lookup.resolve(&hook.url).map_err(said)?,
         headers,
@@ -146,14 +144,7 @@ fn resolve(lookup: &Lookup<'_>, hook: &Webhook) -> Result<Resolved, String> {
 impl Resolved {
     /// A text without any of the secrets.
     fn cover(&self, text: &str) -> String {
-        let covered = self
-            .secrets
-            .iter()
-            .filter(|secret| !secret.trim().is_empty())
-            .fold(text.to_owned(), |text, secret| {
-                text.replace(secret.as_str(), "***")
-            });
-        let line = covered
+        let line = cover_secrets(text, &self.secrets)
             .chars()
             .filter(|c| !c.is_control())
             .take(SHOWN)

@@ -1,35 +1,16 @@
-//! Queries against a real Prometheus, and against somebody who answers JSON.
-
-#![cfg(test)]
-
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::sync::{Arc, mpsc};
+//! Queries against a real Prometheus.
 
 use cutover_analysis::{AnalysisState, Assessment, Mode, Reading, measure, queries_due};
 use cutover_metrics::HttpQueries;
-use cutover_model::{AnalysisTemplate, Diagnostic, Metric, Provider, Span, Timestamp, Verdict};
+use cutover_model::{AnalysisTemplate, Metric, Provider, Timestamp, Verdict};
 use cutover_testkit::PrometheusServer;
-use serde_json::{Value, json};
+use serde_json::json;
 
-fn queries() -> HttpQueries {
-    HttpQueries::new(Arc::new(|text| match text {
-        "Bearer ${env:TOKEN}" => Ok("Bearer s3cret".to_owned()),
-        "${env:MISSING}" => {
-            Err(Diagnostic::error("spec.reference", "MISSING is not set").help("export MISSING="))
-        }
-        other => Ok(other.to_owned()),
-    }))
-    .unwrap()
-}
+use crate::server::{answer, serve};
+use crate::{NOW, provider, queries};
 
 fn prometheus(address: &str, query: &str) -> Provider {
-    Provider::Prometheus {
-        address: address.to_owned(),
-        query: query.to_owned(),
-        headers: BTreeMap::new(),
-        timeout: Span::from_secs(10),
-    }
+    provider(json!({"prometheus": {"address": address, "query": query}}))
 }
 
 #[tokio::test]
@@ -48,6 +29,28 @@ async fn prometheus_is_asked_and_its_death_is_an_error_of_its_own() {
         let found = queries.ask(&prometheus(&address, query)).await;
         assert_eq!(found.unwrap(), expected, "{query}");
     }
+    for (query, range, step, expected) in [
+        ("vector(0.25)", "1m", "30s", json!([[0.25, 0.25, 0.25]])),
+        ("scalar(vector(3))", "1s", "1s", json!([[3.0, 3.0]])),
+        ("absent(nothing) > 2", "5m", "30s", json!([])),
+        // The moments themselves: the last one is now.
+        (
+            "time()",
+            "1500ms",
+            "500ms",
+            json!([[NOW as f64 - 1.5, NOW as f64 - 1.0, NOW as f64 - 0.5, NOW as f64]]),
+        ),
+    ] {
+        let asked = json!({"prometheus": {"address": address, "query": query, "range": range, "step": step}});
+        let found = queries.ask(&provider(asked)).await;
+        assert_eq!(found.unwrap(), expected, "{query}");
+    }
+    let asked = json!({"prometheus": {"address": address, "query": "up", "range": "365d", "step": "1s"}});
+    let long = queries.ask(&provider(asked)).await.unwrap_err().to_string();
+    assert!(
+        long.contains("400") && long.contains("exceeded maximum resolution"),
+        "{long}"
+    );
     let wrong = queries.ask(&prometheus(&address, "rate(")).await.unwrap_err();
     assert_eq!(wrong.diagnostic.code, "metrics.unavailable");
     assert!(
@@ -142,71 +145,38 @@ async fn prometheus_is_killed_in_the_middle_and_comes_back() {
     assert_eq!(end.verdict, Some(Verdict::Successful), "{}", end.because);
 }
 
-/// Answers one request after the other with these; tells what was asked.
-fn web(answers: Vec<String>) -> (String, mpsc::Receiver<String>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        for answer in answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let head: Vec<String> = lines
-                .map_while(Result::ok)
-                .take_while(|line| !line.is_empty())
-                .collect();
-            tell.send(head.join("\n")).unwrap();
-            write!(stream, "HTTP/1.1 {answer}").unwrap();
-        }
-    });
-    (address, told)
-}
-
-fn answer(status: &str, body: &str) -> String {
-    format!(
-        "{status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn get(url: String, headers: &[(&str, &str)]) -> Provider {
-    Provider::Web {
-        url,
-        headers: headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        timeout: Span::from_secs(10),
-    }
-}
-
 #[tokio::test]
-async fn whoever_answers_json_is_asked_with_resolved_fields() {
-    let (address, told) = web(vec![
-        answer("200 OK", r#"{"data": {"ok": 7}}"#),
-        answer("200 OK", "<html>"),
-        answer("503 Busy", r#"{"error": "overloaded"}"#),
+async fn a_range_goes_to_another_path_and_ends_now() {
+    let matrix = r#"{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {},
+        "values": [[1799999700, "1"], [1799999730, "NaN"]]}]}}"#;
+    let (address, told) = serve(vec![
+        answer("200 OK", matrix),
+        answer("200 OK", matrix),
+        answer("200 OK", matrix),
     ]);
-    let queries = queries();
-    let bearer = [("Authorization", "Bearer ${env:TOKEN}")];
-    let found = queries.ask(&get(format!("{address}/a?b=c"), &bearer)).await;
-    assert_eq!(found.unwrap(), json!({"data": {"ok": 7}}) as Value);
-    let asked = told.recv().unwrap();
-    assert!(
-        asked.starts_with("GET /a?b=c ") && asked.contains("Bearer s3cret"),
-        "{asked}"
-    );
-    let url = format!("{address}/?token=hidden");
-    let page = queries.ask(&get(url.clone(), &[])).await.unwrap_err().to_string();
-    assert!(page.contains("not JSON") && !page.contains("hidden"), "{page}");
-    let busy = queries.ask(&get(url, &[])).await.unwrap_err().to_string();
-    assert!(
-        busy.contains("503") && busy.contains("overloaded") && !busy.contains("hidden"),
-        "{busy}"
-    );
-    let unset = queries
-        .ask(&get(address, &[("X-Key", "${env:MISSING}")]))
-        .await
-        .unwrap_err();
-    assert_eq!(unset.diagnostic.code, "spec.reference");
+    let ask = |more: &str| {
+        let mut asked = json!({"prometheus": {"address": format!("{address}/"), "query": "up{a=\"b\"}"}});
+        for pair in more.split_whitespace() {
+            let (key, value) = pair.split_once('=').unwrap();
+            asked["prometheus"][key] = json!(value);
+        }
+        provider(asked)
+    };
+    for (more, expected) in [
+        ("", "query?query=up%7Ba%3D%22b%22%7D"),
+        (
+            "range=5m",
+            "query_range?query=up%7Ba%3D%22b%22%7D&start=1799999700.000&end=1800000000.000&step=30.000",
+        ),
+        (
+            "range=1m step=1500ms",
+            "query_range?query=up%7Ba%3D%22b%22%7D&start=1799999940.000&end=1800000000.000&step=1.500",
+        ),
+    ] {
+        assert_eq!(queries().ask(&ask(more)).await.unwrap(), json!([[1.0, null]]));
+        assert_eq!(
+            told.recv().unwrap().line,
+            format!("GET /api/v1/{expected} HTTP/1.1")
+        );
+    }
 }
