@@ -1,4 +1,4 @@
-//! A server that webhooks are sent to: it answers as it is told and remembers what it got.
+//! A server that webhooks are sent to, and that answers queries: it does as it is told and remembers what it got.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -16,6 +16,7 @@ pub(crate) struct Got {
 #[derive(Debug, Default)]
 struct Told {
     statuses: BTreeMap<String, u16>,
+    replies: BTreeMap<String, String>,
     got: Vec<Got>,
 }
 
@@ -49,6 +50,12 @@ impl Hooks {
         self.told.lock().unwrap().statuses.insert(path.to_owned(), status);
     }
 
+    /// From now on this path is answered with this body.
+    pub(crate) fn replies(&self, path: &str, body: &str) {
+        let mut told = self.told.lock().unwrap();
+        told.replies.insert(path.to_owned(), body.to_owned());
+    }
+
     /// What came to a path so far.
     pub(crate) fn got(&self, path: &str) -> Vec<Got> {
         let told = self.told.lock().unwrap();
@@ -72,13 +79,19 @@ fn answer(mut stream: &TcpStream, told: &Mutex<Told>) -> std::io::Result<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let status = {
+    let (status, reply) = {
         let mut told = told.lock().unwrap();
         let status = told.statuses.get(&path).copied().unwrap_or(200);
+        let reply = told
+            .replies
+            .get(&path)
+            .map_or("as I said", String::as_str)
+            .to_owned();
         let body = serde_json::from_slice(&body).unwrap_or_default();
         told.got.push(Got { path, head, body });
-        status
+        (status, reply)
     };
-    let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 9\r\nConnection: close\r\n\r\nas I said");
+    let length = reply.len();
+    let text = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{reply}");
     stream.write_all(text.as_bytes())
 }

@@ -317,15 +317,60 @@ fn a_closed_gate_is_left_and_seen_to_open() {
         assert_eq!(hooks.got(told).len(), 2, "{told}");
     }
     assert!(hooks.got("/pager").is_empty());
+    assert!(story_without_secrets(&stage).contains("204"));
+}
+
+/// What is told of the last upgrade; the secret is neither in it nor in what is stored.
+fn story_without_secrets(stage: &Stage) -> String {
     let story = stage
         .run(&["history", "show", "--output", "json"])
         .exits(0)
         .stdout;
-    assert!(story.contains("204") && !story.contains("hunter2"), "{story}");
+    assert!(!story.contains("hunter2"), "{story}");
     for entry in std::fs::read_dir(stage.path().join("state")).unwrap().flatten() {
         let bytes = std::fs::read(entry.path()).unwrap_or_default();
         let found = bytes.windows(7).any(|window| window == b"hunter2");
         assert!(!found, "{:?} holds the secret", entry.path());
+    }
+    story
+}
+
+#[test]
+fn a_provider_is_asked_with_a_secret_that_stays_one() {
+    let strategy = "blueGreen: {scaleDownDelay: 100ms, prePromotionAnalysis: {template: asked}}";
+    let stage = Stage::new(QUICK);
+    let hooks = Hooks::new();
+    std::fs::write(stage.path().join("token"), "hunter2hunter2\n").unwrap();
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let analysis = format!(
+        "analysis:\n  asked:\n    interval: 100ms\n    minRequests: 0\n    consecutiveErrorLimit: 100\n    metrics:\n      - query:\n          provider:\n            \
+         web: {{url: \"{}\", body: '{{\"version\": \"${{candidate.version}}\"}}', path: /data/0, headers: {{Authorization: \"Bearer ${{file:token}}\"}}}}\n          \
+         successCondition: result.rate < 0.5\n",
+        hooks.url("/query")
+    );
+    stage.write(strategy, &analysis);
+    // It repeats what it was asked with, in an error and then in its answer.
+    hooks.says("/query", 503);
+    hooks.replies("/query", r#"{"error": "not with Bearer hunter2hunter2"}"#);
+    let mut upgrade = stage.start(&["upgrade", "1.1.0"]);
+    stage.until(|_| hooks.got("/query").len() > 1);
+    hooks.replies("/query", r#"{"data": [{"by": "hunter2hunter2", "rate": 0.25}]}"#);
+    hooks.says("/query", 200);
+    assert!(upgrade.wait().unwrap().success());
+    let last = hooks.got("/query").pop().unwrap();
+    assert!(last.head.starts_with("POST "), "{last:?}");
+    assert!(
+        last.head
+            .to_lowercase()
+            .contains("authorization: bearer hunter2hunter2")
+    );
+    assert_eq!(last.body["version"], "1.1.0");
+    let story = story_without_secrets(&stage);
+    for told in [
+        "503 Service Unavailable: not with Bearer ***",
+        r#"\"by\":\"***\""#,
+    ] {
+        assert!(story.contains(told), "{told} is not in {story}");
     }
 }
 
