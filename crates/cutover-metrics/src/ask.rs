@@ -61,7 +61,7 @@ impl HttpQueries {
         Ok(fields)
     }
 
-    async fn get(
+    pub(crate) async fn get(
         &self,
         url: &str,
         query: &[(&str, &str)],
@@ -124,7 +124,7 @@ impl HttpQueries {
 }
 
 /// An address without what may be secret in it: a user's password, and the query.
-fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or(url);
     cutover_model::cover_passwords(url)
 }

@@ -9,12 +9,14 @@ mod ask;
 mod command;
 mod logs;
 mod prometheus;
+mod range;
 mod resources;
 mod source;
 mod sql;
 
 pub use ask::{HttpQueries, Resolve};
 pub use command::Commands;
+pub use range::RangeQuery;
 pub use source::{DatabaseOf, Providers};
 
 use cutover_model::Diagnostic;
