@@ -49,13 +49,7 @@ impl Case<'_> {
             words::times(candidate),
             words::times(stable)
         );
-        if let Some((route, (candidate, stable))) = self.strata.loudest(self.failures) {
-            counts.push_str(&format!(
-                " (on {route} {}, stable {})",
-                words::times(candidate),
-                words::times(stable)
-            ));
-        }
+        counts.push_str(&self.strata.words(self.failures));
         if let Some(slow) = self.slow {
             let (candidate, stable) = slow.evidence.failures();
             counts.push_str(&format!(
@@ -65,13 +59,7 @@ impl Case<'_> {
                 words::time(slow.limits.stable),
                 words::times(stable)
             ));
-            if let Some((route, (candidate, stable))) = slow.strata.loudest(&slow.evidence) {
-                counts.push_str(&format!(
-                    " (on {route} {}, stable {})",
-                    words::times(candidate),
-                    words::times(stable)
-                ));
-            }
+            counts.push_str(&slow.strata.words(&slow.evidence));
         }
         if !self.is_worse(alpha) {
             return format!("{counts}, as equally good versions may");

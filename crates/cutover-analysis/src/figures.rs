@@ -1,7 +1,9 @@
 //! What a service says of itself in four figures, against bounds.
 
 use cutover_model::Verdict;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::words;
 
@@ -9,10 +11,10 @@ use crate::words;
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 pub struct Figures {
     /// Requests answered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub total_requests: Option<u64>,
     /// Those answered with an error.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub total_errors: Option<u64>,
     /// The errors in per cent of the requests.
     #[serde(default)]
@@ -20,6 +22,24 @@ pub struct Figures {
     /// The mean time of an answer in milliseconds.
     #[serde(default)]
     pub avg_response_time_ms: Option<f64>,
+}
+
+/// A count, by a service that knows no whole numbers as well: `100.0`.
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        Value::Number(number) => {
+            let float = number
+                .as_f64()
+                .filter(|float| float.fract() == 0.0 && (0.0..EXACT).contains(float));
+            let count = number.as_u64().or_else(|| float.map(|float| float as u64));
+            count
+                .map(Some)
+                .ok_or_else(|| D::Error::custom(format!("{number} is no count")))
+        }
+        other => Err(D::Error::custom(format!("{other} is no count"))),
+    }
 }
 
 /// The bounds that figures are held against; at least one.
@@ -32,6 +52,22 @@ pub struct FigureBounds {
 }
 
 impl Figures {
+    /// What cannot be true of any service; none when they can be judged.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        let errors = self.total_requests.zip(self.total_errors);
+        let rate = self.error_rate_percent;
+        if errors.is_some_and(|(requests, errors)| errors > requests) {
+            Some("`total_errors` is more than `total_requests`")
+        } else if rate.is_some_and(|rate| !(0.0..=100.0).contains(&rate)) {
+            Some("`error_rate_percent` must be from 0 to 100")
+        } else if self.avg_response_time_ms.is_some_and(|mean| mean < 0.0) {
+            Some("`avg_response_time_ms` must not be negative")
+        } else {
+            None
+        }
+    }
+
     fn errors(&self) -> Option<f64> {
         match (self.total_requests, self.total_errors) {
             (Some(0), _) => None,
@@ -80,23 +116,23 @@ pub fn judge_figures(figures: &Figures, bounds: &FigureBounds) -> (Verdict, Stri
         (
             bounds.max_error_rate,
             figures.errors(),
-            "errors",
+            ("errors", "errors are not told"),
             (|value| words::percent(value / 100.0)) as fn(f64) -> String,
         ),
         (
             bounds.max_avg_ms,
             figures.avg_response_time_ms,
-            "mean answer time",
+            ("mean answer time", "the mean answer time is not told"),
             |value| words::time((value * 1_000.0) as u64),
         ),
     ];
     let mut verdict = Verdict::Successful;
     let mut said = Vec::new();
-    for (bound, value, name, word) in parts {
+    for (bound, value, (name, untold), word) in parts {
         let Some(bound) = bound else { continue };
         match value {
             None => {
-                said.push(format!("{name} are not told"));
+                said.push(untold.to_owned());
                 if verdict == Verdict::Successful {
                     verdict = Verdict::Inconclusive;
                 }
@@ -167,9 +203,43 @@ mod tests {
         };
         assert_eq!(judge_figures(&rate_only, &BOUNDS).0, Verdict::Failed);
         assert_eq!(
-            judge_figures(&Figures::default(), &BOUNDS).0,
-            Verdict::Inconclusive
+            judge_figures(&Figures::default(), &BOUNDS),
+            (
+                Verdict::Inconclusive,
+                "errors are not told; the mean answer time is not told".to_owned()
+            )
         );
+    }
+
+    #[test]
+    fn counts_and_what_cannot_be_true() {
+        let read = |text: &str| serde_json::from_str::<Figures>(text);
+        let found = read(r#"{"total_requests":100.0,"total_errors":null,"more":[]}"#).unwrap();
+        assert_eq!((found.total_requests, found.total_errors), (Some(100), None));
+        for text in [
+            r#"{"total_requests":-1}"#,
+            r#"{"total_requests":1.5}"#,
+            r#"{"total_requests":1e300}"#,
+            r#"{"total_errors":"7"}"#,
+        ] {
+            assert!(read(text).unwrap_err().to_string().contains("no count"), "{text}");
+        }
+        for (text, part) in [
+            (r#"{"total_requests":1,"total_errors":2}"#, Some("total_errors")),
+            (r#"{"error_rate_percent":-0.5}"#, Some("error_rate_percent")),
+            (r#"{"avg_response_time_ms":-1}"#, Some("avg_response_time_ms")),
+            (
+                r#"{"total_requests":2,"total_errors":2,"avg_response_time_ms":0}"#,
+                None,
+            ),
+        ] {
+            let problem = read(text).unwrap().problem();
+            assert_eq!(problem.is_some(), part.is_some(), "{text}");
+            assert!(
+                problem.unwrap_or_default().contains(part.unwrap_or_default()),
+                "{problem:?}"
+            );
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod gamma;
 mod histogram;
 mod history;
 mod judge;
+mod kayenta;
 mod mann_whitney;
 mod measure;
 mod odds;
@@ -39,6 +40,9 @@ pub use condition::{Condition, InvalidCondition, Unanswered};
 pub use counters::{Counters, Drawn};
 pub use figures::{FigureBounds, Figures, judge_figures};
 pub use histogram::Histogram;
+pub use kayenta::{
+    Canary, CanaryMetric, GroupScore, MetricScore, Score, ScoreClassification, ScoreThresholds, score,
+};
 pub use measure::{measure, queries_due, terminate};
 pub use odds::{DrawnAt, DrawnIn};
 pub use recording::{Judgement, MOST_STRATA, RecordedEvent, RecordedWeight, Recording, Side, UnfitRecording};

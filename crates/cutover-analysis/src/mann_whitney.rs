@@ -6,7 +6,7 @@
 //! approximation with continuity and tie correction is used at every size, as R's `wilcox.test(exact = FALSE)` and
 //! Kayenta do.
 
-use std::cmp::Ordering;
+use std::cell::Cell;
 
 /// So many differences are looked at one by one.
 const MANY: usize = 250_000;
@@ -66,27 +66,32 @@ impl Pair {
 
     /// How far U, with `x` shifted back by `d`, is from what chance makes it, and the sum of t³ − t over its ties.
     fn deviation(&self, d: f64) -> (f64, f64) {
-        let (mut below, mut u, mut ties) = (0, 0.0, 0.0);
+        let (x, y) = (self.x.as_slice(), self.y.as_slice());
+        let (n, m) = (x.len(), y.len());
+        let (mut u, mut ties) = (0.0, 0.0);
         let (mut at_x, mut at_y) = (0, 0);
-        let (n, m) = (self.x.len(), self.y.len());
         // Both in one pass, group by group of equal values.
         while at_x < n || at_y < m {
-            let next_x = self.x.get(at_x).map(|x| x - d);
-            let next_y = self.y.get(at_y).copied();
-            let value = match (next_x, next_y) {
-                (Some(x), Some(y)) => x.min(y),
-                (Some(only), None) | (None, Some(only)) => only,
-                (None, None) => break,
+            let value = if at_x == n {
+                y[at_y]
+            } else if at_y == m {
+                x[at_x] - d
+            } else {
+                (x[at_x] - d).min(y[at_y])
             };
-            let equal = |other: f64| other.total_cmp(&value) == Ordering::Equal || other == value;
-            let of_x = self.x[at_x..].iter().take_while(|x| equal(**x - d)).count();
-            let of_y = self.y[at_y..].iter().take_while(|y| equal(**y)).count();
-            u += of_x as f64 * (below as f64 + of_y as f64 / 2.0);
-            let tied = (of_x + of_y) as f64;
-            ties += tied.powi(3) - tied;
-            below += of_y;
-            at_x += of_x;
-            at_y += of_y;
+            let (before_x, before_y) = (at_x, at_y);
+            while at_x < n && x[at_x] - d == value {
+                at_x += 1;
+            }
+            while at_y < m && y[at_y] == value {
+                at_y += 1;
+            }
+            let (of_x, of_y) = (at_x - before_x, at_y - before_y);
+            u += of_x as f64 * (before_y as f64 + of_y as f64 / 2.0);
+            if of_x + of_y > 1 {
+                let tied = (of_x + of_y) as f64;
+                ties += tied * tied * tied - tied;
+            }
         }
         (u - n as f64 * m as f64 / 2.0, ties)
     }
@@ -109,27 +114,26 @@ impl Pair {
         (deviation - correction) / variance.sqrt()
     }
 
-    /// Where a falling function goes through zero, within the span of the differences.
+    /// Where a falling function goes through zero, within the span of the differences. The bits of the place are found
+    /// one by one: as many looks as it has, however far apart the points are.
     fn crossing(&self, f: impl Fn(f64) -> f64) -> f64 {
-        let (mut above, mut below) = self.span();
-        if f(above) <= 0.0 {
-            return above;
+        let (least, most) = self.span();
+        if f(least) <= 0.0 {
+            return least;
         }
-        if f(below) >= 0.0 {
-            return below;
+        if f(most) >= 0.0 {
+            return most;
         }
-        for _ in 0..200 {
-            let middle = f64::midpoint(above, below);
-            if middle <= above || middle >= below {
-                break;
-            }
-            if f(middle) > 0.0 {
+        let (mut above, mut below) = (order(least), order(most));
+        while below - above > CLOSE {
+            let middle = above + (below - above) / 2;
+            if f(at(middle)) > 0.0 {
                 above = middle;
             } else {
                 below = middle;
             }
         }
-        f64::midpoint(above, below)
+        f64::midpoint(at(above), at(below))
     }
 
     /// The median of all differences. Of very long series it is found where U is just what chance makes it, which is
@@ -144,10 +148,34 @@ impl Pair {
             all.sort_unstable_by(f64::total_cmp);
             return f64::midpoint(all[(all.len() - 1) / 2], all[all.len() / 2]);
         }
-        let last_above = self.crossing(|d| self.deviation(d).0);
+        let level = Cell::new(false);
+        let last_above = self.crossing(|d| {
+            let (deviation, _) = self.deviation(d);
+            level.set(level.get() || deviation == 0.0);
+            deviation
+        });
+        if !level.get() {
+            // It jumps over what chance makes it: the two ends are one.
+            return last_above;
+        }
         let first_below = self.crossing(|d| if self.deviation(d).0 < 0.0 { -1.0 } else { 1.0 });
         f64::midpoint(last_above, first_below)
     }
+}
+
+/// So many neighbouring numbers apart (of the 2⁵² between 1 and 2) two places are one: a part in 10¹⁴.
+const CLOSE: i128 = 64;
+
+/// A number's place among all numbers, in their order.
+fn order(number: f64) -> i128 {
+    let bits = i128::from(number.abs().to_bits());
+    if number.is_sign_negative() { -bits } else { bits }
+}
+
+/// The number at a place.
+fn at(place: i128) -> f64 {
+    let number = f64::from_bits(place.unsigned_abs() as u64);
+    if place < 0 { -number } else { number }
 }
 
 /// The standard normal distribution's quantile. Acklam's rational approximation (relative error below 1.2e-9).

@@ -1,8 +1,10 @@
 //! What was recorded of a release: each request with its revision, for a judgement without any upgrade.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use cutover_model::Verdict;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Requests to both revisions, and how the split went between them.
@@ -13,22 +15,22 @@ pub struct Recording {
     #[serde(default)]
     pub method: Option<String>,
     /// The chance of failing an equally good release, in all; between 0 and 1, default 0.001.
-    #[serde(default = "alpha")]
+    #[serde(default = "alpha", deserialize_with = "alpha_or_null")]
     pub alpha: f64,
     /// The requests, in any order: they are judged in the order of their completion.
     pub events: Vec<RecordedEvent>,
     /// The candidate's share of the requests from a moment on. Before the first one it has none.
-    #[serde(default, deserialize_with = "or_none")]
+    #[serde(default, deserialize_with = "or_null")]
     pub weights: Vec<RecordedWeight>,
     /// An answer that took longer is slow, in milliseconds; frozen before the first request. Absent: times are ignored.
     #[serde(default)]
     pub latency_threshold_ms: Option<f64>,
     /// Routes that are looked at for themselves, besides all together; at most [`MOST_STRATA`]. Absent: all together only.
-    #[serde(default, deserialize_with = "or_none")]
+    #[serde(default, deserialize_with = "or_null")]
     pub strata: Vec<String>,
     /// How much more often than stable the candidate may fail and still be called good, as a difference of shares
     /// between 0 and 1; default 0.01.
-    #[serde(default = "margin")]
+    #[serde(default = "margin", deserialize_with = "margin_or_null")]
     pub margin: f64,
 }
 
@@ -36,17 +38,70 @@ pub struct Recording {
 /// ever decide.
 pub const MOST_STRATA: usize = 1_000;
 
-/// `null` is what some writers say for none.
-fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
-}
-
 const fn alpha() -> f64 {
     0.001
 }
 
 const fn margin() -> f64 {
     0.01
+}
+
+/// `null` is what some writers say for a key that is not there.
+pub(crate) fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+fn alpha_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(alpha))
+}
+
+fn margin_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(margin))
+}
+
+/// A name that some writers have as a number.
+fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    struct Name;
+
+    impl Visitor<'_> for Name {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text or a number")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+
+        fn visit_string<E: Error>(self, text: String) -> Result<String, E> {
+            Ok(text)
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+    }
+
+    struct Named(String);
+
+    impl<'de> Deserialize<'de> for Named {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_any(Name).map(Self)
+        }
+    }
+
+    Ok(Option::<Named>::deserialize(from)?.map(|named| named.0))
 }
 
 /// One request.
@@ -69,7 +124,7 @@ pub struct RecordedEvent {
     #[serde(default)]
     pub route: Option<String>,
     /// Its session, where a session stays with its revision: then the session was drawn, not the request.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "name")]
     pub session: Option<String>,
     /// The candidate's share when it was assigned, 0 to 1; absent: that of `weights`.
     #[serde(default)]

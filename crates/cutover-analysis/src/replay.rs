@@ -75,6 +75,14 @@ impl Kind {
     fn log_e(&self) -> f64 {
         self.strata.log_e(&self.pooled)
     }
+
+    /// How often the candidate and stable, and on which route more than elsewhere.
+    fn words(&self, candidate_did: &str) -> String {
+        let (candidate, stable) = self.pooled.failures();
+        let (candidate, stable) = (words::times(candidate), words::times(stable));
+        let route = self.strata.words(&self.pooled);
+        format!("{candidate_did} {candidate}, stable {stable}{route}")
+    }
 }
 
 /// A session: what it was drawn with, and what it counted for already.
@@ -206,13 +214,10 @@ impl<'a> Replay<'a> {
     }
 
     fn counts(&self) -> String {
-        let (candidate, stable) = self.errors.pooled.failures();
-        let (candidate, stable) = (words::times(candidate), words::times(stable));
-        let mut text = format!("the candidate failed {candidate}, stable {stable}");
+        let mut text = self.errors.words("the candidate failed");
         if let Some(slow) = &self.slow {
-            let (candidate, stable) = slow.pooled.failures();
-            let (candidate, stable) = (words::times(candidate), words::times(stable));
-            text.push_str(&format!("; it was slow {candidate}, stable {stable}"));
+            text.push_str("; ");
+            text.push_str(&slow.words("it was slow"));
         }
         if self.undrawn > 0 {
             let failures = words::count(self.undrawn, "failure");
@@ -270,7 +275,7 @@ impl<'a> Replay<'a> {
             };
             return (
                 Verdict::Inconclusive,
-                format!("there is no request of {side} that was drawn"),
+                format!("{counts}; there is no request of {side} that was drawn"),
             );
         }
         let margin = self.recording.margin;

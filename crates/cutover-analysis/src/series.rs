@@ -1,19 +1,23 @@
 //! A series of points of the candidate (the experiment) against one of stable (the control), as Kayenta classifies them.
 //!
-//! Its words, parameters and defaults; but points that are missing are never a perfect score: `Nodata` is a
-//! classification of its own, and a failure where data must be there.
+//! Its words, parameters, defaults and edges, as they stand in `MannWhitneyClassifier.scala` and `EffectSizes.scala` of
+//! Spinnaker's repository (2025); but points that are missing are never a perfect score: `Nodata` is a classification of
+//! its own, and a failure where data must be there.
 
 use cutover_model::{Direction, EffectSize, NanStrategy, SeriesTest};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use crate::mann_whitney::{Shift, above, shift};
+use crate::recording::or_null;
+use crate::words::number;
 
 /// Two series and how they are compared.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Series {
-    /// Always `mannWhitney`.
+    /// Always `mannWhitney`; absent: the same.
+    #[serde(default = "method", deserialize_with = "method_or_null")]
     pub method: String,
     /// The candidate's points, one an interval; null or `"NaN"` where there is none.
     #[serde(deserialize_with = "points")]
@@ -22,16 +26,16 @@ pub struct Series {
     #[serde(deserialize_with = "points")]
     pub control: Vec<Option<f64>>,
     /// The part of the estimated shift that the confidence interval must be away from none; 0 to 1, default 0.25.
-    #[serde(default = "tolerance")]
+    #[serde(default = "tolerance", deserialize_with = "tolerance_or_null")]
     pub tolerance: f64,
     /// Of that interval; between 0 and 1, default 0.98.
-    #[serde(default = "confidence")]
+    #[serde(default = "confidence", deserialize_with = "confidence_or_null")]
     pub confidence: f64,
     /// Which change is a bad one; default either.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub direction: Direction,
     /// How the size of the change is measured; default meanRatio.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub effect_size_measure: EffectSize,
     /// An increase counts from this effect size on; default 1 for meanRatio, 0.5 for cles.
     #[serde(default)]
@@ -46,13 +50,13 @@ pub struct Series {
     #[serde(default)]
     pub critical_decrease: Option<f64>,
     /// Whether High, Low and Nodata are critical failures.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub critical: bool,
     /// Whether there must be points, even where a missing one counts as 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub must_have_data: bool,
     /// What a missing point counts as; default remove.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub nan_strategy: NanStrategy,
 }
 
@@ -71,6 +75,22 @@ fn points<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Option<f64>>, D::Err
     };
     let values = Vec::<Value>::deserialize(from)?;
     values.into_iter().map(point).collect()
+}
+
+fn method() -> String {
+    MANN_WHITNEY.to_owned()
+}
+
+fn method_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(method))
+}
+
+fn tolerance_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(tolerance))
+}
+
+fn confidence_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(confidence))
 }
 
 const fn tolerance() -> f64 {
@@ -111,7 +131,7 @@ impl Series {
     #[must_use]
     pub fn increase(experiment: Vec<Option<f64>>, control: Vec<Option<f64>>) -> Self {
         Self {
-            method: MANN_WHITNEY.to_owned(),
+            method: method(),
             experiment,
             control,
             tolerance: tolerance(),
@@ -165,17 +185,21 @@ impl Series {
         }
     }
 
-    fn effect_size(&self, experiment: &[f64], control: &[f64]) -> f64 {
+    /// None where there is no ratio, for one of the means is 0. Then the effect size is not asked about, as in Kayenta: how
+    /// many times more than nothing something is, nobody can say, and a count that was always 0 is not any more.
+    fn effect_size(&self, experiment: &[f64], control: &[f64]) -> Option<f64> {
         match self.effect_size_measure {
             EffectSize::MeanRatio => {
-                let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
                 let (above, below) = (mean(experiment), mean(control));
-                // Something out of nothing is more than any ratio.
-                if above == below { 1.0 } else { above / below }
+                (above != 0.0 && below != 0.0).then(|| above / below)
             }
-            EffectSize::Cles => above(experiment, control),
+            EffectSize::Cles => Some(above(experiment, control)),
         }
     }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Judges what two providers answered; none when one of the answers is no series.
@@ -222,7 +246,8 @@ fn series_of(result: &Value) -> Result<Vec<Option<f64>>, String> {
 /// Classifies the candidate's series against stable's.
 ///
 /// High (or Low) when the confidence interval of the shift lies above (below) none by more than `tolerance` times the
-/// estimated shift, the direction counts, and the effect size reaches what is allowed.
+/// estimated shift, the direction counts, and the effect size reaches what is allowed. Of one point a side there is no such
+/// interval (R and Kayenta give an error), so it is `Nodata`.
 #[must_use]
 pub fn classify(series: &Series) -> Comparison {
     // A source that fell silent is missing points alone. Where there must be data, zeros do not stand in for all of it.
@@ -250,6 +275,13 @@ pub fn classify(series: &Series) -> Comparison {
     {
         return pass("all points are the same".to_owned());
     }
+    if experiment.len() == 1 && control.len() == 1 {
+        return Comparison {
+            classification: Classification::Nodata,
+            critical_failure: series.critical,
+            reason: "there is one point a side: too few to compare".to_owned(),
+        };
+    }
     let found = shift(&experiment, &control, series.confidence);
     let size = series.effect_size(&experiment, &control);
     let bound = series.tolerance * found.estimate.abs();
@@ -257,20 +289,29 @@ pub fn classify(series: &Series) -> Comparison {
         EffectSize::MeanRatio => 1.0,
         EffectSize::Cles => 0.5,
     };
-    let words = words_of(series, &found, size);
+    let words = match size {
+        Some(size) => words_of(series, &found, &size_words(series, size)),
+        None => {
+            let (above, below) = (number(mean(&experiment)), number(mean(&control)));
+            words_of(series, &found, &format!("{above} on average, stable's {below}"))
+        }
+    };
+    let is = |within: fn(&f64, &f64) -> bool, bound: Option<f64>| {
+        size.is_none_or(|size| within(&size, &bound.unwrap_or(none)))
+    };
     let up = series.direction != Direction::Decrease && found.lower > bound;
     let down = series.direction != Direction::Increase && found.upper < -bound;
     let (word, reaches, is_critical) = if up {
         (
             Classification::High,
-            size >= series.allowed_increase.unwrap_or(none),
-            size >= series.critical_increase.unwrap_or(none),
+            is(f64::ge, series.allowed_increase),
+            is(f64::ge, series.critical_increase),
         )
     } else if down {
         (
             Classification::Low,
-            size <= series.allowed_decrease.unwrap_or(none),
-            size <= series.critical_decrease.unwrap_or(none),
+            is(f64::le, series.allowed_decrease),
+            is(f64::le, series.critical_decrease),
         )
     } else {
         return pass(words);
@@ -304,11 +345,15 @@ fn without_points(series: &Series, of_candidate: bool) -> Comparison {
     }
 }
 
-fn words_of(series: &Series, found: &Shift, size: f64) -> String {
-    let effect = match series.effect_size_measure {
-        EffectSize::MeanRatio => format!("{size:.2} times stable's mean"),
+fn size_words(series: &Series, size: f64) -> String {
+    match series.effect_size_measure {
+        EffectSize::MeanRatio if size.abs() < 1e6 => format!("{size:.2} times stable's mean"),
+        EffectSize::MeanRatio => format!("{} times stable's mean", number(size)),
         EffectSize::Cles => format!("above a point of stable's with a chance of {:.0} %", size * 100.0),
-    };
+    }
+}
+
+fn words_of(series: &Series, found: &Shift, effect: &str) -> String {
     format!(
         "the candidate's are {effect}; shifted by {}, with {} % confidence by {} to {}",
         number(found.estimate),
@@ -316,21 +361,6 @@ fn words_of(series: &Series, found: &Shift, size: f64) -> String {
         number(found.lower),
         number(found.upper)
     )
-}
-
-/// Four significant digits.
-fn number(value: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let digits = 3 - value.abs().log10().floor() as i32;
-    let places = usize::try_from(digits.clamp(0, 9)).unwrap_or(0);
-    let text = format!("{value:.places$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
 }
 
 fn pass(reason: String) -> Comparison {

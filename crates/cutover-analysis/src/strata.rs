@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::sequential::Evidence;
+use crate::words;
 
 /// The bets on single routes beside those on all requests, for one kind of failure. Empty where no route is looked at for
 /// itself.
@@ -95,8 +96,8 @@ impl Strata {
         log_sum(&logs.chain([all + pooled.log_e()]).collect::<Vec<_>>())
     }
 
-    /// The route that says more than all requests together, if there is one: its name, and the failures of the
-    /// candidate and of stable.
+    /// The route that speaks against the candidate, and more so than all requests together, if there is one: its name, and
+    /// the failures of the candidate and of stable.
     pub(crate) fn loudest(&self, pooled: &Evidence) -> Option<(&str, (u64, u64))> {
         let (all, each) = self.log_stakes;
         let mut named = self.routes.iter().filter(|route| !route.name.is_empty());
@@ -106,7 +107,16 @@ impl Strata {
             |top, route| if route.log_e > top.log_e { route } else { top },
         );
         let louder = each + top.log_e > all + pooled.log_e();
-        louder.then(|| (top.name.as_str(), top.evidence.failures()))
+        (louder && top.log_e > 0.0).then(|| (top.name.as_str(), top.evidence.failures()))
+    }
+
+    /// The same in words, to be put behind the counts of all requests; nothing where no route says more than these.
+    pub(crate) fn words(&self, pooled: &Evidence) -> String {
+        let said = self.loudest(pooled).map(|(route, (candidate, stable))| {
+            let (candidate, stable) = (words::times(candidate), words::times(stable));
+            format!(" (on {route} {candidate}, stable {stable})")
+        });
+        said.unwrap_or_default()
     }
 }
 
@@ -196,5 +206,16 @@ mod tests {
             strata.add(place, (1, 0), 0.05);
         }
         assert_eq!(strata.loudest(&pooled), None);
+    }
+
+    #[test]
+    fn a_route_without_failures_is_not_named() {
+        // All requests together speak for the candidate; that a route says nothing is not more.
+        let mut pooled = Evidence::default();
+        let mut strata = Strata::begin(&names(2), &pooled);
+        pooled = pooled.with(5, 95, 0.05);
+        strata.add(0, (5, 95), 0.05);
+        assert_eq!(strata.loudest(&pooled), None);
+        assert_eq!(strata.words(&pooled), "");
     }
 }

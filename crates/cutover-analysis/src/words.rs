@@ -37,6 +37,32 @@ pub(crate) fn quantile(q: f64) -> String {
     format!("p{text}")
 }
 
+/// Four significant digits: `12.5`, `0.004167`, `1.5e300`.
+pub(crate) fn number(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = value.abs().log10().floor();
+    if !(-9.0..15.0).contains(&magnitude) {
+        let text = format!("{value:.3e}");
+        return match text.split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", without_zeros(digits)),
+            None => text,
+        };
+    }
+    let places = usize::try_from(3 - magnitude as i32).unwrap_or(0);
+    without_zeros(&format!("{value:.places$}")).to_owned()
+}
+
+/// Without the zeros at the end that say nothing.
+fn without_zeros(text: &str) -> &str {
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
+}
+
 /// A count with its noun.
 pub(crate) fn count(n: u64, one: &str) -> String {
     if n == 1 {
@@ -88,6 +114,17 @@ mod tests {
         }
         for (q, text) in [(0.99, "p99"), (0.999, "p99.9"), (0.5, "p50"), (1.0, "p100")] {
             assert_eq!(quantile(q), text);
+        }
+        for (value, text) in [
+            (0.0, "0"),
+            (-12.5, "-12.5"),
+            (0.004_166_666, "0.004167"),
+            (123_456_789.0, "123456789"),
+            (1e15, "1e15"),
+            (-1.5e300, "-1.5e300"),
+            (2e-12, "2e-12"),
+        ] {
+            assert_eq!(number(value), text);
         }
         assert_eq!(count(1, "request"), "1 request");
         assert_eq!(count(0, "request"), "0 requests");

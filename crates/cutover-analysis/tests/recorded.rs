@@ -288,6 +288,49 @@ fn any_recording_has_the_evidence_of_the_formula() {
 }
 
 #[test]
+fn the_sentence_names_the_route_that_decided() {
+    let event = |side: &str, route: &str, ok: bool, ms: u32| json!({"at_ms": 1, "revision": side, "ok": ok, "route": route, "latency_ms": ms, "candidate_weight": 0.05});
+    // Of the failures elsewhere one in twenty is the candidate's; on one route they are all its own.
+    let elsewhere = |ok: bool, ms: u32| {
+        (0..100).map(move |n| {
+            let side = if n % 20 == 0 { "candidate" } else { "stable" };
+            event(side, "/home", ok, ms)
+        })
+    };
+    let mut events: Vec<Value> = elsewhere(false, 10).collect();
+    events.extend((0..6).map(|_| event("candidate", "/pay", false, 10)));
+    let found = judged(json!({"events": events, "strata": ["/home", "/pay"]}));
+    assert_eq!(found.verdict, Verdict::Failed, "{}", found.reason);
+    assert!(
+        found.reason.starts_with(
+            "the candidate failed 9 times, stable 95 times (on /pay 4 times, stable never); the chance"
+        ),
+        "{}",
+        found.reason
+    );
+    // The same of slow answers, beside failures that say nothing.
+    let mut events: Vec<Value> = elsewhere(false, 10).chain(elsewhere(true, 900)).collect();
+    events.extend((0..8).map(|_| event("candidate", "/pay", true, 900)));
+    let found = judged(json!({"events": events, "strata": ["/home", "/pay"], "latency_threshold_ms": 500}));
+    assert!(
+        found.reason.starts_with(
+            "the candidate failed 5 times, stable 95 times; it was slow 9 times, stable 95 times (on /pay 4 times, stable never); the"
+        ),
+        "{}",
+        found.reason
+    );
+}
+
+#[test]
+fn without_one_side_the_counts_are_said_all_the_same() {
+    let found = judged(both((0, &[]), (100, &[1, 2])));
+    assert_eq!(
+        found.reason,
+        "the candidate failed never, stable 2 times; there is no request of the candidate that was drawn"
+    );
+}
+
+#[test]
 fn the_sentence_says_what_was_left_out_and_what_cannot_be() {
     let failing = requests("candidate", 5, &[0, 1, 2, 3, 4]);
     let mut events = failing.clone();
@@ -514,8 +557,149 @@ fn series_are_classified() {
     }
 }
 
+/// Kayenta's own tables (`ClassifierSuite.scala` in Spinnaker's repository): "Zero Mean: High Metric with Effect Size", "Low
+/// Metric with Effect Size", "Critical Metric", "Pass Metric", "Tied Ranks With Zeros", "Critical Effect Size: High" and
+/// "Pass". Where a mean is 0 the effect size is no number there, and is not asked about.
+#[test]
+fn a_mean_of_nothing_has_no_effect_size_as_in_kayenta() {
+    use Classification::{High, Low, Pass};
+    let sure = json!({"tolerance": 0.1, "confidence": 0.95});
+    let (zeros, fifties) = (json!([0, 0, 0, 0, 0]), json!([54.9, 54.5, 55.1, 55.6, 57.4]));
+    let strict = json!({"allowedIncrease": 1.2, "allowedDecrease": 0.8});
+    let rates = json!([
+        0.050_000_000_745_058_06,
+        0.050_000_000_745_058_06,
+        0.016_666_667_535_901_07,
+        0.016_666_667_535_901_07,
+        0.016_666_667_535_901_07,
+        0.050_000_000_745_058_06,
+        0.033_333_335_071_802_14,
+        0.050_000_002_607_703_21,
+        0.050_000_002_607_703_21,
+        0.133_333_336_561_918_26,
+    ]);
+    let critical =
+        json!({"critical": true, "criticalIncrease": 1.2, "criticalDecrease": 0.8, "nanStrategy": "replace"});
+    let tens = json!([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let more = (json!([20, 22, 21, 25, 30]), json!([1, 2.2, 1.1, 2.5, 3]));
+    let far = json!({"critical": true, "allowedIncrease": 5, "criticalIncrease": 13});
+    let farther = json!({"critical": true, "allowedIncrease": 13, "criticalIncrease": 15});
+    for (experiment, control, options, expected) in [
+        (&fifties, &zeros, &strict, (High, false)),
+        (&zeros, &fifties, &strict, (Low, false)),
+        (&rates, &tens, &critical, (High, true)),
+        (&zeros, &zeros, &strict, (Pass, false)),
+        (&json!([10, 10, 10, 10, 10]), &zeros, &json!({}), (High, false)),
+        (&more.0, &more.1, &far, (High, false)),
+        (&more.0, &more.1, &farther, (Pass, false)),
+        // No ratio of means, however much is allowed; the other measure has one.
+        (&fifties, &zeros, &json!({"allowedIncrease": 100}), (High, false)),
+        (&zeros, &fifties, &json!({"allowedDecrease": 0}), (Low, false)),
+        (
+            &json!([-3, -2, -4, -3, -2]),
+            &zeros,
+            &json!({"direction": "decrease"}),
+            (Low, false),
+        ),
+        (
+            &fifties,
+            &zeros,
+            &json!({"effectSizeMeasure": "cles", "allowedIncrease": 1}),
+            (High, false),
+        ),
+    ] {
+        let mut change = json!({"experiment": experiment, "control": control});
+        for part in [&sure, options] {
+            for (key, value) in part.as_object().unwrap() {
+                change[key] = value.clone();
+            }
+        }
+        assert_eq!(classified(change.clone()), expected, "{change}");
+    }
+    let found = classify(&series(json!({"experiment": fifties, "control": zeros})));
+    assert!(
+        found
+            .reason
+            .starts_with("the candidate's are 55.5 on average, stable's 0; shifted by 55.1,"),
+        "{}",
+        found.reason
+    );
+}
+
+/// R's `wilcox.test` says "cannot compute confidence interval when all observations are tied", and Kayenta's
+/// `MannWhitney.scala` with it. With one point more there is one.
+#[test]
+fn of_one_point_a_side_nothing_is_said() {
+    use Classification::{High, Nodata};
+    for (change, expected) in [
+        (json!({"experiment": [9], "control": [3]}), (Nodata, false)),
+        (
+            json!({"experiment": [9, null], "control": ["NaN", 3], "critical": true}),
+            (Nodata, true),
+        ),
+        (json!({"experiment": [9], "control": [3, 4]}), (High, false)),
+    ] {
+        assert_eq!(classified(change.clone()), expected, "{change}");
+    }
+    let found = classify(&series(json!({"experiment": [9], "control": [3]})));
+    assert_eq!(found.reason, "there is one point a side: too few to compare");
+}
+
+/// `null` is what some writers say for a key that is not there.
+#[test]
+fn null_is_absent_and_a_session_may_be_a_number() {
+    let mut recording = both((50, &[2, 5, 9, 20]), (500, &[]));
+    let without = judged(recording.clone());
+    for key in ["method", "alpha", "margin", "latency_threshold_ms", "strata"] {
+        recording[key] = Value::Null;
+    }
+    for key in [
+        "completed_ms",
+        "latency_ms",
+        "route",
+        "session",
+        "candidate_weight",
+    ] {
+        recording["events"][0][key] = Value::Null;
+    }
+    assert_eq!(judged(recording), without);
+    for key in [
+        "method",
+        "tolerance",
+        "confidence",
+        "direction",
+        "effectSizeMeasure",
+        "allowedIncrease",
+        "allowedDecrease",
+        "critical",
+        "criticalIncrease",
+        "criticalDecrease",
+        "mustHaveData",
+        "nanStrategy",
+    ] {
+        assert_eq!(series(json!({ key: null })), series(json!({})), "{key}");
+    }
+    let event = |session: Value| json!({"at_ms": 1, "revision": "stable", "ok": true, "session": session});
+    let recording = json!({"events": [event(json!(7)), event(json!("7")), event(json!(-1))]});
+    let recording: Recording = serde_json::from_value(recording).unwrap();
+    let sessions: Vec<_> = recording
+        .events
+        .iter()
+        .map(|event| event.session.as_deref())
+        .collect();
+    assert_eq!(sessions, [Some("7"), Some("7"), Some("-1")]);
+    serde_json::from_value::<Recording>(json!({"events": [event(json!([1]))]})).unwrap_err();
+}
+
 #[test]
 fn the_sentence_has_the_numbers() {
+    let great = classify(&series(
+        json!({"experiment": [1e300, 2e300, 1.5e300], "control": [1, 2, 3]}),
+    ));
+    assert_eq!(
+        great.reason,
+        "the candidate's are 7.5e299 times stable's mean; shifted by 1.5e300, with 98 % confidence by 1e300 to 2e300"
+    );
     let found = classify(&series(json!({})));
     assert_eq!(
         found.reason,

@@ -11,7 +11,7 @@ use crate::{cloud_watch, datadog, failed, graphite, influxdb, new_relic, prometh
 
 /// Asks providers over HTTP and HTTPS, without a proxy or a redirect in between.
 pub struct HttpQueries {
-    http: Http,
+    pub(crate) http: Http,
     clock: Arc<dyn Clock>,
 }
 

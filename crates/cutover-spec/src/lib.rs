@@ -49,3 +49,4 @@ pub use strategy::{
     HeaderRoute, InlineAnalysis, MirrorRoute, PauseStep, Recreate, Rolling, Strategy,
 };
 pub use template::init_template;
+pub use validate::is_plain_secret;

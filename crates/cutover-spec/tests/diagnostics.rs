@@ -354,6 +354,11 @@ fn analyses() {
         ("    metrics:", "    interval: 50ms\n    metrics:"),
         ("    metrics:", "    count: 0\n    metrics:"),
         ("    metrics:", "    count: 3\n    failureLimit: 3\n    metrics:"),
+        ("    metrics:", "    failureLimit: 3\n    metrics:"),
+        (
+            "      - analysis: {template: errors}\nanalysis:\n  errors:",
+            "    analysis: {template: errors}\nanalysis:\n  errors:\n    failureLimit: 3\n    consecutiveSuccessLimit: 2",
+        ),
         (
             "    metrics:",
             "    count: 2\n    consecutiveSuccessLimit: 3\n    metrics:",
@@ -378,6 +383,35 @@ fn analyses() {
         ),
     ]);
     insta::assert_snapshot!(all);
+}
+
+/// An analysis that others wait for ends after `count` measurements; one in the background never does.
+#[test]
+fn an_inline_analysis_can_fail() {
+    let head = BASE.split("strategy:").next().unwrap();
+    let codes = |strategy: &str| -> Vec<String> {
+        let text = format!(
+            "{head}strategy:\n  {strategy}\nanalysis:\n  errors: {{failureLimit: 1, metrics: [{{errorRate: {{max: 5}}}}]}}\n"
+        );
+        match cutover_spec::parse("cutover.yaml", &text) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.into_iter().map(|one| one.code).collect(),
+        }
+    };
+    for inline in [
+        "canary: {steps: [{setWeight: 20}, {analysis: {template: errors}}]}",
+        "canary: {steps: [{setWeight: 20}, {analysis: {template: errors}}], analysis: {template: errors}}",
+        "blueGreen: {prePromotionAnalysis: {template: errors}}",
+        "blueGreen: {postPromotionAnalysis: {template: errors}}",
+    ] {
+        assert_eq!(codes(inline), ["spec.no-condition"], "{inline}");
+    }
+    for background in [
+        "canary: {steps: [{setWeight: 20}, {setWeight: 50}], analysis: {template: errors}}",
+        "rolling: {analysis: {template: errors}}",
+    ] {
+        assert_eq!(codes(background), [""; 0], "{background}");
+    }
 }
 
 #[test]
@@ -489,6 +523,20 @@ fn a_query_says_where_and_what_for() {
         codes(&format!("{{{provider}, failureCondition: \"rate > 1\"}}")),
         ["spec.condition"]
     );
+    for condition in [
+        "true",
+        "5",
+        "'a' < 1",
+        "len(result)",
+        "result + 1",
+        "result > 1 && 2",
+    ] {
+        assert_eq!(
+            codes(&format!("{{{provider}, successCondition: \"{condition}\"}}")),
+            ["spec.condition"],
+            "{condition}"
+        );
+    }
     assert_eq!(
         codes(
             "{provider: {prometheus: {address: 127.0.0.1, query: up}}, successCondition: \"result[0] == 1\"}"

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use cutover_migrate::{ColumnName, Rename, Repair, Retype, Split, Tool};
 use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
 
-pub(crate) use analyze::Analyze;
+pub(crate) use analyze::{Analyze, Measured};
 
 use crate::render::{Colour, Output};
 

@@ -36,16 +36,8 @@ impl<'a> Lookup<'a> {
 
     fn find(&self, reference: &Reference) -> Option<String> {
         match reference {
-            Reference::Env(name) => std::env::var(name).ok(),
-            Reference::File(path) => {
-                let text = std::fs::read_to_string(self.folder.join(path)).ok()?;
-                let text = text
-                    .strip_suffix('\n')
-                    .map(|text| text.strip_suffix('\r').unwrap_or(text))
-                    .unwrap_or(&text);
-                Some(text.to_owned())
-            }
             Reference::ServiceUrl(name) => self.url(name),
+            other => outside(self.folder, other),
         }
     }
 
@@ -58,6 +50,22 @@ impl<'a> Lookup<'a> {
             .strip_prefix("0.0.0.0:")
             .map(|port| format!("127.0.0.1:{port}"));
         Some(format!("http://{}", reached.as_deref().unwrap_or(listen)))
+    }
+}
+
+/// What a reference stands for where there is no application: a variable of this process, or a file.
+pub(crate) fn outside(folder: &Path, reference: &Reference) -> Option<String> {
+    match reference {
+        Reference::Env(name) => std::env::var(name).ok(),
+        Reference::File(path) => {
+            let text = std::fs::read_to_string(folder.join(path)).ok()?;
+            let text = text
+                .strip_suffix('\n')
+                .map(|text| text.strip_suffix('\r').unwrap_or(text))
+                .unwrap_or(&text);
+            Some(text.to_owned())
+        }
+        Reference::ServiceUrl(_) => None,
     }
 }
 

@@ -10,6 +10,11 @@ pub(super) fn evaluate(expression: &Expression, result: &Value) -> Result<Value,
         Expression::Number(value) => Ok(number(*value)),
         Expression::Text(text) => Ok(Value::String(text.clone())),
         Expression::Bool(value) => Ok(Value::Bool(*value)),
+        Expression::Nil => Ok(Value::Null),
+        Expression::List(parts) => {
+            let parts = parts.iter().map(|part| evaluate(part, result));
+            Ok(Value::Array(parts.collect::<Result<_, _>>()?))
+        }
         Expression::Result => Ok(result.clone()),
         Expression::Field(of, name) => field(&evaluate(of, result)?, name),
         Expression::Index(of, index) => {
@@ -85,10 +90,10 @@ fn call(function: Function, arguments: &[Expression], result: &Value) -> Result<
             Ok(Value::Null) | Err(Unanswered::NoData(_)) => evaluate(&arguments[1], result),
             other => other,
         },
-        Function::IsNan => Ok(Value::Bool(matches!(
-            first,
-            Ok(Value::Null) | Err(Unanswered::NoData(_))
-        ))),
+        // Both: nothing is there, as null or not at all.
+        Function::IsNan | Function::IsNil => Ok(Value::Bool(or_nil(first)?.is_null())),
+        Function::AsInt => Ok(number(as_number(&first?)?.trunc())),
+        Function::AsFloat => Ok(number(as_number(&first?)?)),
         Function::Len => match first? {
             Value::Array(list) => Ok(number(list.len() as f64)),
             Value::Object(map) => Ok(number(map.len() as f64)),
@@ -105,6 +110,11 @@ fn binary(
     right: &Expression,
     result: &Value,
 ) -> Result<Value, Unanswered> {
+    let asks_nil = matches!(left, Expression::Nil) || matches!(right, Expression::Nil);
+    if asks_nil && matches!(operator, Operator::Equal | Operator::Unequal) {
+        let [one, other] = [left, right].map(|side| or_nil(evaluate(side, result)));
+        return Ok(Value::Bool((one? == other?) == (operator == Operator::Equal)));
+    }
     let one = evaluate(left, result)?;
     match operator {
         Operator::And => return Ok(Value::Bool(truth(&one)? && truth(&evaluate(right, result)?)?)),
@@ -120,6 +130,7 @@ fn binary(
     match operator {
         Operator::Equal => Ok(Value::Bool(equal(&one, &other))),
         Operator::Unequal => Ok(Value::Bool(!equal(&one, &other))),
+        Operator::In => within(&one, &other).map(Value::Bool),
         Operator::Less => compare(f64::lt, |one, other| one < other),
         Operator::AtMost => compare(f64::le, |one, other| one <= other),
         Operator::More => compare(f64::gt, |one, other| one > other),
@@ -138,6 +149,40 @@ fn equal(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one == other,
         _ => one == other,
+    }
+}
+
+fn within(one: &Value, other: &Value) -> Result<bool, Unanswered> {
+    match (one, other) {
+        (one, Value::Array(list)) => Ok(list.iter().any(|other| equal(one, other))),
+        (Value::String(name), Value::Object(map)) => Ok(map.contains_key(name)),
+        (Value::String(part), Value::String(text)) => Ok(text.contains(part)),
+        (_, Value::Null) => Err(Unanswered::NoData("there is nothing to look in".to_owned())),
+        (one, other) => Err(wrong(format!(
+            "{} is not looked for in {}",
+            kind(one),
+            kind(other)
+        ))),
+    }
+}
+
+/// What is not there is nothing.
+fn or_nil(found: Result<Value, Unanswered>) -> Result<Value, Unanswered> {
+    match found {
+        Err(Unanswered::NoData(_)) => Ok(Value::Null),
+        other => other,
+    }
+}
+
+/// A text that is a number counts as one: some providers write them so.
+fn as_number(value: &Value) -> Result<f64, Unanswered> {
+    match value {
+        Value::String(text) => {
+            let number = text.trim().parse::<f64>();
+            number.map_err(|_| wrong(format!("\"{text}\" is no number")))
+        }
+        Value::Bool(value) => Ok(f64::from(u8::from(*value))),
+        other => amount(other),
     }
 }
 

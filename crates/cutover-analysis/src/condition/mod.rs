@@ -1,7 +1,9 @@
 //! Conditions on a result: `result < 0.05`, `len(result) > 0 && result[0] >= 0.95`.
 //!
 //! A small expression language and nothing more: no loops, no assignments, no functions of one's own, so an expression
-//! always ends, and it sees the result alone. Names and functions are those of Argo Rollouts' conditions.
+//! always ends, and it sees the result alone. Of Argo Rollouts' conditions it has `result`, the signs, and `len`, `default`,
+//! `isNaN`, `isInf`, `isNil`, `asInt`, `asFloat`, `in`; not their closures, ranges and ternaries. What says the same of
+//! every result, or can never be true or false, is no condition: a release would always pass, or never be judged.
 //!
 //! ```
 //! use cutover_analysis::Condition;
@@ -123,7 +125,10 @@ mod tests {
             ("result.name != \"api\" or result.up", true),
             ("len(result.p) == 2 && len(result.name) == 3", true),
             ("result.deep.n * 2 + 1 == 9", true),
-            ("10 - 2 - 3 == 5 && 2 + 3 * 4 == 14 && 8 / 2 / 2 == 2", true),
+            (
+                "10 - 2 - 3 == 5 && 2 + 3 * 4 == 14 && 8 / 2 / 2 == 2 && result.up",
+                true,
+            ),
             ("-result.rate < 0", true),
             ("default(result.missing, 3) == 3", true),
             (
@@ -132,7 +137,26 @@ mod tests {
             ),
             ("isNaN(result.p[0])", false),
             ("result.p[0] <= result.p[1]", true),
-            ("\"a\" < \"b\"", true),
+            ("\"a\" < result.name", true),
+            ("result.name in [\"api\", 'web'] && !(2 in result.p)", true),
+            (
+                "7 in result.p && \"n\" in result.deep && \"p\" in result.name",
+                true,
+            ),
+            (
+                "result.none == nil && result.missing == null && result.rate != nil",
+                true,
+            ),
+            (
+                "isNil(result.missing) && isNil(result.none) && !isNil(result.name)",
+                true,
+            ),
+            ("isInf(result.rate) || isInf(1 / 0) && result.up", true),
+            (
+                "asInt(\"4\") == result.deep.n && asFloat(' 0.02') == result.rate",
+                true,
+            ),
+            ("asInt(result.p[0]) == 0 && asInt(result.up) == 1", true),
             ("result[\"deep\"][\"n\"] == 4", true),
             ("true || result.missing > 1", true),
             ("false && result.missing > 1", false),
@@ -164,8 +188,10 @@ mod tests {
             "result.text.more == 1",
             "result.text && true",
             "!result.text",
-            "len(3) > 1",
+            "len(3) > result",
             "result.text - 1 > 0",
+            "asInt(result.text) > 1",
+            "result.list in 3",
         ] {
             assert!(
                 matches!(holds(condition, &result), Err(Unanswered::WrongKind(_))),
@@ -192,6 +218,19 @@ mod tests {
             ("len(result, 2) > 0", 11, "`)`"),
             ("result < 1 < 2", 12, "`<`"),
             ("result # 1", 8, "`#`"),
+            ("true", 1, "nowhere"),
+            ("  5", 3, "nowhere"),
+            ("\"a\" < 1", 1, "nowhere"),
+            ("default(1, 2) == 2 && true", 1, "nowhere"),
+            ("result + 1", 1, "a number"),
+            ("-result", 1, "a number"),
+            ("len(result)", 1, "a number"),
+            ("(asFloat(result))", 1, "a number"),
+            ("[result]", 1, "a list"),
+            ("result > 1 && 'yes'", 15, "a text"),
+            ("result * 2 || result > 1", 1, "a number"),
+            ("result > 1 && !len(result)", 16, "a number"),
+            ("result in [1, 2", 16, "ends"),
         ] {
             let error = text.parse::<Condition>().unwrap_err();
             assert!(
@@ -199,7 +238,7 @@ mod tests {
                 "{text}: {error:?}"
             );
         }
-        let deep = format!("{}true{}", "(".repeat(5_000), ")".repeat(5_000));
+        let deep = format!("{}result{}", "(".repeat(5_000), ")".repeat(5_000));
         assert!(deep.parse::<Condition>().unwrap_err().problem.contains("deep"));
     }
 

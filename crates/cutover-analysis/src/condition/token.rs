@@ -49,12 +49,13 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, InvalidCondition> {
     }
 }
 
-/// `and`, `or` and `not` are other spellings.
+/// `and`, `or` and `not` are other spellings; `in` is a sign that is written as a word.
 fn name(text: &str) -> Word {
     match text {
         "and" => Word::Sign("&&"),
         "or" => Word::Sign("||"),
         "not" => Word::Sign("!"),
+        "in" => Word::Sign("in"),
         other => Word::Name(other.to_owned()),
     }
 }

@@ -10,6 +10,7 @@ use crate::findings::Findings;
 const SHORTEST_INTERVAL: Span = Span::from_millis(100);
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
+    let inline = super::strategy::inline_templates(&application.strategy);
     for (name, template) in &application.analysis {
         let at = format!("analysis.{name}");
         if template.interval < SHORTEST_INTERVAL {
@@ -28,8 +29,10 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                 format!("the analysis `{name}` measures nothing, so it could never fail"),
             );
         }
-        limits(&at, template, findings);
-        rows_and_dry_runs(&at, template, findings);
+        if inline.contains(name.as_str()) {
+            limits(&at, template, findings);
+        }
+        dry_runs(&at, template, findings);
         baseline(&at, template, findings);
         let filled = super::arguments::filled(&at, template, findings);
         for (index, metric) in filled.metrics.iter().enumerate() {
@@ -39,33 +42,33 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     }
 }
 
+/// What an analysis of `count` measurements cannot come to.
 fn limits(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
-    if template.count > 1 && template.failure_limit >= template.count {
+    let (count, limit) = (template.count.max(1), template.failure_limit);
+    let measurements = if count == 1 { "measurement" } else { "measurements" };
+    if limit >= count {
         findings
             .error(
                 "spec.no-condition",
                 &format!("{at}.failureLimit"),
-                format!(
-                    "of {} measurements {} may fail, so an inline analysis could never fail",
-                    template.count, template.failure_limit
-                ),
+                format!("of {count} {measurements} {limit} may fail, so an inline analysis could never fail"),
             )
-            .label(format!("at most {}", template.count - 1));
+            .label(format!("at most {}, or a `count` above {limit}", count - 1));
     }
-}
-
-/// What the template says of itself and cannot be.
-fn rows_and_dry_runs(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
-    let (row, count) = (template.consecutive_success_limit, template.count);
+    let row = template.consecutive_success_limit;
     if row > count {
         findings
             .error(
                 "spec.no-condition",
                 &format!("{at}.consecutiveSuccessLimit"),
-                format!("of {count} measurements never {row} in a row are good, so an inline analysis could never succeed"),
+                format!("of {count} {measurements} never {row} in a row are good, so an inline analysis could never succeed"),
             )
             .label(format!("`count` must be at least {row}"));
     }
+}
+
+/// Metrics that decide nothing are metrics of the template.
+fn dry_runs(at: &str, template: &AnalysisTemplate, findings: &mut Findings<'_>) {
     for (index, dry) in template.dry_run.iter().enumerate() {
         let alone = AnalysisTemplate {
             dry_run: vec![*dry],

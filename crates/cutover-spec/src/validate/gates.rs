@@ -180,10 +180,8 @@ pub(super) fn header(
             format!("`{name}` cannot be the name of a header"),
         );
     }
-    let lower = name.to_lowercase();
     super::environment::references_of(application, path, value, findings);
-    let secret = SECRET_HEADERS.iter().any(|part| lower.contains(part));
-    if secret && !references(value).iter().any(crate::Reference::is_secret) {
+    if is_plain_secret(name, value) {
         // The value is not repeated, and the line that holds it is not shown.
         findings
             .key_error(
@@ -212,6 +210,14 @@ pub(super) fn no_login(path: &str, url: &str, findings: &mut Findings<'_>) {
             .without_value()
             .label("send it as `headers: {Authorization: \"Bearer ${env:NAME}\"}`");
     }
+}
+
+/// Whether a header of this name is a secret as a rule, and its value is one itself instead of a reference to it.
+#[must_use]
+pub fn is_plain_secret(name: &str, value: &str) -> bool {
+    let name = name.to_lowercase();
+    let secret = SECRET_HEADERS.iter().any(|part| name.contains(part));
+    secret && !references(value).iter().any(crate::Reference::is_secret)
 }
 
 /// Why a text is no address, as far as it can be told before its references are put in.

@@ -18,6 +18,8 @@ mod runner;
 mod services;
 mod strategy;
 
+pub use gates::is_plain_secret;
+
 use cutover_model::{Diagnostic, EnvironmentName};
 use semver::VersionReq;
 

@@ -1,13 +1,15 @@
 //! Strategies: each can advance, and what it names exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_model::routing::UpstreamProtocol;
 use cutover_model::{Metric, Span, StepRouting};
 
 use super::matches;
 use crate::findings::Findings;
-use crate::{Application, BlueGreen, Canary, CanaryStep, HeaderRoute, MirrorRoute, Rolling, Strategy};
+use crate::{
+    Application, BlueGreen, Canary, CanaryStep, HeaderRoute, InlineAnalysis, MirrorRoute, Rolling, Strategy,
+};
 
 pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
     match &application.strategy {
@@ -16,6 +18,29 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         Strategy::Rolling(rolling) => check_rolling(application, rolling, findings),
         Strategy::Recreate(_) => {}
     }
+}
+
+/// The templates of analyses that others wait for: each takes so many measurements and ends. One in the background goes
+/// on instead.
+pub(super) fn inline_templates(strategy: &Strategy) -> BTreeSet<&str> {
+    let uses: Vec<&InlineAnalysis> = match strategy {
+        Strategy::BlueGreen(how) => {
+            let (before, after) = (&how.pre_promotion_analysis, &how.post_promotion_analysis);
+            before.iter().chain(after).collect()
+        }
+        Strategy::Canary(canary) => {
+            let steps = canary.steps.iter();
+            let inline = steps.filter_map(|step| match step {
+                CanaryStep::Analysis(analysis) => Some(analysis),
+                _ => None,
+            });
+            inline.collect()
+        }
+        Strategy::Rolling(_) | Strategy::Recreate(_) => Vec::new(),
+    };
+    uses.into_iter()
+        .map(|analysis| analysis.template.as_str())
+        .collect()
 }
 
 /// Whether there is a time before, without the new version, that an analysis can compare with.

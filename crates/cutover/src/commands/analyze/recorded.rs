@@ -1,15 +1,15 @@
-//! What was recorded in a file: requests of both revisions, or two series of points.
+//! What was recorded in a file: requests of both revisions, two series of points, or several of them for a score.
 
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 
-use cutover_analysis::{Chart, Recording, Series, UnfitRecording, classify, judge};
+use cutover_analysis::{Canary, Chart, Recording, Series, UnfitRecording, judge, score};
 use cutover_model::ExitCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{answer, unfit};
+use super::{answer, classified, compared, unfit};
 use crate::failure::{Failure, Outcome};
 use crate::render::{Printer, chart, svg};
 
@@ -33,10 +33,13 @@ pub(super) fn run(printer: &Printer, path: &Path, to: Option<&Path>) -> Outcome 
     }
     match typed::<Form>(&name, &text)?.method.as_deref() {
         None | Some("sequential") => requests(printer, &name, &text, to),
-        Some("mannWhitney") if to.is_some() => Err(unfit("a chart is of requests, and these are two series")),
+        Some("mannWhitney" | "kayenta") if to.is_some() => {
+            Err(unfit("a chart is of requests, and these are series of points"))
+        }
         Some("mannWhitney") => points(printer, &name, &text),
+        Some("kayenta") => metrics(printer, &name, &text),
         Some(other) => Err(unfit(format!(
-            "{name}: `method` is {other}, and must be sequential or mannWhitney"
+            "{name}: `method` is {other}, and must be sequential, mannWhitney or kayenta"
         ))),
     }
 }
@@ -46,9 +49,28 @@ fn points(printer: &Printer, name: &str, text: &str) -> Outcome {
     if let Some((place, problem)) = series.problem() {
         return Err(unfit(format!("{name}: `{place}` {problem}")));
     }
-    let found = classify(&series);
-    let line = format!("{:?}: {}", found.classification, found.reason);
-    Ok(answer(printer, &found, &line, ExitCode::Done))
+    Ok(compared(printer, &series))
+}
+
+fn metrics(printer: &Printer, name: &str, text: &str) -> Outcome {
+    let canary: Canary = typed(name, text)?;
+    if let Some((place, problem)) = canary.problem() {
+        return Err(unfit(format!("{name}: `{place}` {problem}")));
+    }
+    let found = score(&canary);
+    let mut lines = vec![format!("{:?}: {}", found.classification, found.reason)];
+    for group in &found.groups {
+        let score = match group.score {
+            Some(score) => format!("{score:.1}"),
+            None => "no data".to_owned(),
+        };
+        lines.push(format!("{}: {score}, weight {:.1}", group.name, group.weight));
+    }
+    for metric in &found.metrics {
+        let word = classified(metric.classification, metric.critical_failure);
+        lines.push(format!("{}: {word}: {}", metric.name, metric.reason));
+    }
+    Ok(answer(printer, &found, &lines.join("\n"), ExitCode::Done))
 }
 
 fn requests(printer: &Printer, name: &str, text: &str, to: Option<&Path>) -> Outcome {

@@ -4,7 +4,7 @@ use cutover_analysis::{FigureBounds, Figures, judge_figures};
 use cutover_model::{ExitCode, Span, Verdict};
 use serde::Serialize;
 
-use super::{answer, unfit};
+use super::{answer, unanswered, unfit};
 use crate::cli::Analyze;
 use crate::failure::{Failure, Outcome};
 use crate::render::Printer;
@@ -30,28 +30,41 @@ pub(super) async fn run(printer: &Printer, url: &str, analyze: &Analyze) -> Outc
             "without a bound nothing can fail: --max-error-rate, --max-avg-ms, or both",
         ));
     }
-    let negative = [bounds.max_error_rate, bounds.max_avg_ms].into_iter().flatten();
-    if negative.clone().any(|bound| bound.is_nan() || bound < 0.0) {
-        return Err(unfit("a bound must not be negative"));
+    let mut given = [bounds.max_error_rate, bounds.max_avg_ms].into_iter().flatten();
+    if let Some(bound) = given.find(|bound| !(bound.is_finite() && *bound >= 0.0)) {
+        return Err(unfit(format!(
+            "{bound} is no bound: it must be a number, 0 or more"
+        )));
     }
-    let mut figures = ask(url).await?;
-    if analyze.window > Span::ZERO {
-        tokio::time::sleep(analyze.window.as_duration()).await;
-        figures = ask(url).await?.since(&figures);
-    }
+    let figures = match figures(url, analyze.window).await {
+        Ok(figures) => figures,
+        Err(failure) => return unanswered(printer, failure),
+    };
     let (verdict, reason) = judge_figures(&figures, &bounds);
     let exit = match verdict {
         Verdict::Successful => ExitCode::Done,
-        Verdict::Failed | Verdict::Error => ExitCode::Failed,
-        Verdict::Inconclusive => ExitCode::Waiting,
+        Verdict::Failed => ExitCode::Failed,
+        Verdict::Inconclusive | Verdict::Error => ExitCode::Waiting,
     };
     let line = format!("{verdict}: {reason}");
     Ok(answer(printer, &Said { verdict, reason }, &line, exit))
 }
 
+/// All since the service's start, or what happens within a window from now on.
+async fn figures(url: &str, window: Span) -> Result<Figures, Failure> {
+    let figures = ask(url).await?;
+    if window == Span::ZERO {
+        return Ok(figures);
+    }
+    tokio::time::sleep(window.as_duration()).await;
+    Ok(ask(url).await?.since(&figures))
+}
+
 async fn ask(url: &str) -> Result<Figures, Failure> {
+    // A token may stand in the query, and a password before the host.
+    let shown = url.split(['?', '#']).next().unwrap_or(url);
+    let shown = cutover_model::cover_passwords(shown);
     let refused = |why: String| {
-        let shown = cutover_model::cover_passwords(url);
         Failure::new(
             "analyze.no-answer",
             format!("{shown}: {why}"),
@@ -69,14 +82,25 @@ async fn ask(url: &str) -> Result<Figures, Failure> {
         .and_then(reqwest::Response::error_for_status)
         .map_err(|error| refused(root(&error)))?;
     let body = answer.bytes().await.map_err(|error| refused(root(&error)))?;
-    serde_json::from_slice(&body)
-        .map_err(|error| refused(format!("the answer is not JSON with figures: {error}")))
+    // A list would pass for the figures in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(refused("the answer is a list, and must be an object".to_owned()));
+    }
+    let figures: Figures = serde_json::from_slice(&body)
+        .map_err(|error| refused(format!("the answer is not JSON with figures: {error}")))?;
+    match figures.problem() {
+        None => Ok(figures),
+        Some(problem) => Err(refused(format!("the answer cannot be true: {problem}"))),
+    }
 }
 
 /// The innermost cause: the others only say that a request failed, and name the URL with all that is in it.
 fn root(error: &reqwest::Error) -> String {
     if let Some(status) = error.status() {
         return format!("status {status}");
+    }
+    if error.is_timeout() {
+        return "no answer within 10 s".to_owned();
     }
     let mut error: &dyn std::error::Error = error;
     while let Some(source) = error.source() {
