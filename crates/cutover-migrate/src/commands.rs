@@ -60,7 +60,12 @@ impl MigrateDatabases {
     /// When the database cannot be read.
     pub async fn status(&self, database: &DatabaseName) -> Result<Vec<StatusLine>, PortError> {
         let observed = self.look(database).await?;
-        Ok(status::lines(&self.find(database)?.files, &observed.history))
+        let known = self.find(database)?;
+        Ok(status::lines(
+            &known.files,
+            &observed.history,
+            known.url.dialect(),
+        ))
     }
 
     /// All that was ever done to the database's history, oldest first.
@@ -88,8 +93,9 @@ impl MigrateDatabases {
             self.files_only(database)?;
         }
         let observed = self.look(database).await?;
-        let files = &self.find(database)?.files;
-        refuse_errors(check::findings(files, &observed.history))?;
+        let known = self.find(database)?;
+        let files = &known.files;
+        refuse_errors(check::findings(files, &observed.history, known.url.dialect()))?;
         let complete: BTreeSet<&MigrationId> = observed
             .history
             .iter()
@@ -107,7 +113,11 @@ impl MigrateDatabases {
                     id: migration.id.clone(),
                     retires: retires.clone(),
                 }),
-                _ => out.run.push(Arc::clone(file)),
+                _ => {
+                    // Of two releases' texts of one that is not applied, the one that was given last counts.
+                    out.run.pop_if(|other| other.migration.id == migration.id);
+                    out.run.push(Arc::clone(file));
+                }
             }
         }
         match reach {
@@ -375,7 +385,9 @@ impl MigrateDatabases {
             release: Some(options.release.clone()),
             upgrade: None,
             complete: true,
+            direction: Direction::Up,
             reopened_at: None,
+            steps: Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_migrate::{MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
+use cutover_migrate::{Direction, MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
 use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, ServiceName, Severity, Version};
 use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _};
 use cutover_spec::{Application, Release};
@@ -199,7 +199,11 @@ fn text(line: &StatusLine) -> String {
         MigrationStatus::Applied => ('✓', "applied".to_owned()),
         MigrationStatus::Pending => ('+', "pending".to_owned()),
         MigrationStatus::Waiting { retires } => ('·', format!("waits until nothing below {retires} is left")),
-        MigrationStatus::Interrupted => ('!', "interrupted; it resumes where it stopped".to_owned()),
+        MigrationStatus::Interrupted {
+            direction,
+            done,
+            total,
+        } => ('!', halfway(*direction, *done, *total)),
         MigrationStatus::Reopened { since } => ('!', format!("to run once more, since {since:.0}")),
         MigrationStatus::Changed => ('✗', "its file was changed since it was applied".to_owned()),
         MigrationStatus::Unknown => ('?', "applied; there is no file of it here".to_owned()),
@@ -214,6 +218,22 @@ fn text(line: &StatusLine) -> String {
         line.id.to_string(),
         line.phase.word()
     )
+}
+
+/// How far a file came that is neither applied nor taken back.
+pub(super) fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
+    let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+    let (said, command) = match direction {
+        Direction::Up => (format!("interrupted: {done}{of} statements applied"), "up"),
+        Direction::Down => (
+            format!("being taken back: {done}{of} statements of its way down done"),
+            "down",
+        ),
+    };
+    match total {
+        Some(_) => format!("{said}; cutover migrate {command} goes on"),
+        None => format!("{said}; there is no file of it here"),
+    }
 }
 
 async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
