@@ -78,8 +78,9 @@ async fn begin<S: SqlSession>(session: &mut S, job: &Job) -> Result<Option<Progr
             PRIMARY KEY (number, name))";
         history::run(session, table, &[]).await?;
     }
-    // Begun before, and neither taken back nor reopened since: only then what is before the key is done.
-    let resumes = row.is_some_and(|row| !row.complete && row.reopened_at.is_none());
+    // Begun before as it is now, and neither taken back nor reopened since: only then what is before the key is done.
+    let resumes =
+        row.is_some_and(|row| !row.complete && row.reopened_at.is_none() && row.is_of(&job.file.migration));
     let progress = if resumes {
         read(session, id).await?
     } else {

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_model::{Diagnostic, MigrationId, MigrationPhase};
-use cutover_sql::locate;
+use cutover_sql::{Dialect, locate};
 
 use crate::folder::JSON;
-use crate::{HistoryRow, MigrationFile};
+use crate::{Direction, HistoryRow, MigrationFile, half};
 
 /// Everything that must be looked at before anything runs, errors first.
 #[must_use]
-pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<Diagnostic> {
+pub(crate) fn findings(
+    files: &[Arc<MigrationFile>],
+    history: &[HistoryRow],
+    dialect: Dialect,
+) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let numbered = history.iter().map(|row| &row.id).filter(|id| !id.is_repeatable());
     let highest = numbered.max();
@@ -19,8 +23,7 @@ pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> 
     for file in files {
         let id = &file.migration.id;
         match recorded.get(id) {
-            Some(row) if !row.is_of(&file.migration) => out.push(changed(file, row)),
-            Some(_) => {}
+            Some(row) => out.extend(unfit(file, row, dialect)),
             None => {
                 // A contract waits by design while later files go ahead.
                 if let Some(highest) = highest
@@ -78,8 +81,18 @@ pub(crate) fn findings(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> 
     out
 }
 
+/// Why a file does not fit what is on record of it.
+pub(crate) fn unfit(file: &MigrationFile, row: &HistoryRow, dialect: Dialect) -> Option<Diagnostic> {
+    match row.half(Some(file)) {
+        None => (!row.is_of(&file.migration)).then(|| changed(file, row)),
+        Some(half) if half.direction == Direction::Down => Some(half::taken_back(row, half)),
+        // A backfill in batches that is another one now begins anew.
+        Some(_) => half::changed(dialect, row, &file.up, Direction::Up),
+    }
+}
+
 /// A file that is not what was applied.
-pub(crate) fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
+fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
     Diagnostic::error(
         "migrate.changed",
         format!("{} was changed after it was applied", file.up.name),

@@ -60,7 +60,12 @@ impl MigrateDatabases {
     /// When the database cannot be read.
     pub async fn status(&self, database: &DatabaseName) -> Result<Vec<StatusLine>, PortError> {
         let observed = self.look(database).await?;
-        Ok(status::lines(&self.find(database)?.files, &observed.history))
+        let known = self.find(database)?;
+        Ok(status::lines(
+            &known.files,
+            &observed.history,
+            known.url.dialect(),
+        ))
     }
 
     /// All that was ever done to the database's history, oldest first.
@@ -88,8 +93,9 @@ impl MigrateDatabases {
             self.files_only(database)?;
         }
         let observed = self.look(database).await?;
-        let files = &self.find(database)?.files;
-        refuse_errors(check::findings(files, &observed.history))?;
+        let known = self.find(database)?;
+        let files = &known.files;
+        refuse_errors(check::findings(files, &observed.history, known.url.dialect()))?;
         let complete: BTreeSet<&MigrationId> = observed
             .history
             .iter()
@@ -107,7 +113,11 @@ impl MigrateDatabases {
                     id: migration.id.clone(),
                     retires: retires.clone(),
                 }),
-                _ => out.run.push(Arc::clone(file)),
+                _ => {
+                    // Of two releases' texts of one that is not applied, the one that was given last counts.
+                    out.run.pop_if(|other| other.migration.id == migration.id);
+                    out.run.push(Arc::clone(file));
+                }
             }
         }
         match reach {
@@ -198,13 +208,17 @@ impl MigrateDatabases {
             let same = files.iter().find(|file| row.is_of(&file.migration));
             let file = same.or_else(|| files.iter().find(|file| file.migration.id == row.id));
             let Some(file) = file else {
-                return Err(PortError::refused(
-                    Diagnostic::error(
-                        "migrate.file-missing",
-                        format!("{} is applied, but its files are not here", row.id),
-                    )
-                    .help("cutover migrate status"),
-                ));
+                let found = Diagnostic::error(
+                    "migrate.file-missing",
+                    format!("{} is applied, but its files are not here", row.id),
+                );
+                return Err(PortError::refused(match &row.release {
+                    // A newer one, say, that a rollback left behind.
+                    Some(release) => found
+                        .note("brought by", format!("release {release}"))
+                        .help(format!("cutover migrate down --release {release}")),
+                    None => found.help("cutover migrate status"),
+                }));
             };
             if file.down.is_none() {
                 let reason = file.migration.irreversible.as_deref();
@@ -280,7 +294,10 @@ impl MigrateDatabases {
         let files = &self.find(database)?.files;
         let file = files.iter().rev().find(|file| file.migration.id == *id);
         let note = match (repair, file) {
-            (_, Some(file)) => Note::Repair(repair, Box::new(self.row(file, options))),
+            (_, Some(file)) => {
+                let retires = file.migration.retires.clone();
+                Note::Repair(repair, Box::new(self.row(file, options)), retires)
+            }
             (Repair::NotApplied, None) => Note::Forget(id.clone(), self.now(), options.by.clone()),
             (Repair::Checksum | Repair::Applied, None) => {
                 return Err(PortError::refused(
@@ -307,16 +324,37 @@ impl MigrateDatabases {
         self.files_only(database)?;
         self.known_number(database, number)?;
         let files = &self.find(database)?.files;
-        let rows: Arc<[HistoryRow]> = files
-            .iter()
-            .filter(|file| file.migration.id.number <= number)
-            .map(|file| self.row(file, options))
-            .collect();
-        let count = rows.len();
+        let files = files.iter().filter(|file| file.migration.id.number <= number);
         let detail = "recorded as applied, not run".to_owned();
-        self.note(fence, database, Note::Fill(Act::Baseline, rows, detail))
+        self.fill(
+            fence,
+            database,
+            Act::Baseline,
+            files.cloned().collect(),
+            detail,
+            options,
+        )
+        .await
+    }
+
+    /// Records files as applied, with the bound of the contracts among them. Answers how many.
+    async fn fill(
+        &self,
+        fence: &Fence,
+        database: &DatabaseName,
+        act: Act,
+        files: Vec<Arc<MigrationFile>>,
+        detail: String,
+        options: &MigrateOptions,
+    ) -> Result<usize, PortError> {
+        let retires = files
+            .iter()
+            .filter_map(|file| file.migration.retires.clone())
+            .max();
+        let rows = files.iter().map(|file| self.row(file, options)).collect();
+        self.note(fence, database, Note::Fill(act, rows, detail, retires))
             .await?;
-        Ok(count)
+        Ok(files.len())
     }
 
     /// Records as applied, without running them, the files that another tool's history says are: read from that tool's
@@ -355,11 +393,9 @@ impl MigrateDatabases {
             }
             None => foreign::applied(tool, &theirs, &known.files).map_err(PortError::refused)?,
         };
-        let rows: Arc<[HistoryRow]> = files.iter().map(|file| self.row(file, options)).collect();
-        let count = rows.len();
-        let note = Note::Fill(Act::Import, rows, format!("by {tool}, before"));
-        self.note(fence, database, note).await?;
-        Ok(count)
+        let detail = format!("by {tool}, before");
+        self.fill(fence, database, Act::Import, files, detail, options)
+            .await
     }
 
     /// The record of a file that is applied now.
@@ -375,7 +411,9 @@ impl MigrateDatabases {
             release: Some(options.release.clone()),
             upgrade: None,
             complete: true,
+            direction: Direction::Up,
             reopened_at: None,
+            steps: Vec::new(),
         }
     }
 }

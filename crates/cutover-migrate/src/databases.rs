@@ -319,7 +319,7 @@ impl Databases for MigrateDatabases {
         }
         match (self.look(database).await, self.find(database)) {
             (Ok(observed), Ok(known)) => {
-                let mut found = check::findings(&known.files, &observed.history);
+                let mut found = check::findings(&known.files, &observed.history, known.url.dialect());
                 let pending: Vec<_> = known
                     .files
                     .iter()

@@ -102,17 +102,47 @@ impl Job {
             match (applied, self.direction) {
                 (Applied::Nothing, Direction::Up) => format!("nothing of {id} was applied"),
                 (Applied::Nothing, Direction::Down) => format!("nothing of {id} was taken back"),
-                (Applied::Statements(n), _) => {
+                (Applied::Statements(n), Direction::Up) => {
                     format!("{n} of {total} statements of {id} are applied; it resumes after them")
                 }
-                (Applied::Begun(n), _) => {
+                (Applied::Statements(n), Direction::Down) => {
+                    format!("{n} of {total} statements that take {id} back are done; it resumes after them")
+                }
+                (Applied::Begun(n), Direction::Up) => {
                     format!(
                         "{n} of {total} statements of {id} are applied and one was begun; it resumes there"
                     )
                 }
-                (Applied::Unknown, _) => format!("whether {id} was applied is not known yet"),
+                (Applied::Begun(n), Direction::Down) => {
+                    format!(
+                        "{n} of {total} statements that take {id} back are done and one was begun; it resumes there"
+                    )
+                }
+                (Applied::Unknown, Direction::Down) => format!("whether {id} was taken back is not known yet"),
+                (Applied::Unknown, Direction::Up) => format!("whether {id} was applied is not known yet"),
             },
         )
+    }
+
+    /// A statement is wrong in the middle of a file: it and those after it never ran, and may be changed.
+    fn resumable(&self, found: Diagnostic, name: &str, at: usize) -> Diagnostic {
+        let number = at + 1;
+        let (release, by_hand) = (&self.options.release, self.options.upgrade.is_none());
+        match self.direction {
+            Direction::Up if by_hand => found
+                .note(
+                    "next",
+                    format!("correct {name} from statement {number} on; or take back what is applied: cutover migrate down"),
+                )
+                .help(self.next()),
+            // An upgrade runs what was stored when it was planned.
+            Direction::Up => found
+                .note("next", format!("correct {name} from statement {number} on, and upgrade again"))
+                .help(format!("cutover upgrade {release}, or cutover migrate down --release {release}")),
+            Direction::Down => found
+                .note("next", format!("correct {name} from statement {number} on"))
+                .help(self.next()),
+        }
     }
 
     /// The command that goes on once the cause is mended.
@@ -208,9 +238,12 @@ impl Job {
                 } else {
                     "migrate.history-failed"
                 };
-                let diagnostic = Diagnostic::error(code, format!("{name}: {said}"))
-                    .note("database", self.what.clone())
-                    .help("cutover migrate validate");
+                let found =
+                    Diagnostic::error(code, format!("{name}: {said}")).note("database", self.what.clone());
+                let diagnostic = match (statement, applied) {
+                    (Some(at), Applied::Statements(_)) => self.resumable(found, name, at),
+                    _ => found.help("cutover migrate validate"),
+                };
                 (Self::placed(diagnostic, script, statement, offset, said), false)
             }
         };

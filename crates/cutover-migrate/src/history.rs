@@ -16,17 +16,19 @@ use crate::fence::Meta;
 use crate::session::{Query, SqlSession, TextRow};
 
 /// Which way a file is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Applied.
+    #[default]
     Up,
     /// Taken back.
     Down,
 }
 
 impl Direction {
-    const fn word(self) -> &'static str {
+    /// As it is stored.
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Down => "down",
@@ -58,8 +60,14 @@ pub(crate) struct HistoryRow {
     pub(crate) upgrade: Option<String>,
     /// Whether all of it is applied.
     pub(crate) complete: bool,
+    /// Which way it was begun, while it is not complete.
+    #[serde(default)]
+    pub(crate) direction: Direction,
     /// Since when a backfill is pending again.
     pub(crate) reopened_at: Option<Timestamp>,
+    /// Its statements that are on record, where they were asked for: of one that is not complete.
+    #[serde(skip)]
+    pub(crate) steps: Vec<Step>,
 }
 
 impl HistoryRow {
@@ -104,13 +112,19 @@ impl Recorded {
 
     pub(crate) async fn read<S: SqlSession>(
         session: &mut S,
+        dialect: Dialect,
         state: DatabaseState,
         has_log: bool,
     ) -> Result<Self, Failure> {
+        let meta = meta(session, "").await?;
+        let mut history = all(session).await?;
+        for row in history.iter_mut().filter(|row| !row.complete) {
+            row.steps = steps(session, &row.id, dialect).await?;
+        }
         Ok(Self {
             state,
-            meta: meta(session, "").await?,
-            history: all(session).await?,
+            meta,
+            history,
             has_log,
         })
     }
@@ -119,6 +133,7 @@ impl Recorded {
 /// A statement of a file that runs without a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
+    pub(crate) direction: Direction,
     pub(crate) ordinal: usize,
     pub(crate) checksum: Digest,
     pub(crate) finished: bool,
@@ -261,9 +276,14 @@ pub(crate) async fn is_empty<S: SqlSession>(session: &mut S) -> Result<bool, Fai
     Ok(rows.is_empty())
 }
 
+/// How far a file is, in one column: earlier versions knew whether it is [`WHOLE`], and nothing else.
+const BEGUN: u8 = 0;
+const WHOLE: u8 = 1;
+const TAKEN_BACK: u8 = 2;
+
 fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
     let mut row = Reader::new("cutover_history", row);
-    Ok(HistoryRow {
+    let mut out = HistoryRow {
         id: MigrationId {
             number: row.parse()?,
             name: row.text()?,
@@ -282,9 +302,18 @@ fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
         took: Span::from_millis(row.parse()?),
         release: row.optional()?,
         upgrade: row.next(),
-        complete: row.parse::<u8>()? == 1,
-        reopened_at: row.optional()?,
-    })
+        complete: false,
+        direction: Direction::Up,
+        reopened_at: None,
+        steps: Vec::new(),
+    };
+    match row.parse()? {
+        WHOLE => out.complete = true,
+        TAKEN_BACK => out.direction = Direction::Down,
+        _ => {}
+    }
+    out.reopened_at = row.optional()?;
+    Ok(out)
 }
 
 pub(crate) async fn put<S: SqlSession>(session: &mut S, row: &HistoryRow) -> Result<(), Failure> {
@@ -303,6 +332,11 @@ pub(crate) async fn put_and_log<S: SqlSession>(
 }
 
 fn put_params(row: &HistoryRow) -> Vec<Option<String>> {
+    let extent = match (row.complete, row.direction) {
+        (true, _) => WHOLE,
+        (false, Direction::Up) => BEGUN,
+        (false, Direction::Down) => TAKEN_BACK,
+    };
     vec![
         int(row.id.number),
         Some(row.id.name.clone()),
@@ -315,7 +349,7 @@ fn put_params(row: &HistoryRow) -> Vec<Option<String>> {
         int(row.took.as_millis()),
         row.release.as_ref().map(Version::to_string),
         row.upgrade.clone(),
-        int(row.complete.into()),
+        int(extent.into()),
         row.reopened_at.map(|at| at.to_string()),
     ]
 }
@@ -359,7 +393,6 @@ pub(crate) async fn remove_former<S: SqlSession>(session: &mut S, id: &Migration
 pub(crate) async fn steps<S: SqlSession>(
     session: &mut S,
     id: &MigrationId,
-    direction: Direction,
     dialect: Dialect,
 ) -> Result<Vec<Step>, Failure> {
     let before = if dialect.is_mysql() {
@@ -367,20 +400,20 @@ pub(crate) async fn steps<S: SqlSession>(
     } else {
         "NULL"
     };
-    let params = [
-        int(id.number),
-        Some(id.name.clone()),
-        Some(direction.word().to_owned()),
-    ];
     let sql = format!(
-        "SELECT CAST(ordinal AS text), checksum, finished_at, CAST({before} AS text) FROM {{t}}cutover_statements
-        WHERE number = CAST(?1 AS bigint) AND name = ?2 AND direction = ?3 ORDER BY ordinal"
+        "SELECT direction, CAST(ordinal AS text), checksum, finished_at, CAST({before} AS text)
+        FROM {{t}}cutover_statements WHERE number = CAST(?1 AS bigint) AND name = ?2 ORDER BY direction, ordinal"
     );
-    let rows = run(session, &sql, &params).await?;
+    let rows = run(session, &sql, &of_one(id)).await?;
     rows.iter()
         .map(|row| {
             let mut row = Reader::new("cutover_statements", row);
             Ok(Step {
+                direction: match row.text()?.as_str() {
+                    "up" => Direction::Up,
+                    "down" => Direction::Down,
+                    other => return Err(row.damaged(other)),
+                },
                 ordinal: row.parse()?,
                 checksum: row.digest()?,
                 finished: row.next().is_some(),

@@ -13,7 +13,8 @@ use crate::placeholders::Values;
 use crate::session::{Session, SqlSession};
 use crate::stop::Stop;
 use crate::{
-    Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, fence, stepwise, triggers, verify,
+    Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, check, fence, half, stepwise,
+    triggers, verify,
 };
 
 /// One file to be run.
@@ -41,6 +42,7 @@ pub(crate) struct Job {
 
 /// What the history says at the beginning.
 pub(crate) enum Gate {
+    /// With what is on record of the file, and of its statements where it is not whole.
     Go(Option<Box<HistoryRow>>),
     Already,
 }
@@ -51,11 +53,13 @@ pub(crate) async fn run<S: SqlSession>(session: &mut S, job: &Job) -> Result<Mig
     if let (Some(batched), Direction::Up) = (&job.file.batched, job.direction) {
         return batches::run(session, job, batched).await;
     }
-    if script.transaction && !commits_by_itself(job.dialect, script) {
-        transactional(session, job, script).await
-    } else {
-        stepwise::run(session, job, script).await
+    if script.transaction
+        && !commits_by_itself(job.dialect, script)
+        && let Some(report) = transactional(session, job, script).await?
+    {
+        return Ok(report);
     }
+    stepwise::run(session, job, script).await
 }
 
 /// Whether one of its statements would end a transaction that is open.
@@ -84,11 +88,12 @@ impl From<Failure> for Trouble {
     }
 }
 
+/// None when some of its statements are on record, from when it was no transaction: then it goes on after those.
 async fn transactional<S: SqlSession>(
     session: &mut S,
     job: &Job,
     script: &Script,
-) -> Result<MigrationReport, PortError> {
+) -> Result<Option<MigrationReport>, PortError> {
     let start = Instant::now();
     let mut attempt = 1;
     loop {
@@ -127,13 +132,17 @@ async fn once<S: SqlSession>(
     job: &Job,
     script: &Script,
     attempt: u32,
-) -> Result<MigrationReport, Trouble> {
+) -> Result<Option<MigrationReport>, Trouble> {
     let start = Instant::now();
     session.begin(job.policy.timeout(attempt)).await?;
-    let gate = job.gate(session).await?;
-    if matches!(gate, Gate::Already) {
+    let Gate::Go(row) = job.gate(session).await? else {
         commit(session).await?;
-        return Ok(job.report(start, None, true));
+        return Ok(Some(job.report(start, None, true)));
+    };
+    let mut steps = row.iter().flat_map(|row| &row.steps);
+    if steps.any(|step| step.direction == job.direction) {
+        session.rollback().await;
+        return Ok(None);
     }
     let broken = session.broken_references().await?;
     let mut rows = None;
@@ -152,7 +161,7 @@ async fn once<S: SqlSession>(
     job.check_references(broken, session.broken_references().await?)?;
     job.finish(session, elapsed(start)).await?;
     commit(session).await?;
-    Ok(job.report(start, rows, false))
+    Ok(Some(job.report(start, rows, false)))
 }
 
 async fn commit<S: SqlSession>(session: &mut S) -> Result<(), Trouble> {
@@ -202,16 +211,27 @@ impl Job {
     pub(crate) async fn gate<S: Session>(&self, session: &mut S) -> Result<Gate, Failure> {
         session.ensure().await?;
         let migration = &self.file.migration;
-        let (found, row) = session.meta_and_one(self.dialect, &migration.id).await?;
+        let (found, mut row) = session.meta_and_one(self.dialect, &migration.id).await?;
         let meta = raise(session, &self.what, found, &self.fence).await?;
+        if let Some(row) = row.as_mut().filter(|row| !row.complete) {
+            row.steps = session.steps(&migration.id, self.dialect).await?;
+        }
         match (self.direction, &row) {
-            (Direction::Up, Some(row)) if !row.is_of(migration) => {
-                let found = crate::check::changed(&self.file, row);
-                return Err(PortError::refused(found).into());
+            (Direction::Up, Some(row)) => {
+                if let Some(found) = check::unfit(&self.file, row, self.dialect) {
+                    return Err(PortError::refused(found).into());
+                }
+                if row.complete {
+                    return Ok(Gate::Already);
+                }
             }
-            (Direction::Up, Some(row)) if row.complete => return Ok(Gate::Already),
             (Direction::Down, None) => return Ok(Gate::Already),
-            _ => {}
+            (Direction::Down, Some(row)) => {
+                if let Some(found) = half::changed(self.dialect, row, self.script()?, self.direction) {
+                    return Err(PortError::refused(found).into());
+                }
+            }
+            (Direction::Up, None) => {}
         }
         if self.direction == Direction::Up {
             // One that was begun may have made untrue itself what was asked before.
@@ -297,7 +317,9 @@ impl Job {
             release: Some(self.options.release.clone()),
             upgrade: self.options.upgrade.as_ref().map(ToString::to_string),
             complete,
+            direction: Direction::Up,
             reopened_at: None,
+            steps: Vec::new(),
         }
     }
 

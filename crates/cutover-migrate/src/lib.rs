@@ -86,6 +86,7 @@ mod fence;
 mod file;
 mod folder;
 mod foreign;
+mod half;
 mod health;
 mod history;
 mod introspect;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use cutover_db::MongoUrl;
 use cutover_model::{DatabaseState, Diagnostic, Fence, Timestamp};
 use cutover_ports::{CommandDriver, CommandError, CommandPlace, CommandSession, MigrationReport, PortError};
+use cutover_sql::Dialect;
 use cutover_sql::command::{Again, again, sent};
 use serde_json::{Value, json};
 
@@ -101,11 +102,15 @@ impl MongoSession {
             ..DatabaseState::default()
         };
         let meta = self.meta_now().await?;
+        let mut history = self.all().await?;
+        for row in history.iter_mut().filter(|row| !row.complete) {
+            row.steps = self.steps(&row.id, Dialect::MongoDb).await?;
+        }
         Ok(Recorded {
             state,
             has_log: meta.is_some(),
             meta,
-            history: self.all().await?,
+            history,
         })
     }
 

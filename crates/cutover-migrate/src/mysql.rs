@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cutover_db::{DbError, MySession, MysqlUrl, describe_mysql};
 use cutover_model::{DatabaseState, Fence, Span};
-use cutover_sql::ticked;
+use cutover_sql::{Dialect, sets_session, ticked};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Error, Params, Row, Value};
 
@@ -18,6 +18,10 @@ use crate::history::Recorded;
 use crate::rights;
 use crate::session::{IndexState, SqlSession, TextRow, not_one_number};
 use crate::stop::{AGAIN, Stop};
+
+/// Reading is tried again so often, each time after a longer pause: tables are made within moments.
+const OBSERVE_TRIES: u32 = 10;
+const OBSERVE_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct MysqlSession {
     session: MySession,
@@ -28,6 +32,8 @@ pub(crate) struct MysqlSession {
     account: String,
     stop: Stop,
     ensured: bool,
+    /// How long it waits for locks now, where no statement of a file may have said otherwise since.
+    lock_wait: Option<u64>,
 }
 
 impl MysqlSession {
@@ -49,6 +55,7 @@ impl MysqlSession {
             prefix: format!("{}.", ticked(url.database())),
             stop: Stop::never(),
             ensured: false,
+            lock_wait: None,
         })
     }
 
@@ -59,6 +66,20 @@ impl MysqlSession {
 
     /// Reads without leaving a trace.
     pub(crate) async fn observe(&mut self) -> Result<Recorded, Failure> {
+        let mut tries = 1;
+        loop {
+            let seen = self.observe_once().await;
+            // Who makes the history's tables meanwhile makes a snapshot from before useless.
+            if tries >= OBSERVE_TRIES || !matches!(seen, Err(Failure::Locked { .. })) {
+                return seen;
+            }
+            self.rollback().await;
+            tokio::time::sleep(OBSERVE_PAUSE * tries).await;
+            tries += 1;
+        }
+    }
+
+    async fn observe_once(&mut self) -> Result<Recorded, Failure> {
         // One snapshot for everything that is read.
         self.plain("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             .await?;
@@ -82,7 +103,7 @@ impl MysqlSession {
         let rows = self.rows(tables, &[database]).await?;
         let has = |name: &str| rows.iter().flatten().flatten().any(|found| found == name);
         let recorded = if has("cutover_history") {
-            Recorded::read(self, state, has("cutover_log")).await?
+            Recorded::read(self, Dialect::MariaDb, state, has("cutover_log")).await?
         } else {
             Recorded::nothing(state)
         };
@@ -212,8 +233,8 @@ fn failure(error: &Error, sql: &str) -> Failure {
         return Failure::Lost(said);
     };
     match server.code {
-        // Lock wait timeout, deadlock.
-        1205 | 1213 => Failure::Locked {
+        // Lock wait timeout, deadlock, a table that was made or changed since the transaction's snapshot.
+        1205 | 1213 | 1412 => Failure::Locked {
             said,
             blockers: Vec::new(),
         },
@@ -230,6 +251,12 @@ fn failure(error: &Error, sql: &str) -> Failure {
             Failure::Statement { said, offset }
         }
     }
+}
+
+/// Whether a statement may change what the session waits for: by itself, or by a routine that it calls.
+fn may_set(statement: &str) -> bool {
+    let word = statement.trim_start().get(..4).unwrap_or_default();
+    sets_session(Dialect::MariaDb, statement) || word.eq_ignore_ascii_case("call")
 }
 
 /// The server counts whole seconds, and at least one.
@@ -251,10 +278,13 @@ impl SqlSession for MysqlSession {
 
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
         let seconds = seconds(lock_timeout);
-        self.plain(&format!(
-            "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
-        ))
-        .await?;
+        if self.lock_wait != Some(seconds) {
+            self.plain(&format!(
+                "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
+            ))
+            .await?;
+            self.lock_wait = Some(seconds);
+        }
         if !self.ensured {
             // Making a table would commit the transaction that is to begin.
             for table in dialect::TABLES {
@@ -276,6 +306,9 @@ impl SqlSession for MysqlSession {
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
         self.stop.check()?;
+        if may_set(statement) {
+            self.lock_wait = None;
+        }
         let id = self.session.id();
         let run = async {
             let result = self.session.query_iter(statement).await?;

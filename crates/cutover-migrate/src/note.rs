@@ -25,12 +25,12 @@ pub(crate) enum Note {
     Log(Box<LogEntry>),
     /// Takes the database over from whatever store it belonged to.
     Adopt,
-    /// Corrects what is recorded of one file. The row is what the file says now.
-    Repair(Repair, Box<HistoryRow>),
+    /// Corrects what is recorded of one file. The row is what the file says now, and the version what it retires.
+    Repair(Repair, Box<HistoryRow>, Option<Version>),
     /// Forgets what has no file any more.
     Forget(MigrationId, Timestamp, String),
-    /// Records files as applied; only into an empty history.
-    Fill(Act, Arc<[HistoryRow]>, String),
+    /// Records files as applied; only into an empty history. With the highest version that one of them retires.
+    Fill(Act, Arc<[HistoryRow]>, String, Option<Version>),
 }
 
 /// Whose database, and who writes.
@@ -79,18 +79,7 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
     match note {
         Note::Adopt | Note::Claim => Ok(()),
         Note::Log(entry) => session.log(entry).await,
-        Note::RetireBelow(version) => {
-            if meta.retired_below.as_ref().is_some_and(|old| old >= version) {
-                return Ok(());
-            }
-            let retired_below = Some(version.clone());
-            session
-                .write_meta(&Meta {
-                    retired_below,
-                    ..meta
-                })
-                .await
-        }
+        Note::RetireBelow(version) => retire(session, meta, Some(version)).await,
         Note::Reopen(id, now, by) => {
             let Some(row) = session.one(id).await?.filter(|row| row.complete) else {
                 return Ok(());
@@ -103,14 +92,14 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
             let entry = entry(&row, Act::Reopen, *now, by, None);
             session.replace_and_log(&row, &entry).await
         }
-        Note::Repair(how, now) => repair(session, pen, *how, now).await,
+        Note::Repair(how, now, retires) => repair(session, pen, meta, (*how, now, retires.as_ref())).await,
         Note::Forget(id, now, by) => {
             let row = recorded(session, pen, id).await?;
             let detail = Some("forgotten: it has no file".to_owned());
             let entry = entry(&row, Act::Repair, *now, by, detail);
             session.remove_and_log(id, &entry).await
         }
-        Note::Fill(act, rows, detail) => {
+        Note::Fill(act, rows, detail, retires) => {
             if !session.is_empty().await? {
                 return Err(PortError::refused(
                     Diagnostic::error(
@@ -122,6 +111,7 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
                 )
                 .into());
             }
+            retire(session, meta, retires.as_ref()).await?;
             for row in rows.iter() {
                 let entry = entry(row, *act, row.applied_at, &row.applied_by, Some(detail.clone()));
                 session.put_and_log(row, &entry).await?;
@@ -129,6 +119,19 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
             Ok(())
         }
     }
+}
+
+/// Raises the bound, as a contract does before it runs: who may start is the same whether it ran here or elsewhere.
+async fn retire<S: Session>(session: &mut S, meta: Meta, below: Option<&Version>) -> Result<(), Failure> {
+    if below.is_none() || meta.retired_below.as_ref() >= below {
+        return Ok(());
+    }
+    let retired_below = below.cloned();
+    let meta = Meta {
+        retired_below,
+        ..meta
+    };
+    session.write_meta(&meta).await
 }
 
 async fn recorded<S: Session>(session: &mut S, pen: &Pen, id: &MigrationId) -> Result<HistoryRow, Failure> {
@@ -147,8 +150,8 @@ async fn recorded<S: Session>(session: &mut S, pen: &Pen, id: &MigrationId) -> R
 async fn repair<S: Session>(
     session: &mut S,
     pen: &Pen,
-    how: Repair,
-    now: &HistoryRow,
+    meta: Meta,
+    (how, now, retires): (Repair, &HistoryRow, Option<&Version>),
 ) -> Result<(), Failure> {
     let old = recorded(session, pen, &now.id).await?;
     let entry = |detail| entry(&old, Act::Repair, now.applied_at, &now.applied_by, Some(detail));
@@ -168,6 +171,7 @@ async fn repair<S: Session>(
             session.put_and_log(&row, &entry).await
         }
         Repair::Applied => {
+            retire(session, meta, retires).await?;
             let entry = entry("recorded as applied".to_owned());
             session.replace_and_log(now, &entry).await
         }

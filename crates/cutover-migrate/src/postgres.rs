@@ -111,7 +111,7 @@ impl PostgresSession {
             return Ok(Recorded::nothing(state));
         }
         let has_log = next() == "true";
-        Recorded::read(self, state, has_log).await
+        Recorded::read(self, Dialect::Postgres, state, has_log).await
     }
 
     async fn batch(&mut self, sql: &str) -> Result<(), Failure> {

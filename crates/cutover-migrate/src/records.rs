@@ -9,8 +9,8 @@ use cutover_sql::Dialect;
 use crate::failure::Failure;
 use crate::fence::Meta;
 use crate::history::{self, HistoryRow, LogEntry, Step, StepKey};
+use crate::job;
 use crate::session::SqlSession;
-use crate::{Direction, job};
 
 /// The history of a database, to be read and written by the session that holds it.
 pub(crate) trait Records {
@@ -58,13 +58,8 @@ pub(crate) trait Records {
     /// An entry in the log alone.
     async fn log(&mut self, entry: &LogEntry) -> Result<(), Failure>;
 
-    /// The statements of a file that are on record.
-    async fn steps(
-        &mut self,
-        id: &MigrationId,
-        direction: Direction,
-        dialect: Dialect,
-    ) -> Result<Vec<Step>, Failure>;
+    /// The statements of a file that are on record, each way in order.
+    async fn steps(&mut self, id: &MigrationId, dialect: Dialect) -> Result<Vec<Step>, Failure>;
 
     /// Records a statement as begun, or as finished with how long it ran; `before`: what the database looked like then.
     async fn put_step(
@@ -143,13 +138,8 @@ impl<S: SqlSession> Records for S {
         history::log(self, entry).await
     }
 
-    async fn steps(
-        &mut self,
-        id: &MigrationId,
-        direction: Direction,
-        dialect: Dialect,
-    ) -> Result<Vec<Step>, Failure> {
-        history::steps(self, id, direction, dialect).await
+    async fn steps(&mut self, id: &MigrationId, dialect: Dialect) -> Result<Vec<Step>, Failure> {
+        history::steps(self, id, dialect).await
     }
 
     async fn put_step(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cutover_db::{SqliteMode, disk_full, is_busy, open_sqlite, sqlite_message};
 use cutover_model::DatabaseState;
+use cutover_sql::Dialect;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, params_from_iter};
 
@@ -108,7 +109,7 @@ impl SqliteSession {
             return Ok(Recorded::nothing(state));
         }
         let has_log = has(&session, "cutover_log")?;
-        Recorded::read(&mut session, state, has_log)
+        Recorded::read(&mut session, Dialect::Sqlite, state, has_log)
             .await
             .map_err(ObserveError::Failure)
     }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_model::{MigrationId, MigrationPhase, Span, Timestamp, Version};
+use cutover_sql::Dialect;
 use serde::{Deserialize, Serialize};
 
-use crate::{HistoryRow, MigrationFile};
+use crate::half::{self, Half};
+use crate::{Direction, HistoryRow, MigrationFile};
 
 /// Where a migration stands on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +23,15 @@ pub enum MigrationStatus {
         /// That version.
         retires: Version,
     },
-    /// Begun and not finished; it resumes where it stopped.
-    Interrupted,
+    /// Begun and not finished; it resumes where it stopped, the same way.
+    Interrupted {
+        /// Whether it is being applied or taken back.
+        direction: Direction,
+        /// How many of its statements that way are done.
+        done: usize,
+        /// Of how many; none: there is no file of it here.
+        total: Option<usize>,
+    },
     /// A backfill that must run once more, because the old version may have written since.
     Reopened {
         /// Since when.
@@ -59,7 +68,11 @@ pub struct StatusLine {
 }
 
 /// All lines, by number.
-pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec<StatusLine> {
+pub(crate) fn lines(
+    files: &[Arc<MigrationFile>],
+    history: &[HistoryRow],
+    dialect: Dialect,
+) -> Vec<StatusLine> {
     let numbered = history.iter().map(|row| &row.id).filter(|id| !id.is_repeatable());
     let highest = numbered.map(|id| id.number).max();
     let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
@@ -70,8 +83,7 @@ pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec
             let migration = &file.migration;
             let row = recorded.get(&migration.id).copied();
             let status = match row {
-                Some(row) if !row.is_of(migration) => MigrationStatus::Changed,
-                Some(row) => of_row(row),
+                Some(row) => of_row(file, row, dialect),
                 None => match &migration.retires {
                     Some(retires) => MigrationStatus::Waiting {
                         retires: retires.clone(),
@@ -99,17 +111,37 @@ pub(crate) fn lines(files: &[Arc<MigrationFile>], history: &[HistoryRow]) -> Vec
             let is_same = |id: &&MigrationId| id.is_repeatable() && id.base() == row.id.base();
             !row.id.is_repeatable() || !known.iter().any(is_same)
         })
-        .map(|row| line(&row.id, row.phase, MigrationStatus::Unknown, Some(row), None));
+        .map(|row| {
+            let status = row.half(None).map_or(MigrationStatus::Unknown, interrupted);
+            line(&row.id, row.phase, status, Some(row), None)
+        });
     out.extend(unknown);
     out.sort_by(|a, b| a.id.cmp(&b.id));
     out
 }
 
-fn of_row(row: &HistoryRow) -> MigrationStatus {
-    match (row.complete, row.reopened_at) {
-        (true, _) => MigrationStatus::Applied,
-        (false, Some(since)) => MigrationStatus::Reopened { since },
-        (false, None) => MigrationStatus::Interrupted,
+fn of_row(file: &MigrationFile, row: &HistoryRow, dialect: Dialect) -> MigrationStatus {
+    let half = row.half(Some(file));
+    let script = match half.map(|half| half.direction) {
+        Some(Direction::Down) => file.down.as_ref(),
+        Some(Direction::Up) | None => Some(&file.up),
+    };
+    match (half, row.reopened_at) {
+        (Some(half), _) => {
+            let changed = script.and_then(|script| half::changed(dialect, row, script, half.direction));
+            changed.map_or_else(|| interrupted(half), |_| MigrationStatus::Changed)
+        }
+        (None, _) if !row.is_of(&file.migration) => MigrationStatus::Changed,
+        (None, Some(since)) => MigrationStatus::Reopened { since },
+        (None, None) => MigrationStatus::Applied,
+    }
+}
+
+const fn interrupted(half: Half) -> MigrationStatus {
+    MigrationStatus::Interrupted {
+        direction: half.direction,
+        done: half.done,
+        total: half.total,
     }
 }
 

@@ -8,15 +8,14 @@
 
 use std::time::Duration;
 
-use cutover_model::{Diagnostic, Digest, Span};
+use cutover_model::{Digest, Span};
 use cutover_ports::{MigrationReport, PortError};
-use cutover_sql::{
-    Dialect, Statement, concurrently, normalised, outside_transaction, sets_session, writes_rows,
-};
+use cutover_sql::{Dialect, Statement, concurrently, outside_transaction, sets_session, writes_rows};
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
-use crate::history::{Step, StepKey};
+use crate::half::checksum;
+use crate::history::{HistoryRow, Step, StepKey};
 use crate::job::{Gate, Job, elapsed};
 use crate::session::{Doubt, Next, Session};
 use crate::{Direction, Script};
@@ -27,18 +26,24 @@ pub(crate) async fn run<S: Session>(
     script: &Script,
 ) -> Result<MigrationReport, PortError> {
     let start = Instant::now();
-    let before = match begin(session, job, script).await {
-        Ok(Some(steps)) => steps,
+    let former = match begin(session, job).await {
+        Ok(Some(former)) => former,
         Ok(None) => return Ok(job.report(start, None, true)),
         Err(failure) => {
             session.rollback().await;
             return Err(job.error(script, failure, None, Applied::Nothing));
         }
     };
+    let mut before: Vec<Option<&Step>> = vec![None; script.statements.len()];
+    let steps = former.iter().flat_map(|row| &row.steps);
+    for step in steps.filter(|step| step.direction == job.direction) {
+        if let Some(place) = before.get_mut(step.ordinal) {
+            *place = Some(step);
+        }
+    }
     let mut rows = None;
-    let mut done = before.iter().filter(|step| step.finished).count();
-    for (at, statement) in script.statements.iter().enumerate() {
-        let step = before.iter().find(|step| step.ordinal == at);
+    let mut done = before.iter().flatten().filter(|step| step.finished).count();
+    for ((at, statement), step) in script.statements.iter().enumerate().zip(before) {
         let ran = one(session, job, script, at, statement, step, done).await;
         match ran {
             Ok(Ran::Before) => {}
@@ -49,8 +54,8 @@ pub(crate) async fn run<S: Session>(
                 }
             }
             Err(error) => {
-                if done == 0 && job.direction == Direction::Up && !error.is_unknown() {
-                    forget(session, job).await;
+                if done == 0 && !error.is_unknown() {
+                    restore(session, job, former.as_ref()).await;
                 }
                 return Err(error.0);
             }
@@ -82,59 +87,38 @@ impl StepError {
     }
 }
 
-/// Gate and intent in one transaction; the statements that are recorded already, or none when there is nothing to do.
-async fn begin<S: Session>(
-    session: &mut S,
-    job: &Job,
-    script: &Script,
-) -> Result<Option<Vec<Step>>, Failure> {
+/// Gate and intent in one transaction; what was on record before, or none when there is nothing to do.
+async fn begin<S: Session>(session: &mut S, job: &Job) -> Result<Option<Option<HistoryRow>>, Failure> {
     session.begin(job.policy.timeout(1)).await?;
     let Gate::Go(row) = job.gate(session).await? else {
         session.commit().await?;
         return Ok(None);
     };
-    let id = &job.file.migration.id;
-    let steps = session.steps(id, job.direction, job.dialect).await?;
-    for step in &steps {
-        let statement = script.statements.get(step.ordinal);
-        if statement.is_none_or(|found| checksum(job.dialect, found) != step.checksum) {
-            return Err(PortError::refused(
-                Diagnostic::error(
-                    "migrate.changed",
-                    format!(
-                        "statement {} of {} was changed after it was applied",
-                        step.ordinal + 1,
-                        script.name
-                    ),
-                )
-                .help("cutover migrate validate"),
-            )
-            .into());
-        }
-    }
-    let mut intent = match (job.direction, row) {
+    let former = row.map(|row| *row);
+    let intent = match (job.direction, &former) {
         // What was applied stays on record with its dates while it is taken back.
-        (Direction::Down, Some(row)) => *row,
+        (Direction::Down, Some(row)) => HistoryRow {
+            complete: false,
+            direction: Direction::Down,
+            ..row.clone()
+        },
         _ => job.row(Span::ZERO, false),
     };
-    intent.complete = false;
     session.put(&intent).await?;
     session.commit().await?;
     *session.ensured() = true;
-    Ok(Some(steps))
+    Ok(Some(former))
 }
 
-fn checksum(dialect: Dialect, statement: &Statement) -> Digest {
-    let text = normalised(dialect, &statement.text).unwrap_or_else(|_| statement.text.clone());
-    Digest::of(text.as_bytes())
-}
-
-/// Nothing of the file was applied: the intent is taken back, so that the history says so.
-async fn forget<S: Session>(session: &mut S, job: &Job) {
+/// Nothing of the file was run: the intent is taken back, so that the history says what it said before.
+async fn restore<S: Session>(session: &mut S, job: &Job, former: Option<&HistoryRow>) {
     let taken_back = async {
         session.begin(job.policy.timeout(1)).await?;
         job.claim(session).await?;
-        session.remove(&job.file.migration.id).await?;
+        match former {
+            Some(row) if job.direction == Direction::Down => session.put(row).await?,
+            _ => session.remove(&job.file.migration.id).await?,
+        }
         session.commit().await
     };
     if let Err(failure) = taken_back.await {

@@ -463,11 +463,36 @@ fn nothing_to_do(
         return None;
     }
     if input.goal == Goal::Contract {
-        return Some(format!("no contract migration of {what} is due"));
+        let waiting: Vec<String> = work.pending.iter().map(|one| waiting(input, one)).collect();
+        let why = if waiting.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", waiting.join("; "))
+        };
+        return Some(format!("no contract migration of {what} is due{why}"));
     }
     // A new version that changes nothing that runs is still recorded.
     let same_version = input.current.is_some_and(|release| release.version == *version);
     (same_version && initial == last).then(|| format!("{what} is on {version}, with this configuration"))
+}
+
+/// For whom a contract waits.
+fn waiting(input: &PlanInput<'_>, contract: &Migration) -> String {
+    let (database, id) = (&contract.database, &contract.id);
+    let Some(bound) = &contract.retires else {
+        return format!("{database} {id} waits");
+    };
+    let revisions = input.target.revisions.values();
+    let old: Vec<String> = revisions
+        .filter(|one| one.version < *bound)
+        .map(|one| format!("{} {}", one.service, one.version))
+        .collect();
+    let who = if old.is_empty() {
+        String::new()
+    } else {
+        format!(", and what is deployed has {}", old.join(", "))
+    };
+    format!("{database} {id} waits until nothing below {bound} is left{who}")
 }
 
 /// Whether fewer instances exist than are recorded, in whatever state.

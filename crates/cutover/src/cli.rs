@@ -426,6 +426,9 @@ pub(crate) struct MigrateDown {
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
+    /// Even what instances of the deployed release run with
+    #[arg(long)]
+    pub(crate) in_use: bool,
 }
 
 #[derive(Debug, Args)]

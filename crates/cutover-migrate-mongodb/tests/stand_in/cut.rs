@@ -102,7 +102,8 @@ async fn cut_by(cutter: &Cutter, bed: &Bed, files: Files<'_>) -> PortError {
     let error = up(&databases, 1).await.unwrap_err();
     assert!(cutter.has_cut.load(Ordering::SeqCst));
     let lines = bed.databases(files).status(&main_db()).await.unwrap();
-    assert_eq!(lines[0].status, MigrationStatus::Interrupted, "{error}");
+    let is_half = matches!(lines[0].status, MigrationStatus::Interrupted { .. });
+    assert!(is_half, "{error}");
     error
 }
 

@@ -7,4 +7,5 @@
 mod bed;
 mod contract;
 mod cut;
+mod half;
 mod killed;

@@ -41,13 +41,6 @@ fn damaged(what: &str) -> Failure {
     statement(format!("{what} holds what cutover never wrote"))
 }
 
-fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Up => "up",
-        Direction::Down => "down",
-    }
-}
-
 impl MongoSession {
     pub(super) async fn meta_document(&self) -> Result<Option<Value>, Failure> {
         let find = command("find", META, &json!({"filter": {"_id": ONE}}));
@@ -255,28 +248,31 @@ impl Records for MongoSession {
         self.set(&entry.id, json!({key: entry}), true).await
     }
 
-    async fn steps(
-        &mut self,
-        id: &MigrationId,
-        direction: Direction,
-        _dialect: Dialect,
-    ) -> Result<Vec<Step>, Failure> {
+    async fn steps(&mut self, id: &MigrationId, _dialect: Dialect) -> Result<Vec<Step>, Failure> {
         let commands = self.of_one(id, "commands").await?.unwrap_or_default();
-        let Some(found) = commands.get(word(direction)).and_then(Value::as_object) else {
-            return Ok(Vec::new());
-        };
-        let mut out = Vec::with_capacity(found.len());
-        for (ordinal, step) in found {
+        let ways = [Direction::Up, Direction::Down]
+            .into_iter()
+            .filter_map(|direction| {
+                let found = commands.get(direction.word())?.as_object()?;
+                Some(
+                    found
+                        .iter()
+                        .map(move |(ordinal, step)| (direction, ordinal, step)),
+                )
+            });
+        let mut out = Vec::new();
+        for (direction, ordinal, step) in ways.flatten() {
             let checksum = step.get("checksum").cloned().unwrap_or_default();
             let before = step.get("before").and_then(Value::as_str);
             out.push(Step {
+                direction,
                 ordinal: ordinal.parse().map_err(|_| damaged(HISTORY))?,
                 checksum: serde_json::from_value(checksum).map_err(|_| damaged(HISTORY))?,
                 finished: step.get("finishedAt").is_some_and(|at| !at.is_null()),
                 before: before.map(str::to_owned),
             });
         }
-        out.sort_by_key(|step| step.ordinal);
+        out.sort_by_key(|step| (step.direction.word(), step.ordinal));
         Ok(out)
     }
 
@@ -288,7 +284,7 @@ impl Records for MongoSession {
         took: Option<Span>,
         before: Option<&str>,
     ) -> Result<(), Failure> {
-        let at = |field: &str| format!("commands.{}.{}.{field}", word(key.direction), key.ordinal);
+        let at = |field: &str| format!("commands.{}.{}.{field}", key.direction.word(), key.ordinal);
         let mut fields = Map::new();
         fields.insert(at("checksum"), json!(checksum));
         match took {
@@ -308,7 +304,7 @@ impl Records for MongoSession {
     }
 
     async fn forget_step(&mut self, key: StepKey<'_>) -> Result<(), Failure> {
-        let at = format!("commands.{}.{}", word(key.direction), key.ordinal);
+        let at = format!("commands.{}.{}", key.direction.word(), key.ordinal);
         let one = json!({
             "q": {"_id": key.id.to_string(), "turn": {"$lte": self.turn}},
             "u": {"$unset": {at: ""}, "$set": {"turn": self.turn}},

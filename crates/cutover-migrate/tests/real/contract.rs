@@ -110,16 +110,10 @@ async fn a_wrong_statement_is_named_and_what_is_applied_said(bed: &Bed) {
     assert_eq!(error.certainty, Certainty::Unknown);
     assert!(note(found, "state").starts_with("1 of 2 statements of 001_bad are applied"));
     let lines = bed.databases(&wrong).status(&main_db()).await.unwrap();
-    assert_eq!(lines[0].status, MigrationStatus::Interrupted);
-    let mended = [
-        (
-            wrong[0].0,
-            "-- cutover: phase=expand\nCREATE TABLE a (x integer);\nINSERT INTO a\n  VALUES (1);",
-        ),
-        wrong[1],
-    ];
-    let changed = bed.up(&mended, 0, 1).await.unwrap_err();
-    assert_eq!(changed.diagnostic.code, "migrate.changed");
+    assert!(matches!(
+        lines[0].status,
+        MigrationStatus::Interrupted { done: 1, .. }
+    ));
 }
 
 async fn without_a_transaction_it_resumes_in_the_middle(bed: &Bed) {
@@ -141,7 +135,10 @@ INSERT INTO a VALUES (3);";
     assert!(note(&error.diagnostic, "state").starts_with("2 of 4 statements"));
     let databases = bed.databases(&steps);
     let lines = databases.status(&main_db()).await.unwrap();
-    assert_eq!(lines[0].status, MigrationStatus::Interrupted);
+    assert!(matches!(
+        lines[0].status,
+        MigrationStatus::Interrupted { done: 2, .. }
+    ));
     let state = databases.observe(&main_db()).await.unwrap();
     assert!(!state.has(&state.applied[0].id));
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cutover_migrate::MigrationStatus;
+use cutover_migrate::{Direction, MigrationStatus};
 use cutover_ports::{Certainty, Databases as _, PortError};
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
@@ -79,7 +79,12 @@ fn state(error: &PortError) -> &str {
 async fn resumes(bed: &Bed, kind: Kind) {
     let files = files(kind);
     let lines = bed.databases(&files).status(&main_db()).await.unwrap();
-    assert_eq!(lines[1].status, MigrationStatus::Interrupted);
+    let halfway = MigrationStatus::Interrupted {
+        direction: Direction::Up,
+        done: 1,
+        total: Some(3),
+    };
+    assert_eq!(lines[1].status, halfway);
     bed.run("UPDATE pause SET s = 0").await;
     bed.up_patiently(&files, 1, 1).await.unwrap();
     assert!(bed.has_table("b").await);
@@ -187,7 +192,10 @@ async fn a_concurrent_index_that_is_stopped_is_built_anew() {
     let error = error.unwrap_err();
     assert_eq!(error.diagnostic.code, "migrate.stopped", "{error}");
     let lines = bed.databases(&files).status(&main_db()).await.unwrap();
-    assert_eq!(lines[0].status, MigrationStatus::Interrupted);
+    assert!(matches!(
+        lines[0].status,
+        MigrationStatus::Interrupted { done: 0, .. }
+    ));
     old.batch_execute("COMMIT").await.unwrap();
     bed.up_patiently(&files, 0, 1).await.unwrap();
     assert_eq!(bed.number(invalid).await, 0);

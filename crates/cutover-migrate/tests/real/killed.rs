@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
-use cutover_migrate::{LockPolicy, MigrateDatabases, Reach};
+use cutover_migrate::{Direction, LockPolicy, MigrateDatabases, MigrationStatus, Reach};
 use cutover_model::{Span, Timestamp};
 use cutover_ports::Clock;
 
 const URL: &str = "CUTOVER_TEST_KILLED_URL";
 const LOOKS: &str = "CUTOVER_TEST_KILLED_LOOKS";
 const ROWS: &str = "CUTOVER_TEST_KILLED_ROWS";
+const BACK: &str = "CUTOVER_TEST_KILLED_BACK";
 
 /// 30 statements: tables, columns, indexes, and rows unless only DDL is wanted.
 fn file(rows: bool) -> String {
@@ -43,6 +44,15 @@ fn file(rows: bool) -> String {
     text
 }
 
+/// 12 statements that take the one with rows back.
+fn down_file() -> String {
+    let mut text = "-- cutover: transaction=none\n".to_owned();
+    for n in 0..6 {
+        text.push_str(&format!("ALTER TABLE t{n} DROP COLUMN b; DROP TABLE t{n};\n"));
+    }
+    text
+}
+
 struct DeadlyClock(AtomicU32);
 
 #[async_trait::async_trait]
@@ -59,13 +69,23 @@ impl Clock for DeadlyClock {
     }
 }
 
-async fn migrate(url: &str, looks: u32, rows: bool) {
-    let text = file(rows);
-    let files =
-        Bed::at(url.to_owned()).files(&[("001_all.up.sql", &text), ("001_all.down.sql", "DROP TABLE t0")]);
+fn databases(url: &str, looks: u32, rows: bool) -> MigrateDatabases {
+    let (up, down) = (file(rows), down_file());
+    let files = Bed::at(url.to_owned()).files(&[("001_all.up.sql", &up), ("001_all.down.sql", &down)]);
     let clock = Arc::new(DeadlyClock(AtomicU32::new(looks)));
-    let databases =
-        MigrateDatabases::new(clock, LockPolicy::default()).with(main_db(), url.parse().unwrap(), files);
+    MigrateDatabases::new(clock, LockPolicy::default()).with(main_db(), url.parse().unwrap(), files)
+}
+
+async fn take_back(url: &str, looks: u32) {
+    let mut done = Vec::new();
+    databases(url, looks, true)
+        .migrate_down(&fence(1), &main_db(), Reach::All, &options(), &mut done)
+        .await
+        .unwrap();
+}
+
+async fn migrate(url: &str, looks: u32, rows: bool) {
+    let databases = databases(url, looks, rows);
     let mut done = Vec::new();
     databases
         .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
@@ -77,18 +97,24 @@ async fn migrate(url: &str, looks: u32, rows: bool) {
 #[tokio::test]
 async fn the_one_that_is_killed() {
     if let (Ok(url), Ok(looks)) = (std::env::var(URL), std::env::var(LOOKS)) {
-        let rows = std::env::var(ROWS).unwrap() == "true";
-        migrate(&url, looks.parse().unwrap(), rows).await;
+        let is = |name: &str| std::env::var(name).unwrap() == "true";
+        let looks = looks.parse().unwrap();
+        if is(BACK) {
+            take_back(&url, looks).await;
+        } else {
+            migrate(&url, looks, is(ROWS)).await;
+        }
     }
 }
 
 /// Whether a process came to its end; else it was killed.
-fn came_through(url: &str, looks: u32, rows: bool) -> bool {
+fn came_through(url: &str, looks: u32, rows: bool, back: bool) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::the_one_that_is_killed"])
         .env(URL, url)
         .env(LOOKS, looks.to_string())
         .env(ROWS, rows.to_string())
+        .env(BACK, back.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
@@ -138,7 +164,7 @@ async fn killed_until_done(kind: Kind, looks: u32, rows: bool) {
     migrate(&calm.url, u32::MAX, rows).await;
     let (mut kills, mut done) = (0, 0);
     // The last record of all looks at the clock more than once: with all statements done, one is let through.
-    while !came_through(&bed.url, if done == 30 { u32::MAX } else { looks }, rows) {
+    while !came_through(&bed.url, if done == 30 { u32::MAX } else { looks }, rows, false) {
         kills += 1;
         done = bed
             .number("SELECT count(*) FROM cutover_statements WHERE finished_at IS NOT NULL")
@@ -165,4 +191,60 @@ async fn mariadb_after_a_statement_ran_and_before_that_is_recorded() {
 #[tokio::test]
 async fn postgres_within_a_statements_transaction() {
     killed_until_done(Kind::Postgres, 3, true).await;
+}
+
+/// Takes a file back by processes that are killed, each a statement further: meanwhile nobody takes it for applied.
+async fn taken_back_until_done(kind: Kind, looks: u32) {
+    let Some(bed) = bed(kind).await else { return };
+    // By a process of its own: a session of this one would hold the migrators' lock while this waits for the next.
+    assert!(came_through(&bed.url, u32::MAX, true, false));
+    let finished =
+        "SELECT count(*) FROM cutover_statements WHERE direction = 'down' AND finished_at IS NOT NULL";
+    let calm = databases(&bed.url, u32::MAX, true);
+    let mut kills = 0;
+    while !came_through(&bed.url, looks, true, true) {
+        kills += 1;
+        assert!(kills < 30, "it makes no way");
+        let done = usize::try_from(bed.number(finished).await).unwrap();
+        let lines = calm.status(&main_db()).await.unwrap();
+        let halfway = MigrationStatus::Interrupted {
+            direction: Direction::Down,
+            done,
+            total: Some(12),
+        };
+        assert_eq!(lines[0].status, halfway);
+        let mut up = Vec::new();
+        let refused = calm
+            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut up)
+            .await;
+        assert_eq!(refused.unwrap_err().diagnostic.code, "migrate.half-taken-back");
+    }
+    assert!(kills >= 11, "{kills} kills are not one for each boundary");
+    for n in 0..6 {
+        assert!(!bed.has_table(&format!("t{n}")).await);
+    }
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 0);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_statements").await, 0);
+    assert!(came_through(&bed.url, u32::MAX, true, false));
+    assert!(bed.has_table("t5").await);
+}
+
+#[tokio::test]
+async fn postgres_while_it_is_taken_back() {
+    taken_back_until_done(Kind::Postgres, 2).await;
+}
+
+#[tokio::test]
+async fn sqlite_while_it_is_taken_back() {
+    taken_back_until_done(Kind::Sqlite, 2).await;
+}
+
+#[tokio::test]
+async fn mariadb_while_it_is_taken_back_before_a_statement() {
+    taken_back_until_done(Kind::MariaDb, 3).await;
+}
+
+#[tokio::test]
+async fn mariadb_while_it_is_taken_back_after_a_statement_ran() {
+    taken_back_until_done(Kind::MariaDb, 4).await;
 }

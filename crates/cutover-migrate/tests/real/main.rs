@@ -8,6 +8,7 @@ mod contract;
 mod cut;
 mod flyway;
 mod foreign;
+mod half;
 mod killed;
 mod mariadb;
 mod postgres;

@@ -146,3 +146,52 @@ async fn long_transactions_are_named_before_anything_runs() {
     assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
     assert!(bed.databases(&MORE).check(&main_db()).await.is_empty());
 }
+
+/// The history's tables are made by the first; the others look at that moment, each in a snapshot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_sessions_that_look_while_the_history_is_made_all_see_it() {
+    for _ in 0..5 {
+        let Some(bed) = mariadb().await else { return };
+        let all: Vec<_> = (0..16)
+            .map(|_| {
+                let databases = bed.patient(&TABLE);
+                tokio::spawn(async move {
+                    let mut seen = 0;
+                    while seen == 0 {
+                        seen = databases.observe(&main_db()).await?.applied.len();
+                    }
+                    Ok::<_, cutover_ports::PortError>(seen)
+                })
+            })
+            .collect();
+        bed.up_patiently(&TABLE, 0, 1).await.unwrap();
+        for one in all {
+            assert_eq!(one.await.unwrap().unwrap(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_file_says_of_waiting_holds_for_it_alone() {
+    let Some(bed) = mariadb().await else { return };
+    let up = "-- cutover: phase=expand
+CREATE TABLE w (n integer, seconds integer);
+INSERT INTO w VALUES (1, @@lock_wait_timeout);
+SET SESSION lock_wait_timeout = 77;
+INSERT INTO w VALUES (2, @@lock_wait_timeout);
+CREATE PROCEDURE wait_long() SET SESSION lock_wait_timeout = 78;
+CALL wait_long();
+INSERT INTO w VALUES (3, @@lock_wait_timeout);";
+    let files = [
+        ("001_w.up.sql", up),
+        ("001_w.down.sql", "DROP TABLE w; DROP PROCEDURE wait_long"),
+    ];
+    bed.up(&files, 0, 1).await.unwrap();
+    let first = bed.number("SELECT seconds FROM w WHERE n = 1").await;
+    assert_eq!(bed.number("SELECT count(*) FROM w").await, 3);
+    assert_eq!(
+        bed.number(&format!("SELECT count(*) FROM w WHERE seconds <> {first}"))
+            .await,
+        0
+    );
+}

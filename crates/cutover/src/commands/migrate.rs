@@ -1,10 +1,12 @@
 //! `cutover migrate`: migrations by hand, with the same lease, fence and history as an upgrade's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_migrate::{MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
-use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, ServiceName, Severity, Version};
-use cutover_ports::{Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _};
+use cutover_migrate::{Direction, MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
+use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, MigrationId, ServiceName, Severity, Version};
+use cutover_ports::{
+    Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _, Target as _,
+};
 use cutover_spec::{Application, Release};
 use serde_json::json;
 
@@ -24,7 +26,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
     match command {
         Migrate::New(new) => write_new(ctx, &new).await,
         Migrate::Up(up) => migrate_up(ctx, &up).await,
-        Migrate::Down(down) => migrate_down(ctx, &down).await,
+        Migrate::Down(down) => migrate_down(ctx, machine, &down).await,
         Migrate::Status(which) => status(ctx, &which).await,
         Migrate::Validate(which) => validate(ctx, &which).await,
         Migrate::Diff(which) => schema::diff(ctx, &which).await,
@@ -199,7 +201,11 @@ fn text(line: &StatusLine) -> String {
         MigrationStatus::Applied => ('✓', "applied".to_owned()),
         MigrationStatus::Pending => ('+', "pending".to_owned()),
         MigrationStatus::Waiting { retires } => ('·', format!("waits until nothing below {retires} is left")),
-        MigrationStatus::Interrupted => ('!', "interrupted; it resumes where it stopped".to_owned()),
+        MigrationStatus::Interrupted {
+            direction,
+            done,
+            total,
+        } => ('!', halfway(*direction, *done, *total)),
         MigrationStatus::Reopened { since } => ('!', format!("to run once more, since {since:.0}")),
         MigrationStatus::Changed => ('✗', "its file was changed since it was applied".to_owned()),
         MigrationStatus::Unknown => ('?', "applied; there is no file of it here".to_owned()),
@@ -214,6 +220,22 @@ fn text(line: &StatusLine) -> String {
         line.id.to_string(),
         line.phase.word()
     )
+}
+
+/// How far a file came that is neither applied nor taken back.
+pub(super) fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
+    let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+    let (said, command) = match direction {
+        Direction::Up => (format!("interrupted: {done}{of} statements applied"), "up"),
+        Direction::Down => (
+            format!("being taken back: {done}{of} statements of its way down done"),
+            "down",
+        ),
+    };
+    match total {
+        Some(_) => format!("{said}; cutover migrate {command} goes on"),
+        None => format!("{said}; there is no file of it here"),
+    }
 }
 
 async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
@@ -322,7 +344,55 @@ fn tell_waiting(ctx: &Context, chosen: &Chosen, pending: &[Pending]) {
     }
 }
 
-async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
+/// Instances of what is deployed whose release brings one of these files, and whose service may use its database.
+///
+/// Who runs is asked of the targets, as before a contract: a file of a release is part of what its instances stand on.
+async fn users(
+    ctx: &Context,
+    machine: &Machine,
+    back: &[(DatabaseName, MigrationId)],
+) -> Result<Vec<String>, Failure> {
+    let Some((_, release)) = planning::current(ctx).await? else {
+        return Ok(Vec::new());
+    };
+    let brings = |database: &DatabaseName, id: &MigrationId| {
+        let own = release.migrations.get(database);
+        own.is_some_and(|own| own.iter().any(|migration| migration.id == *id))
+    };
+    let touched: BTreeSet<&DatabaseName> = back
+        .iter()
+        .filter(|(database, id)| brings(database, id))
+        .map(|(database, _)| database)
+        .collect();
+    if touched.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A service that names no database may use any.
+    let uses = |name: &ServiceName| {
+        let service = release.application.services.get(name);
+        service.is_none_or(|service| {
+            service.databases.is_empty() || service.databases.iter().any(|one| touched.contains(one))
+        })
+    };
+    let instances = machine.target.observe().await?;
+    let of_it = instances.iter().filter(|instance| {
+        let revision = &instance.revision;
+        release.revisions.get(&revision.service) == Some(revision) && uses(&revision.service)
+    });
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for instance in of_it {
+        let revision = &instance.revision;
+        *counted
+            .entry(format!("{} {}", revision.service, revision.version))
+            .or_default() += 1;
+    }
+    Ok(counted
+        .into_iter()
+        .map(|(revision, count)| format!("{revision} ×{count}"))
+        .collect())
+}
+
+async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> Outcome {
     let chosen = choose(ctx, &down.which).await?;
     let reach = match (down.to, down.all) {
         (Some(number), _) => Reach::To(number),
@@ -332,14 +402,35 @@ async fn migrate_down(ctx: &Context, down: &MigrateDown) -> Outcome {
     let mut back = Vec::new();
     for name in &chosen.names {
         for file in chosen.databases.applied(name, reach).await? {
-            back.push(format!("{name} {}", file.migration.id));
+            back.push((name.clone(), file.migration.id.clone()));
         }
     }
     if back.is_empty() {
         tell(ctx, &[], false);
         return Ok(ExitCode::Done);
     }
-    let question = format!("Take back {}? What they hold is lost.", back.join(", "));
+    let users = users(ctx, machine, &back).await?;
+    let back: Vec<String> = back.iter().map(|(name, id)| format!("{name} {id}")).collect();
+    let back = back.join(", ");
+    if !users.is_empty() && !down.in_use {
+        return Err(Diagnostic::error(
+            "migrate.in-use",
+            format!("{back} would be taken away under the release that runs"),
+        )
+        .note("runs", users.join(", "))
+        .note(
+            "next",
+            "go back to the release before first: cutover rollback; or take down what runs: cutover down",
+        )
+        .help("cutover migrate down --in-use")
+        .into());
+    }
+    let running = if users.is_empty() {
+        String::new()
+    } else {
+        format!(" {} run with it.", users.join(", "))
+    };
+    let question = format!("Take back {back}? What they hold is lost.{running}");
     if !confirm(&ctx.globals, &ctx.printer, &question) {
         return Err(Failure::new(
             "usage.not-confirmed",

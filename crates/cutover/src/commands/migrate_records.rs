@@ -1,6 +1,6 @@
 //! `cutover migrate sql`, `history`, `baseline` and `repair`: what would be run, what was, and what is recorded of it.
 
-use cutover_migrate::{Direction, LogEntry, Reach, Repair, StatusLine};
+use cutover_migrate::{Act, Direction, LogEntry, MigrationStatus, Reach, Repair, StatusLine};
 use cutover_model::{DatabaseName, Diagnostic, ExitCode, MigrationId};
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
 use super::confirm;
-use super::migrate::{Chosen, choose, leased, options};
+use super::migrate::{Chosen, choose, halfway, leased, options};
 
 pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
     let chosen = choose(ctx, &sql.which).await?;
@@ -50,26 +50,61 @@ pub(super) async fn history(ctx: &Context, which: &MigrateWhich) -> Outcome {
     let chosen = choose(ctx, which).await?;
     let mut all = Vec::new();
     for name in &chosen.names {
-        all.push((name, chosen.databases.log(name).await?));
+        let lines = chosen.databases.status(name).await?;
+        let unfinished: Vec<_> = lines.into_iter().filter(is_unfinished).collect();
+        all.push((name, chosen.databases.log(name).await?, unfinished));
     }
     if ctx.printer.is_json() {
         let value: Vec<_> = all
             .iter()
-            .map(|(name, entries)| json!({ "database": name, "history": entries }))
+            .map(|(name, entries, unfinished)| {
+                json!({ "database": name, "history": entries, "unfinished": unfinished })
+            })
             .collect();
         ctx.printer.json_pretty(&value);
         return Ok(ExitCode::Done);
     }
-    for (name, entries) in &all {
+    for (name, entries, unfinished) in &all {
         ctx.printer.data(&format!("{name}\n"));
         for entry in entries {
             ctx.printer.data(&line(entry));
         }
-        if entries.is_empty() {
+        for line in unfinished {
+            ctx.printer.data(&begun(line));
+        }
+        if entries.is_empty() && unfinished.is_empty() {
             ctx.printer.data("  nothing yet\n");
         }
     }
     Ok(ExitCode::Done)
+}
+
+/// The log has what came to its end.
+const fn is_unfinished(line: &StatusLine) -> bool {
+    matches!(line.status, MigrationStatus::Interrupted { .. })
+}
+
+/// What was begun and has not come to its end, in the place of an entry.
+fn begun(line: &StatusLine) -> String {
+    let MigrationStatus::Interrupted {
+        direction,
+        done,
+        total,
+    } = line.status
+    else {
+        return String::new();
+    };
+    // While it is taken back, the record keeps when and by whom it was applied.
+    let (word, since, by) = match (direction, &line.applied_at, &line.applied_by) {
+        (Direction::Up, Some(at), Some(by)) => (Act::Up, format!("{at:.0}"), format!(" by {by}")),
+        (Direction::Up, ..) => (Act::Up, String::new(), String::new()),
+        (Direction::Down, ..) => (Act::Down, String::new(), String::new()),
+    };
+    let (word, said) = (word.word(), halfway(direction, done, total));
+    format!(
+        "  {since:<20}  {word:<8} {:<30}{by} {said}\n",
+        line.id.to_string()
+    )
 }
 
 fn line(entry: &LogEntry) -> String {
