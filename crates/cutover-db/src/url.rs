@@ -197,6 +197,16 @@ impl MysqlUrl {
         self.options.db_name().unwrap_or_default()
     }
 
+    /// Another database on the same server, with the same user.
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        let options = mysql_async::OptsBuilder::from_opts(self.options.clone()).db_name(Some(name));
+        Self {
+            options: options.into(),
+            ..self.clone()
+        }
+    }
+
     /// How far its connections are encrypted.
     #[must_use]
     pub const fn ssl_mode(&self) -> SslMode {

@@ -4,7 +4,9 @@ use cutover_model::{MigrationPhase, Version};
 use cutover_sql::catalog::{
     Catalog, Change, Column, Constraint, Index, Safety, changes, renamed, statements,
 };
-use cutover_sql::{Dialect, TableName, quoted};
+use cutover_sql::{Dialect, TableName};
+
+pub(crate) mod mysql;
 
 /// A pair of files to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +167,7 @@ pub fn autogenerate(
         sets.sort(dialect, renames, change);
     }
     sets.follow_views(dialect);
+    sets.follow_columns(dialect);
     (assemble(dialect, from, &sets, retires), left)
 }
 
@@ -253,7 +256,7 @@ pub(crate) fn key_of(catalog: &Catalog, table: &TableName) -> String {
             .as_deref()
             .is_some_and(|extra| extra.contains("primary key"));
         own || table.constraints.values().any(|one| {
-            let text = one.definition.to_lowercase().replace(['"', ' '], "");
+            let text = one.definition.to_lowercase().replace(['"', '`', ' '], "");
             text.ends_with(&format!("primarykey({})", column.name.to_lowercase()))
         })
     };
@@ -308,7 +311,7 @@ impl Sets {
                 (Some(old), None) => {
                     match renames.iter().filter(of).find(|rename| rename.from == old.name) {
                         Some(rename) => {
-                            let (up, down) = (vec![quoted(&rename.from)], quoted(&rename.to));
+                            let (up, down) = (vec![dialect.quoted(&rename.from)], dialect.quoted(&rename.to));
                             self.moves(dialect, table, old, vec![rename.to.clone()], up, down);
                         }
                         None => self.contract.push(change),
@@ -350,8 +353,40 @@ impl Sets {
         self.contract.extend(later);
     }
 
+    /// An index of a column that only the contract adds comes with it.
+    fn follow_columns(&mut self, dialect: Dialect) {
+        let added: Vec<(TableName, String)> = self
+            .contract
+            .iter()
+            .filter_map(|change| match change {
+                Change::Column {
+                    table,
+                    from: None,
+                    to: Some(column),
+                } => Some((table.clone(), column.name.clone())),
+                _ => None,
+            })
+            .collect();
+        let follows = |change: &Change| match change {
+            Change::Index {
+                table: of,
+                to: Some(index),
+                ..
+            } => added
+                .iter()
+                .any(|(table, name)| table == of && renamed(dialect, &index.definition, name, "").is_some()),
+            _ => false,
+        };
+        for set in [&mut self.expand, &mut self.concurrent] {
+            let (later, now): (Vec<Change>, Vec<Change>) = std::mem::take(set).into_iter().partition(follows);
+            *set = now;
+            self.contract.extend(later);
+        }
+    }
+
     /// The old column is there until the contract. SQLite refuses an insert that leaves it out before a trigger can fill
-    /// it, so it may be NULL from the expand on.
+    /// it, so it may be NULL from the expand on. So does MySQL when the triggers are gone and the column not yet, so it gets
+    /// a default, which is never NULL to the old version.
     fn moves(
         &mut self,
         dialect: Dialect,
@@ -362,8 +397,17 @@ impl Sets {
         down: String,
     ) {
         let mut kept = old.clone();
-        if dialect == Dialect::Sqlite && old.not_null && old.default.is_none() {
-            kept.not_null = false;
+        if old.not_null && old.default.is_none() {
+            match dialect {
+                Dialect::Sqlite => kept.not_null = false,
+                Dialect::Mysql | Dialect::MariaDb => {
+                    kept.default = mysql::stand_in(dialect, old);
+                    kept.not_null = kept.default.is_some();
+                }
+                Dialect::Postgres | Dialect::MongoDb => {}
+            }
+        }
+        if kept != *old {
             self.expand.push(Change::Column {
                 table: table.clone(),
                 from: Some(old.clone()),
@@ -420,7 +464,8 @@ pub(crate) fn moved(
     };
     if let Some(own) = from.tables.get(table) {
         for (name, index) in &own.indexes {
-            let Some(text) = renamed(dialect, &index.definition, &old.name, place.unwrap_or_default()) else {
+            let to = place.unwrap_or_default();
+            let Some(text) = definition_renamed(dialect, &index.definition, &old.name, to) else {
                 continue;
             };
             let definition = text;
@@ -435,12 +480,8 @@ pub(crate) fn moved(
             });
         }
         for (name, constraint) in &own.constraints {
-            let Some(text) = renamed(
-                dialect,
-                &constraint.definition,
-                &old.name,
-                place.unwrap_or_default(),
-            ) else {
+            let to = place.unwrap_or_default();
+            let Some(text) = definition_renamed(dialect, &constraint.definition, &old.name, to) else {
                 continue;
             };
             let kind = constraint.kind;
@@ -456,6 +497,14 @@ pub(crate) fn moved(
         }
     }
     assemble(dialect, from, &sets, retires)
+}
+
+fn definition_renamed(dialect: Dialect, text: &str, from: &str, to: &str) -> Option<String> {
+    if dialect.is_mysql() {
+        mysql::definition_renamed(text, from, to)
+    } else {
+        renamed(dialect, text, from, to)
+    }
 }
 
 fn apply(catalog: &Catalog, changes: &[Change]) -> Catalog {
@@ -477,6 +526,11 @@ fn both_ways(dialect: Dialect, from: &Catalog, changes: &[Change]) -> (Vec<Strin
 
 fn contract(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> Draft {
     let up = statements(dialect, now, &sets.contract);
+    let (up, guards) = if dialect.is_mysql() {
+        mysql::guarded(now, &sets.contract, up)
+    } else {
+        (up, Vec::new())
+    };
     let after = apply(now, &sets.contract);
     // A renamed column comes back empty, is filled, and only then gets what it had.
     let mut back = inverse(&sets.contract);
@@ -497,8 +551,8 @@ fn contract(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> 
         }
         fill.push(format!(
             "UPDATE {} SET {} = ({})",
-            table.sql(),
-            quoted(&one.old.name),
+            dialect.table(table),
+            dialect.quoted(&one.old.name),
             one.down
         ));
         if first != one.old {
@@ -522,6 +576,7 @@ fn contract(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> 
         transaction: true,
         directives: std::iter::once(format!("retires={retires}"))
             .chain(ended)
+            .chain(guards)
             .collect(),
         about: about(&sets.contract),
         up,

@@ -3,6 +3,7 @@
 //! Definitions are asked of the server in its own words. Cutover's own tables are not part of it, nor is what an
 //! extension brings.
 
+mod mysql;
 mod postgres;
 mod sqlite;
 
@@ -19,7 +20,8 @@ pub(crate) async fn catalog<S: SqlSession>(session: &mut S, dialect: Dialect) ->
     match dialect {
         Dialect::Postgres => postgres::catalog(session).await,
         Dialect::Sqlite => sqlite::catalog(session).await,
-        Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => Ok(Catalog::default()),
+        Dialect::Mysql | Dialect::MariaDb => mysql::catalog(session).await,
+        Dialect::MongoDb => Ok(Catalog::default()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cutover_db::{DbError, MySession, MysqlUrl, describe_mysql};
 use cutover_model::{DatabaseState, Fence, Span};
-use cutover_sql::{Dialect, sets_session, ticked};
+use cutover_sql::{Dialect, Elsewhere, elsewhere, sets_session, ticked};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Error, Params, Row, Value};
 
@@ -34,6 +34,8 @@ pub(crate) struct MysqlSession {
     ensured: bool,
     /// How long it waits for locks now, where no statement of a file may have said otherwise since.
     lock_wait: Option<u64>,
+    /// The server's other databases, of a session that must leave them alone.
+    others: Option<Vec<String>>,
 }
 
 impl MysqlSession {
@@ -56,7 +58,29 @@ impl MysqlSession {
             stop: Stop::never(),
             ensured: false,
             lock_wait: None,
+            others: None,
         })
+    }
+
+    /// From now on its statements may not reach into the server's other databases, and those that concern the whole
+    /// server are passed over.
+    pub(crate) fn confine(&mut self, others: Vec<String>) {
+        self.others = Some(others);
+    }
+
+    /// Whether a statement is run: one that reaches elsewhere is not.
+    fn may_run(&self, statement: &str) -> Result<bool, Failure> {
+        let Some(others) = &self.others else {
+            return Ok(true);
+        };
+        match elsewhere(statement, others) {
+            None => Ok(true),
+            Some(Elsewhere::Server) => Ok(false),
+            Some(Elsewhere::Database(name)) => Err(Failure::Statement {
+                said: format!("it names the database {name}, which would be changed"),
+                offset: None,
+            }),
+        }
     }
 
     /// What may end its statements early.
@@ -306,6 +330,9 @@ impl SqlSession for MysqlSession {
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
         self.stop.check()?;
+        if !self.may_run(statement)? {
+            return Ok(0);
+        }
         if may_set(statement) {
             self.lock_wait = None;
         }

@@ -1,7 +1,9 @@
 //! What files produce, seen on a database of its own that is gone afterwards.
 //!
 //! PostgreSQL: another database on the same server, so that a file that names a schema changes nothing that is in use;
-//! the role needs `CREATEDB`. SQLite: in memory.
+//! the role needs `CREATEDB`. MySQL and MariaDB: another database on the same server, too. SQLite: in memory.
+
+mod mysql;
 
 use std::time::Duration;
 
@@ -40,7 +42,8 @@ pub(crate) async fn live(what: &str, url: &DatabaseUrl) -> Result<Catalog, PortE
                 .await
                 .map_err(|failure| plain(what, failure))
         }
-        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Err(unread(what)),
+        DatabaseUrl::Mysql(url) => mysql::live(what, url).await,
+        DatabaseUrl::Mongo(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(url) if !url.path.exists() => Ok(Catalog::default()),
         DatabaseUrl::Sqlite(url) => {
             let (path, what, handle) = (
@@ -102,7 +105,8 @@ async fn read<S: SqlSession>(session: &mut S, dialect: Dialect) -> Result<Catalo
 pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) -> Result<Catalog, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => on_postgres(what, url, &parts).await,
-        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Err(unread(what)),
+        DatabaseUrl::Mysql(url) => mysql::produced(what, url, &parts).await,
+        DatabaseUrl::Mongo(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(_) => {
             let (what, handle) = (what.to_owned(), tokio::runtime::Handle::current());
             blocking(&what.clone(), move || {
@@ -143,10 +147,10 @@ async fn run<S: SqlSession>(what: &str, session: &mut S, parts: &[Part]) -> Resu
     Ok(())
 }
 
-/// Never an empty schema in place of one that cannot be read.
+/// Never an empty schema in place of one that is not there to be read.
 fn unread(what: &str) -> PortError {
     refuse(
-        format!("the schema of {what} cannot be read: that of MySQL and MariaDB is not understood yet"),
+        format!("{what} is MongoDB, whose collections have no schema that could be compared or written"),
         "cutover migrate status",
     )
 }

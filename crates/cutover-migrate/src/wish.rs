@@ -4,7 +4,7 @@ use cutover_model::{Diagnostic, MigrationPhase, Version};
 use cutover_sql::catalog::{Catalog, Change, Column, statements};
 use cutover_sql::{Dialect, TableName, quoted};
 
-use crate::draft::{Draft, Rename, key_of, moved};
+use crate::draft::{Draft, Rename, key_of, moved, mysql};
 
 /// `users.full_name:first_name,last_name`: one column becomes several, or several one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,20 +111,20 @@ pub fn drafts_for(
         Wish::Rename(renames) => {
             let mut out = Vec::new();
             for rename in renames {
-                let old = column(from, &rename.table, &rename.from)?;
+                let old = going(dialect, from, &rename.table, &rename.from)?;
                 free(from, &rename.table, &rename.to)?;
                 let new = Column {
                     name: rename.to.clone(),
                     ..old.clone()
                 };
-                let by = (vec![quoted(&rename.from)], quoted(&rename.to));
+                let by = (vec![dialect.quoted(&rename.from)], dialect.quoted(&rename.to));
                 out.extend(moved(dialect, from, &rename.table, old, &[new], by, retires));
             }
             Ok(out)
         }
         Wish::Retype(retype) => {
             let Rename { table, from: old, to } = &retype.rename;
-            let old = column(from, table, old)?;
+            let old = going(dialect, from, table, old)?;
             free(from, table, to)?;
             let new = Column {
                 name: to.clone(),
@@ -132,12 +132,17 @@ pub fn drafts_for(
                 default: None,
                 ..old.clone()
             };
-            let cast = |name: &str, ty: &str| format!("CAST({} AS {ty})", quoted(name));
+            let cast = |name: &str, ty: &str| match dialect {
+                Dialect::Mysql | Dialect::MariaDb => mysql::cast(&dialect.quoted(name), ty),
+                Dialect::Postgres | Dialect::Sqlite | Dialect::MongoDb => {
+                    format!("CAST({} AS {ty})", quoted(name))
+                }
+            };
             let by = (vec![cast(&old.name, &retype.ty)], cast(to, &old.ty));
             Ok(moved(dialect, from, table, old, &[new], by, retires))
         }
         Wish::Split(split) => {
-            let old = column(from, &split.table, &split.from)?;
+            let old = going(dialect, from, &split.table, &split.from)?;
             let mut new = Vec::new();
             for name in &split.to {
                 free(from, &split.table, name)?;
@@ -158,29 +163,41 @@ pub fn drafts_for(
 
 /// A start that works for words with a blank between; what it should be is the author's to say.
 fn at_blanks(dialect: Dialect, old: &str, new: &[String]) -> (Vec<String>, String) {
-    let old = quoted(old);
-    let position = if dialect == Dialect::Sqlite {
-        "instr"
-    } else {
+    let old = dialect.quoted(old);
+    let position = if dialect == Dialect::Postgres {
         "strpos"
+    } else {
+        "instr"
     };
+    let joined = |parts: &[String]| {
+        if dialect.is_mysql() {
+            format!("concat({})", parts.join(", "))
+        } else {
+            parts.join(" || ")
+        }
+    };
+    let padded = |text: &str| joined(&[text.to_owned(), "' '".to_owned()]);
     let mut up = Vec::new();
     let mut rest = old;
     for at in 0..new.len() {
         if at + 1 == new.len() {
             up.push(format!("nullif({rest}, '')"));
         } else {
+            let padded = padded(&rest);
             up.push(format!(
-                "nullif(substr({rest}, 1, {position}({rest} || ' ', ' ') - 1), '')"
+                "nullif(substr({rest}, 1, {position}({padded}, ' ') - 1), '')"
             ));
-            rest = format!("substr({rest}, {position}({rest} || ' ', ' ') + 1)");
+            rest = format!("substr({rest}, {position}({padded}, ' ') + 1)");
         }
     }
-    let joined: Vec<String> = new
-        .iter()
-        .map(|name| format!("coalesce({}, '')", quoted(name)))
-        .collect();
-    (up, format!("nullif(trim({}), '')", joined.join(" || ' ' || ")))
+    let mut parts: Vec<String> = Vec::new();
+    for name in new {
+        if !parts.is_empty() {
+            parts.push("' '".to_owned());
+        }
+        parts.push(format!("coalesce({}, '')", dialect.quoted(name)));
+    }
+    (up, format!("nullif(trim({}), '')", joined(&parts)))
 }
 
 fn not_null(
@@ -194,9 +211,13 @@ fn not_null(
     if old.not_null {
         return Err(refuse(format!("{table}.{name} is NOT NULL already")));
     }
-    let sql = table.sql();
-    let own = quoted(name);
-    let value = old.default.as_deref().unwrap_or("''");
+    let sql = dialect.table(table);
+    let own = dialect.quoted(name);
+    let stand_in = match dialect {
+        Dialect::Mysql | Dialect::MariaDb => mysql::stand_in(dialect, old),
+        Dialect::Postgres | Dialect::Sqlite | Dialect::MongoDb => None,
+    };
+    let value = old.default.as_deref().or(stand_in.as_deref()).unwrap_or("''");
     let key = key_of(from, table);
     let fill = Draft {
         suffix: "backfill",
@@ -256,6 +277,21 @@ fn column<'a>(from: &'a Catalog, table: &TableName, name: &str) -> Result<&'a Co
         let known: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
         refuse(format!("table {table} has no column {name}")).note("known", known.join(", "))
     })
+}
+
+/// A column that is to go in the end. What holds it on MySQL and MariaDB would be found by the contract only, when the old
+/// version is gone.
+fn going<'a>(
+    dialect: Dialect,
+    from: &'a Catalog,
+    table: &TableName,
+    name: &str,
+) -> Result<&'a Column, Diagnostic> {
+    let found = column(from, table, name)?;
+    match mysql::held_by(from, table, found).filter(|_| dialect.is_mysql()) {
+        Some(why) => Err(refuse(format!("{table}.{name} cannot go: {why}"))),
+        None => Ok(found),
+    }
 }
 
 fn free(from: &Catalog, table: &TableName, name: &str) -> Result<(), Diagnostic> {

@@ -1,5 +1,7 @@
 //! The databases whose statements are told apart.
 
+use crate::{TableName, quoted, ticked};
+
 /// Whose rules of quoting and nesting hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
@@ -31,6 +33,26 @@ impl Dialect {
             Self::Mysql => "mysql",
             Self::MariaDb => "mariadb",
             Self::MongoDb => "mongodb",
+        }
+    }
+
+    /// A name as it is quoted.
+    #[must_use]
+    pub fn quoted(self, name: &str) -> String {
+        if self.is_mysql() {
+            ticked(name)
+        } else {
+            quoted(name)
+        }
+    }
+
+    /// A table's name, quoted, with its schema.
+    #[must_use]
+    pub fn table(self, name: &TableName) -> String {
+        if self.is_mysql() {
+            name.ticked()
+        } else {
+            name.sql()
         }
     }
 

@@ -11,6 +11,7 @@ pub mod command;
 pub mod ddl;
 mod declare;
 mod dialect;
+mod elsewhere;
 mod facts;
 mod header;
 mod json;
@@ -27,6 +28,7 @@ mod sync_mysql;
 
 pub use declare::{Batches, EndSync};
 pub use dialect::Dialect;
+pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::{
     concurrent_index, concurrently, concurrently_dropped, controls_transaction, copied, ended, lacks_data,
     outline, outside_transaction, sets_session, subject_table, writes_rows,

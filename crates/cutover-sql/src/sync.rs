@@ -157,13 +157,9 @@ impl Sync {
     /// The query that counts the rows whose sides do not agree.
     #[must_use]
     pub fn verify(&self, dialect: Dialect) -> String {
-        let table = if dialect.is_mysql() {
-            self.table.ticked()
-        } else {
-            self.table.sql()
-        };
         format!(
-            "SELECT count(*) FROM {table} WHERE {}",
+            "SELECT count(*) FROM {} WHERE {}",
+            dialect.table(&self.table),
             self.disagreement(dialect)
         )
     }

@@ -182,6 +182,7 @@ async fn views<S: SqlSession>(session: &mut S, out: &mut Catalog) -> Result<(), 
             name,
             materialized: row.flag(),
             query: row.text(),
+            options: String::new(),
         });
     }
     Ok(())

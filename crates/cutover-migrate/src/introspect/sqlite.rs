@@ -39,6 +39,7 @@ pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, F
                     name: name(own),
                     materialized: false,
                     query,
+                    options: String::new(),
                 });
             }
             _ => drop(out.others.insert(other(&kind, format!("{own} on {table}")), sql)),

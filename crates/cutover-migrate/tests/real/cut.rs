@@ -291,6 +291,15 @@ async fn a_right_that_is_missing_is_named_with_the_statement_that_gives_it_on_ma
     }
     assert!(given[0].starts_with("GRANT CREATE ON "), "{given:?}");
     assert!(app.has_table("m").await);
+    // A scratch database is one more right, on databases of that name only.
+    let error = app.databases(&MINE).drift(&main_db()).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.scratch", "{error}");
+    let help = error.diagnostic.help.unwrap();
+    let inner = help
+        .strip_prefix("mariadb -e \"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    bed.run(&inner.unwrap().replace("\\`", "`")).await;
+    assert_eq!(app.databases(&MINE).drift(&main_db()).await.unwrap(), []);
 }
 
 #[tokio::test]

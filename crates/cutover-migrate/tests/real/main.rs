@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
 
 mod autogenerate;
+mod autogenerate_mariadb;
 mod bed;
 mod contract;
 mod cut;
@@ -16,3 +17,4 @@ mod shop;
 mod sqlite;
 mod sync;
 mod sync_load;
+mod wishes_mariadb;

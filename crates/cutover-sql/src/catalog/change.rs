@@ -233,13 +233,13 @@ impl Change {
                 from: None,
                 to: Some(new),
                 ..
-            } if !new.not_null || fills_itself(new) => Safety::Expand,
+            } if (!new.not_null || fills_itself(new)) && !counts_itself(new) => Safety::Expand,
             // Looser than before: the new version needs it before it writes.
             Self::Column {
                 from: Some(old),
                 to: Some(new),
                 ..
-            } if old.ty == new.ty
+            } if (old.ty == new.ty || appends_only(&old.ty, &new.ty))
                 && old.extra == new.extra
                 && (!new.not_null || old.not_null)
                 && (new.default.is_some() || old.default.is_none()) =>
@@ -336,6 +336,25 @@ fn fills_itself(column: &Column) -> bool {
             .is_some_and(|extra| extra.to_uppercase().contains("GENERATED"))
 }
 
+/// Whether MySQL gives the column its numbers, for which it wants a key of it at every moment.
+pub(super) fn counts_itself(column: &Column) -> bool {
+    let extra = column.extra.as_deref();
+    extra.is_some_and(|extra| extra.contains("AUTO_INCREMENT"))
+}
+
+/// Whether a type of MySQL has only more values than before, behind those that it had.
+fn appends_only(from: &str, to: &str) -> bool {
+    let split = |text: &'_ str| {
+        let (values, rest) = text.rsplit_once(')')?;
+        (values.starts_with("enum(") || values.starts_with("set("))
+            .then(|| (values.to_owned(), rest.to_owned()))
+    };
+    match (split(from), split(to)) {
+        (Some((old, rest)), Some((new, now))) => rest == now && new.starts_with(&format!("{old},")),
+        _ => false,
+    }
+}
+
 /// Whether all old values stay, in their order.
 pub(super) fn adds_only(from: &[String], to: &[String]) -> bool {
     let mut rest = to.iter();
@@ -424,7 +443,13 @@ impl fmt::Display for Change {
                 to.as_ref().map(values),
             ),
             Self::View { name, from, to } => {
-                let text = |view: &View| view.query.split_whitespace().collect::<Vec<_>>().join(" ");
+                let text = |view: &View| {
+                    let all = view
+                        .options
+                        .split_whitespace()
+                        .chain(view.query.split_whitespace());
+                    all.collect::<Vec<_>>().join(" ")
+                };
                 (
                     format!("view {name}"),
                     from.as_ref().map(text),

@@ -5,12 +5,15 @@
 //! statement changes it. [`changes`] compares; [`Change`] knows its inverse; [`statements`] writes.
 
 mod change;
+mod mysql;
 mod sqlite;
 mod write;
+mod write_mysql;
 
 use std::collections::BTreeMap;
 
 pub use change::{Change, Safety, changes};
+pub use mysql::{read_shown_table, read_shown_view, without_database};
 pub use sqlite::{canonical, read_table};
 pub use write::{renamed, statements};
 
@@ -27,7 +30,8 @@ pub struct Column {
     pub not_null: bool,
     /// The expression of its default.
     pub default: Option<String>,
-    /// What else stands in its definition: `GENERATED …`, `COLLATE …`, SQLite's constraints of one column.
+    /// What else stands in its definition: `GENERATED …`, `COLLATE …` (MySQL: a part of the type), `AUTO_INCREMENT`,
+    /// SQLite's constraints of one column.
     pub extra: Option<String>,
 }
 
@@ -94,6 +98,8 @@ pub struct View {
     pub materialized: bool,
     /// Its query.
     pub query: String,
+    /// What stands before `VIEW` where it is not the default: MySQL's `ALGORITHM=…`, `SQL SECURITY …`.
+    pub options: String,
 }
 
 /// What is compared and shown, but not written: functions, triggers, sequences, domains.

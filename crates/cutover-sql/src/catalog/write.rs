@@ -11,6 +11,9 @@ pub fn statements(dialect: Dialect, from: &Catalog, changes: &[Change]) -> Vec<S
     let to = changes
         .iter()
         .fold(from.clone(), |catalog, change| catalog.with(change));
+    if dialect.is_mysql() {
+        return super::write_mysql::statements(from, &to, changes);
+    }
     let mut writer = Writer {
         dialect,
         from,
@@ -599,8 +602,9 @@ pub fn renamed(dialect: Dialect, text: &str, from: &str, to: &str) -> Option<Str
     let mut found = false;
     for token in all {
         let own = token.text(text);
-        if token.is_significant() && own.trim_matches(['"', '`', '[', ']']) == from {
-            out.push_str(&quoted(to));
+        let text_of_mysql = dialect.is_mysql() && token.kind == crate::lexer::Kind::Literal;
+        if token.is_significant() && !text_of_mysql && own.trim_matches(['"', '`', '[', ']']) == from {
+            out.push_str(&dialect.quoted(to));
             found = true;
         } else {
             out.push_str(own);

@@ -7,7 +7,7 @@ pub(crate) const RULE: Rule = Rule {
     family: Family::Lock,
     severity: Severity::Warning,
     dialects: MY,
-    lifted: Lifted::Never,
+    lifted: Lifted::Contract,
     summary: "a column becomes NOT NULL",
     why: "The table is rebuilt, and the statement fails, or without strict mode fills in made-up values, where a row is null. From \
           then on the old version's INSERTs may fail.",
