@@ -123,6 +123,9 @@ pub(crate) async fn handle(
     let mut why = proxy_status::REQUEST;
     // For the log, which counts what a request was held too.
     let mut arrived = None;
+    if request.extensions().get::<OnUpgrade>().is_some() {
+        client.state.stay_up();
+    }
     let checked = if !client.state.begin() {
         Err(StatusCode::BAD_REQUEST)
     } else if client.http2 {
@@ -272,7 +275,7 @@ impl Forwarding {
             }
             (RequestBody::Empty, None)
         } else {
-            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state)));
+            let watch = Rc::new(BodyWatch::new());
             if let Some(shadow) = shadow {
                 watch.copy_to(shadow, Rc::clone(&worker));
             }
