@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use crate::head_scan::{Fault, HeadScan};
@@ -143,7 +144,23 @@ pub(crate) struct ClientIo<S> {
     scan: Option<HeadScan>,
     /// What follows is no body.
     broken: bool,
+    /// The client has ended its side.
+    ended: bool,
+    /// Made when the connection is closed while the client is sending.
+    closing: Option<Box<Closing>>,
 }
+
+/// A connection that is closed while the client is sending. Were the socket closed at once, what the client sends then
+/// would be answered by a reset, and it might lose the answer: so it is read on for a while, and thrown away.
+#[derive(Debug)]
+struct Closing {
+    silence: Patience,
+    end: Instant,
+}
+
+/// The longest that a client may send on after the last answer, and be silent while it does.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+const LAST_SILENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
@@ -178,6 +195,8 @@ impl<S: Transport> ClientIo<S> {
             rest: Rest::No,
             scan: None,
             broken: false,
+            ended: false,
+            closing: None,
         }
     }
 
@@ -224,6 +243,7 @@ impl<S: Transport> ClientIo<S> {
             let mut part = ReadBuf::new(&mut scratch[..length]);
             let stream = Pin::new(self.inner.inner_mut());
             ready!(AsyncRead::poll_read(stream, cx, &mut part))?;
+            self.ended = part.filled().is_empty();
             let whole = Self::look(scan, &self.state, part.filled());
             buf.put_slice(&part.filled()[..whole]);
             self.broken = whole < part.filled().len();
@@ -232,6 +252,38 @@ impl<S: Transport> ClientIo<S> {
             } else {
                 Ok(())
             })
+        })
+    }
+
+    /// Whether something of the client's is on its way that nobody has read.
+    fn is_being_sent_to(&self) -> bool {
+        let Some(scan) = &self.scan else {
+            return false;
+        };
+        let is_over = self.ended || self.state.switched.load(Relaxed);
+        !is_over && (!scan.is_between() || !nothing_arrived(self.inner.inner().socket()))
+    }
+
+    /// Until the client has ended its side too, or had the time to.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let closing = self.closing.get_or_insert_with(|| {
+            Box::new(Closing {
+                silence: Patience::new(LAST_SILENCE),
+                end: Instant::now() + LAST_WORDS,
+            })
+        });
+        SCRATCH.with_borrow_mut(|scratch| {
+            loop {
+                let mut part = ReadBuf::new(scratch);
+                let stream = Pin::new(self.inner.inner_mut());
+                match AsyncRead::poll_read(stream, cx, &mut part) {
+                    Poll::Ready(Ok(())) if !part.filled().is_empty() && Instant::now() < closing.end => {
+                        closing.silence.moved();
+                    }
+                    Poll::Pending if !closing.silence.is_over(cx) => return Poll::Pending,
+                    Poll::Ready(_) | Poll::Pending => return Poll::Ready(()),
+                }
+            }
         })
     }
 
@@ -317,7 +369,13 @@ impl<S: Transport> Write for ClientIo<S> {
             self.rest = Rest::Over;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            if !self.is_being_sent_to() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_last_words(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

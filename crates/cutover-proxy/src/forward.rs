@@ -168,6 +168,8 @@ pub(crate) async fn handle(
         picked
     });
     let (draining, over) = (Rc::clone(&worker), Rc::clone(&client));
+    // The rest of a body that nobody reads cannot be told from the next request.
+    let unread = assigned.is_none() && !request.body().is_end_stream();
     let mut response = match (checked, assigned) {
         (Err(StatusCode::SERVICE_UNAVAILABLE), _) => {
             unavailable(&client, "requests are held, and no more of them can be\n", why)
@@ -201,7 +203,7 @@ pub(crate) async fn handle(
         entry.answered(response.status(), served);
         response.body_mut().log(entry);
     }
-    if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if unread || draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         close_after(&over, &mut response);
     }
     Ok(response)
@@ -688,12 +690,19 @@ impl Forwarding {
             response.extensions_mut().insert(served);
         }
         *response.version_mut() = Version::HTTP_11;
+        let uploading = self.watch.as_ref().is_some_and(|watch| !watch.complete.get());
+        let hangs_up = uploading && lease.as_io().is_some_and(|io| !io.stays_open());
         let connection = Arc::clone(&self.client.state);
-        response.map(|incoming| {
+        let mut response = response.map(|incoming| {
             let body = InstanceBody::new(incoming, lease);
             AnswerBody::from_instance(connection, body, self.watch, self.exchange, grpc, open)
                 .compared(self.compared)
-        })
+        });
+        // Nobody will take the rest of the body, and a client that hears of it need not send it.
+        if hangs_up {
+            close_after(&self.client, &mut response);
+        }
+        response
     }
 
     /// Who served it, if somebody wants to know.
