@@ -241,10 +241,8 @@ impl Forwarding {
     ) -> (Self, RequestBody) {
         let bodyless = request.body().is_end_stream();
         let http2 = assignment.revision.upstream == UpstreamProtocol::H2c;
-        let protocol = (bodyless && !http2 && request::asks_for_websocket(&request))
-            .then(|| request.headers().get(UPGRADE).cloned())
-            .flatten();
-        let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+        let changes = bodyless && !http2 && request::asks_for_websocket(&request);
+        let upgrade = changes.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, incoming) = request.into_parts();
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
@@ -259,8 +257,8 @@ impl Forwarding {
         let outgoing = if http2 || upgrade.is_some() {
             fields::to_instance(&mut parts.headers, &client.origin);
             trace.apply(&mut parts.headers);
-            if let Some(protocol) = protocol {
-                fields::ask_upgrade(&mut parts.headers, protocol);
+            if changes {
+                fields::say_websocket(&mut parts.headers);
             }
             if http2 {
                 multiplexed::address(&mut parts);
@@ -682,7 +680,7 @@ impl Forwarding {
                 grpc::announce_trailers(response.headers_mut());
             }
         }
-        fields::to_client(response.headers_mut());
+        fields::to_client(response.status(), response.headers_mut());
         answer_fields::tell(response.headers_mut(), &self.exchange);
         give_session(response.headers_mut(), self.session.take());
         response.extensions_mut().clear();
@@ -716,8 +714,9 @@ impl Forwarding {
     }
 
     fn switch_protocols(mut self, mut response: Answer) -> Response<AnswerBody> {
-        let protocol = response.headers().get(UPGRADE).cloned();
-        let (Some(from_client), Some(protocol)) = (self.upgrade.take(), protocol) else {
+        let headers = response.headers();
+        let is_asked_for = fields::is_all(headers, &UPGRADE, request::WEBSOCKET);
+        let Some(from_client) = self.upgrade.take().filter(|_| is_asked_for) else {
             self.exchange.attempt_failed();
             return self.fail(
                 StatusCode::BAD_GATEWAY,
@@ -737,10 +736,10 @@ impl Forwarding {
         if let Some(served) = served {
             switched.extensions_mut().insert(served);
         }
-        fields::to_client(switched.headers_mut());
+        fields::to_client(switched.status(), switched.headers_mut());
         answer_fields::tell(switched.headers_mut(), &self.exchange);
         give_session(switched.headers_mut(), session);
-        fields::ask_upgrade(switched.headers_mut(), protocol);
+        fields::say_websocket(switched.headers_mut());
         tokio::task::spawn_local(splice::splice(from_client, from_instance, self.exchange));
         switched
     }

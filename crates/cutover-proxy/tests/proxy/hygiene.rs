@@ -89,6 +89,11 @@ async fn malformed_requests_are_the_clients_400_and_reach_nobody() {
             &[400],
         ),
         (
+            "OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 5\r\nMax-Forwards: 5\r\n\r\n",
+            &[400],
+        ),
+        ("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", &[204]),
+        (
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\nhello",
             &[400],
         ),
@@ -286,6 +291,29 @@ async fn answers_that_cannot_be_trusted() {
         task.abort();
     }
     assert_eq!(rig.revision(STABLE).await.cut_answers, 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_answer_says_of_itself_reaches_the_client_in_one_form() {
+    let rig = Rig::start();
+    let cases: &[(&[u8], u16, &str, Option<&str>)] = &[
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200, "content-length", Some("2")),
+        (b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nok", 426, "upgrade", Some("websocket")),
+        (b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nok", 407, "proxy-authenticate", Some("Basic")),
+        (b"HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nok", 200, "upgrade", None),
+    ];
+    for (bytes, status, field, value) in cases {
+        let (addr, _, task) = answering(bytes).await;
+        rig.route(&[(STABLE, 10_000, &[addr])]).await;
+        let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+        let answer = visitor.get("/").await.unwrap();
+        assert_eq!(
+            (answer.status, answer.body.as_str(), answer.field(field)),
+            (*status, "ok", *value)
+        );
+        task.abort();
+    }
     rig.stop().await;
 }
 
