@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::http2::Caller;
 use crate::rig::{Rig, STABLE, eventually, policy};
 use crate::visitor::Visitor;
 
@@ -94,6 +98,24 @@ async fn the_rest_of_the_body_goes_on_and_the_connection_serves_the_next_request
     let stats = rig.revision(STABLE).await;
     assert_eq!((stats.assigned, stats.cut_answers, stats.cut_writes), (6, 0, 0));
     assert_eq!(stats.answers, [(202, 3), (401, 3)]);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_rest_of_a_body_of_http2_goes_on_too() {
+    let rig = Rig::start();
+    let (addr, read) = answering_early(DENIED, Then::Reads).await;
+    rig.route(&[(STABLE, 10_000, &[addr])]).await;
+    let (mut caller, _) = Caller::connect(rig.addr).await;
+    for round in 1..=2 {
+        let body = Full::new(Bytes::from(vec![b'x'; SIZE]));
+        let request = Request::post("http://a.test/upload").body(body).unwrap();
+        assert_eq!(caller.send(request).await.unwrap().0, 401);
+        eventually("all of it is there", async || {
+            read.load(SeqCst) == round * SIZE as u64
+        })
+        .await;
+    }
     rig.stop().await;
 }
 
