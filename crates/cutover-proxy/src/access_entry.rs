@@ -28,8 +28,8 @@ pub(crate) struct Entry {
     took_us: u64,
     client: IpAddr,
     http2: bool,
-    method: Method,
-    uri: Uri,
+    /// Nothing if its head could not be parsed.
+    asked: Option<(Method, Uri)>,
     host: Option<HeaderValue>,
     agent: Option<HeaderValue>,
     status: Option<StatusCode>,
@@ -77,8 +77,7 @@ impl Pending {
                 took_us: 0,
                 client: client.ip,
                 http2: client.http2,
-                method: request.method().clone(),
-                uri: request.uri().clone(),
+                asked: Some((request.method().clone(), request.uri().clone())),
                 host,
                 agent: request.headers().get(USER_AGENT).cloned(),
                 status: None,
@@ -87,6 +86,28 @@ impl Pending {
                 served: None,
             },
         })
+    }
+
+    /// One whose head could not be parsed, and what was said to it.
+    pub(crate) fn unread(log: &RouteLog, client: &Client, status: StatusCode) -> Self {
+        Self {
+            log: log.clone(),
+            sampled: true,
+            arrived: Instant::now(),
+            entry: Entry {
+                ended_ms: 0,
+                took_us: 0,
+                client: client.ip,
+                http2: client.http2,
+                asked: None,
+                host: None,
+                agent: None,
+                status: Some(status),
+                answer_bytes: 0,
+                cut: false,
+                served: None,
+            },
+        }
     }
 
     /// The answer's head is known. What the proxy itself says no to is always logged.
@@ -129,15 +150,18 @@ impl Entry {
     fn write(&self, out: &mut Vec<u8>) -> io::Result<()> {
         write!(
             out,
-            "{{\"timeMs\":{},\"tookUs\":{},\"client\":\"{}\",\"protocol\":\"{}\",\"method\":",
+            "{{\"timeMs\":{},\"tookUs\":{},\"client\":\"{}\",\"protocol\":\"{}\"",
             self.ended_ms,
             self.took_us,
             self.client,
             if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
         )?;
-        text(out, self.method.as_str().as_bytes())?;
-        write!(out, ",\"path\":")?;
-        text(out, self.uri.path().as_bytes())?;
+        if let Some((method, uri)) = &self.asked {
+            write!(out, ",\"method\":")?;
+            text(out, method.as_str().as_bytes())?;
+            write!(out, ",\"path\":")?;
+            text(out, uri.path().as_bytes())?;
+        }
         for (name, value) in [("host", &self.host), ("userAgent", &self.agent)] {
             if let Some(value) = value {
                 write!(out, ",\"{name}\":")?;
@@ -178,8 +202,7 @@ impl Entry {
             took_us: 2,
             client: IpAddr::from([127, 0, 0, 1]),
             http2: false,
-            method: Method::GET,
-            uri: Uri::from_static("/a?token=secret"),
+            asked: Some((Method::GET, Uri::from_static("/a?token=secret"))),
             host: Some(HeaderValue::from_static("a.test")),
             agent: Some(HeaderValue::from_bytes(b"\"\\\x80").unwrap()),
             status: Some(StatusCode::OK),
@@ -214,7 +237,7 @@ mod tests {
     fn long_texts_are_cut() {
         let path = format!("/{}", "x".repeat(10_000));
         let entry = Entry {
-            uri: path.parse().unwrap(),
+            asked: Some((Method::GET, path.parse().unwrap())),
             status: None,
             ..Entry::sample()
         };

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -16,10 +17,11 @@ use crate::exchange::Exchange;
 use crate::fields;
 use crate::grpc;
 use crate::instance_body::InstanceBody;
-use crate::instance_io::Broken;
+use crate::instance_io::{Broken, InstanceIo};
 use crate::mirror_compare::Side;
 use crate::patience::Patience;
 use crate::request_body::BodyWatch;
+use crate::upload;
 
 /// What a client reads: a text of ours, or what an instance sends.
 pub(crate) struct AnswerBody {
@@ -55,7 +57,7 @@ enum Source {
 struct FromInstance {
     /// Its connection goes back to the pool when the answer has ended well.
     body: InstanceBody,
-    watch: Option<std::rc::Rc<BodyWatch>>,
+    watch: Option<Rc<BodyWatch>>,
     exchange: Option<Exchange>,
     /// Its trailers say whether it was a success.
     grpc: bool,
@@ -82,7 +84,7 @@ impl AnswerBody {
     pub(crate) fn from_instance(
         connection: Arc<ConnectionState>,
         body: InstanceBody,
-        watch: Option<std::rc::Rc<BodyWatch>>,
+        watch: Option<Rc<BodyWatch>>,
         exchange: Exchange,
         grpc: bool,
         open: Open,
@@ -124,17 +126,23 @@ impl AnswerBody {
 }
 
 impl FromInstance {
-    /// The last byte has come. The connection can serve again, unless the request's body is still on its way.
+    /// The last byte has come. The connection can serve again, as soon as all of the request's body has been sent.
     fn ended(&mut self) {
         if let Some(side) = self.compared.take() {
             side.end();
         }
-        let Some(exchange) = self.exchange.take() else {
+        let Some(mut exchange) = self.exchange.take() else {
             return;
         };
-        let request_sent = self.watch.as_ref().is_none_or(|watch| watch.complete.get());
-        if let (Some(lease), Some(endpoint), true) = (self.body.release(), exchange.endpoint(), request_sent)
+        let Some(lease) = self.body.release() else {
+            return;
+        };
+        if let Some(watch) = &self.watch
+            && lease.as_io().is_some_and(InstanceIo::is_sending)
         {
+            exchange.count_answer();
+            tokio::task::spawn_local(upload::finish(lease, Rc::clone(watch), exchange));
+        } else if let Some(endpoint) = exchange.endpoint() {
             let worker = &exchange.worker;
             worker.pool.put(lease, endpoint, &worker.shared.limits);
         }

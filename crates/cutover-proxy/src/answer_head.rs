@@ -89,7 +89,7 @@ pub(crate) fn read(
     Ok(Some((head, length)))
 }
 
-fn body_end(status: StatusCode, asked: &Method, headers: &HeaderMap) -> Result<BodyEnd, Nonsense> {
+fn body_end(status: StatusCode, asked: &Method, headers: &mut HeaderMap) -> Result<BodyEnd, Nonsense> {
     // Looked at even where there is no body: a length that is none says that something is wrong.
     let length = length(headers)?;
     let none = status.is_informational()
@@ -106,10 +106,11 @@ fn body_end(status: StatusCode, asked: &Method, headers: &HeaderMap) -> Result<B
     Ok(length.map_or(BodyEnd::Close, BodyEnd::Length))
 }
 
-/// One length, however often it is said.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Nonsense> {
+/// One length, however often it is said: afterwards it is said once.
+fn length(headers: &mut HeaderMap) -> Result<Option<u64>, Nonsense> {
     const WRONG: Nonsense = Nonsense("its length is none");
     let mut length = None;
+    let mut again = false;
     for part in fields::parts(headers, &CONTENT_LENGTH) {
         if part.is_empty() || !part.iter().all(u8::is_ascii_digit) {
             return Err(WRONG);
@@ -119,7 +120,11 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Nonsense> {
         if length.is_some_and(|known| known != said) {
             return Err(Nonsense("it has two lengths"));
         }
+        again |= length.is_some();
         length = Some(said);
+    }
+    if let (Some(length), true) = (length, again) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(length)
 }
@@ -170,6 +175,19 @@ mod tests {
         for status in [204, 304] {
             let text = format!("HTTP/1.1 {status} x\r\n{long}\r\n");
             assert_eq!(ends(&text, &Method::GET), Some(BodyEnd::Length(0)));
+        }
+    }
+
+    #[test]
+    fn a_length_is_said_once() {
+        for fields in [
+            "Content-Length: 7, 7\r\n",
+            "Content-Length: 7\r\nContent-Length: 007 ,7\r\n",
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            let (head, _) = read_whole(&text, &Method::GET).unwrap().unwrap();
+            let said: Vec<_> = head.headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(said, ["7"], "{fields:?}");
         }
     }
 

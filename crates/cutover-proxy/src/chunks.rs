@@ -1,4 +1,5 @@
-//! Bodies that come in chunks (RFC 9112 §7.1), read strictly: every line ends as it must, and a size is digits.
+//! Bodies that come in chunks (RFC 9112 §7.1), read strictly: every line ends as it must, a size is digits, and there are
+//! no control characters. Space behind a size is left to those servers that pad it.
 //!
 //! Pure: bytes in, data and trailers out.
 
@@ -114,7 +115,8 @@ fn size(line: &[u8]) -> Result<u64, Nonsense> {
     }
     let mut rest = line[digits..].iter();
     let after = rest.find(|byte| !matches!(byte, b' ' | b'\t'));
-    if !matches!(after, None | Some(b';')) || line.contains(&b'\r') {
+    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    if !matches!(after, None | Some(b';')) || line.iter().any(is_control) {
         return Err(WRONG);
     }
     let text = std::str::from_utf8(&line[..digits]).map_err(|_| WRONG)?;
@@ -212,6 +214,8 @@ mod tests {
             " 5\r\nhello\r\n",
             "5 5\r\nhello\r\n",
             "5\r;\r\nhello\r\n",
+            "5;\0\r\nhello\r\n0\r\n\r\n",
+            "5;a\x7f\r\nhello\r\n0\r\n\r\n",
             "10000000000000000\r\nhello",
             "00000000000000000\r\n\r\n",
             "0\r\nno trailer\r\n\r\n",

@@ -15,9 +15,10 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use crate::head_scan::HeadScan;
+use crate::head_scan::{Fault, HeadScan};
 use crate::patience::Patience;
 
 /// Shared by the connection, its requests and its answers.
@@ -25,8 +26,6 @@ use crate::patience::Patience;
 pub(crate) struct ConnectionState {
     /// A request is being worked on.
     busy: AtomicBool,
-    /// Bytes came in that no request accounts for yet: perhaps half a request.
-    half_read: AtomicBool,
     close_when_idle: AtomicBool,
     /// Nothing has been asked for a while.
     rest_when_idle: AtomicBool,
@@ -38,21 +37,17 @@ pub(crate) struct ConnectionState {
     fault: AtomicU64,
     /// Something else is spoken from here on.
     switched: AtomicBool,
+    /// hyper would give the socket to something else in the end.
+    stays_up: AtomicBool,
 }
 
 impl ConnectionState {
     /// A request's head was read. False if it is one that two readers may read in two ways.
     pub(crate) fn begin(&self) -> bool {
         self.busy.store(true, Relaxed);
-        self.half_read.store(false, Relaxed);
         self.rest_when_idle.store(false, Relaxed);
         let number = self.begun.fetch_add(1, Relaxed) + 1;
         self.fault.load(Relaxed) != number
-    }
-
-    /// The request was read to its end.
-    pub(crate) fn request_read(&self) {
-        self.half_read.store(false, Relaxed);
     }
 
     pub(crate) fn end(&self) {
@@ -69,6 +64,12 @@ impl ConnectionState {
         self.rest_when_idle.store(true, Relaxed);
     }
 
+    /// It does not rest. Once another protocol was asked for, hyper holds the socket for it until the connection is over,
+    /// and what only was to rest would be lost with it.
+    pub(crate) fn stay_up(&self) {
+        self.stays_up.store(true, Relaxed);
+    }
+
     /// How long the client may take nothing of what is sent to it; for ever if zero.
     pub(crate) fn wait_for_reader(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -83,12 +84,13 @@ impl ConnectionState {
 
     /// What is to be done with the connection if nothing is on its way.
     fn when_idle(&self) -> Option<WhenIdle> {
-        if self.busy.load(Relaxed) || self.half_read.load(Relaxed) {
+        if self.busy.load(Relaxed) {
             None
         } else if self.close_when_idle.load(Relaxed) {
             Some(WhenIdle::Close)
         } else {
-            self.rest_when_idle.load(Relaxed).then_some(WhenIdle::Rest)
+            let rests = self.rest_when_idle.load(Relaxed) && !self.stays_up.load(Relaxed);
+            rests.then_some(WhenIdle::Rest)
         }
     }
 }
@@ -138,9 +140,27 @@ pub(crate) struct ClientIo<S> {
     /// The client did not take all of what was last written.
     blocked: bool,
     rest: Rest,
-    /// Looks at heads of HTTP/1.1.
+    /// Looks at what HTTP/1.1 says.
     scan: Option<HeadScan>,
+    /// What follows is no body.
+    broken: bool,
+    /// The client has ended its side.
+    ended: bool,
+    /// Made when the connection is closed while the client is sending.
+    closing: Option<Box<Closing>>,
 }
+
+/// A connection that is closed while the client is sending. Were the socket closed at once, what the client sends then
+/// would be answered by a reset, and it might lose the answer: so it is read on for a while, and thrown away.
+#[derive(Debug)]
+struct Closing {
+    silence: Patience,
+    end: Instant,
+}
+
+/// The longest that a client may send on after the last answer, and be silent while it does.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+const LAST_SILENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
@@ -174,6 +194,9 @@ impl<S: Transport> ClientIo<S> {
             blocked: false,
             rest: Rest::No,
             scan: None,
+            broken: false,
+            ended: false,
+            closing: None,
         }
     }
 
@@ -187,16 +210,24 @@ impl<S: Transport> ClientIo<S> {
         let Some(then) = self.state.when_idle() else {
             return false;
         };
-        let ends = !self.blocked && nothing_arrived(self.inner.inner().socket());
+        // hyper may hold the beginning of the next request, which came with the end of the one before.
+        let is_between = self.scan.as_ref().is_some_and(HeadScan::is_between);
+        let ends = is_between && !self.blocked && nothing_arrived(self.inner.inner().socket());
         if ends && then == WhenIdle::Rest {
             self.rest = Rest::Told;
         }
         ends
     }
 
-    fn look(scan: &mut HeadScan, state: &ConnectionState, bytes: &[u8]) {
-        if let Some(number) = scan.look(bytes) {
-            state.fault.store(number + 1, Relaxed);
+    /// How many of the bytes hyper gets: all, unless they stop being a body among them.
+    fn look(scan: &mut HeadScan, state: &ConnectionState, bytes: &[u8]) -> usize {
+        match scan.look(bytes) {
+            None => bytes.len(),
+            Some(Fault::Head(number)) => {
+                state.fault.store(number + 1, Relaxed);
+                bytes.len()
+            }
+            Some(Fault::Body(whole)) => whole,
         }
     }
 
@@ -212,9 +243,47 @@ impl<S: Transport> ClientIo<S> {
             let mut part = ReadBuf::new(&mut scratch[..length]);
             let stream = Pin::new(self.inner.inner_mut());
             ready!(AsyncRead::poll_read(stream, cx, &mut part))?;
-            Self::look(scan, &self.state, part.filled());
-            buf.put_slice(part.filled());
-            Poll::Ready(Ok(()))
+            self.ended = part.filled().is_empty();
+            let whole = Self::look(scan, &self.state, part.filled());
+            buf.put_slice(&part.filled()[..whole]);
+            self.broken = whole < part.filled().len();
+            Poll::Ready(if self.broken && whole == 0 {
+                no_body()
+            } else {
+                Ok(())
+            })
+        })
+    }
+
+    /// Whether something of the client's is on its way that nobody has read.
+    fn is_being_sent_to(&self) -> bool {
+        let Some(scan) = &self.scan else {
+            return false;
+        };
+        let is_over = self.ended || self.state.switched.load(Relaxed);
+        !is_over && (!scan.is_between() || !nothing_arrived(self.inner.inner().socket()))
+    }
+
+    /// Until the client has ended its side too, or had the time to.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let closing = self.closing.get_or_insert_with(|| {
+            Box::new(Closing {
+                silence: Patience::new(LAST_SILENCE),
+                end: Instant::now() + LAST_WORDS,
+            })
+        });
+        SCRATCH.with_borrow_mut(|scratch| {
+            loop {
+                let mut part = ReadBuf::new(scratch);
+                let stream = Pin::new(self.inner.inner_mut());
+                match AsyncRead::poll_read(stream, cx, &mut part) {
+                    Poll::Ready(Ok(())) if !part.filled().is_empty() && Instant::now() < closing.end => {
+                        closing.silence.moved();
+                    }
+                    Poll::Pending if !closing.silence.is_over(cx) => return Poll::Pending,
+                    Poll::Ready(_) | Poll::Pending => return Poll::Ready(()),
+                }
+            }
         })
     }
 
@@ -243,31 +312,42 @@ impl<S: Transport> ClientIo<S> {
     }
 }
 
+/// For the parser: it refuses the request whose body it is reading.
+fn no_body() -> io::Result<()> {
+    Err(io::ErrorKind::InvalidData.into())
+}
+
 impl<S: Transport> Read for ClientIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.first.has_remaining() {
-            let length = self.first.len().min(buf.remaining());
-            let this = &mut *self;
-            if let Some(scan) = &mut this.scan {
-                Self::look(scan, &this.state, &this.first[..length]);
-            }
-            buf.put_slice(&self.first[..length]);
-            self.first.advance(length);
-            if self.first.is_empty() {
-                self.first = Bytes::new();
-            }
-            self.state.half_read.store(true, Relaxed);
-            return Poll::Ready(Ok(()));
+        let this = &mut *self;
+        if this.broken {
+            return Poll::Ready(no_body());
         }
-        let polled = self.read(cx, buf);
-        match &polled {
-            Poll::Ready(_) => self.state.half_read.store(true, Relaxed),
-            Poll::Pending if self.ends() => return Poll::Ready(Ok(())),
-            Poll::Pending => {}
+        if this.first.has_remaining() {
+            let length = this.first.len().min(buf.remaining());
+            let whole = match &mut this.scan {
+                Some(scan) => Self::look(scan, &this.state, &this.first[..length]),
+                None => length,
+            };
+            buf.put_slice(&this.first[..whole]);
+            this.first.advance(length);
+            this.broken = whole < length;
+            if this.first.is_empty() || this.broken {
+                this.first = Bytes::new();
+            }
+            return Poll::Ready(if this.broken && whole == 0 {
+                no_body()
+            } else {
+                Ok(())
+            });
+        }
+        let polled = this.read(cx, buf);
+        if polled.is_pending() && this.ends() {
+            return Poll::Ready(Ok(()));
         }
         polled
     }
@@ -289,7 +369,13 @@ impl<S: Transport> Write for ClientIo<S> {
             self.rest = Rest::Over;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            if !self.is_being_sent_to() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_last_words(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

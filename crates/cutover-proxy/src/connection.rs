@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use rand::Rng;
@@ -15,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
+use crate::access_entry::Pending;
 use crate::arrival;
 use crate::client_io::{ClientIo, ConnectionState, Transport, nothing_arrived};
 use crate::door::Door;
@@ -219,7 +222,7 @@ async fn answer<S: Transport>(worker: &Rc<Worker>, caller: Caller, heard: Heard<
     let state = Arc::clone(&client.state);
     let io = ClientIo::http1(heard.stream, first, Arc::clone(&state));
     let service = {
-        let worker = Rc::clone(worker);
+        let (worker, client) = (Rc::clone(worker), Rc::clone(&client));
         service_fn(move |request| forward::handle(Rc::clone(&worker), Rc::clone(&client), request))
     };
     let timer = HeadTimer::default();
@@ -231,10 +234,35 @@ async fn answer<S: Transport>(worker: &Rc<Worker>, caller: Caller, heard: Heard<
             rest: limits.rest_after,
         };
         let watched = head_timer::watched(&mut connection, timer, times, || state.rest_when_idle());
-        until_over(worker, &state, watched).await;
+        let result = until_over(worker, &state, watched).await;
+        if let Err(error) = &result
+            && error.is_parse()
+        {
+            count_unread(worker, &client, error);
+        }
+        ended(result);
     }
     let stream = connection.into_parts()?.io.at_rest()?;
     Some(Heard::rested(worker, stream))
+}
+
+/// What the parser refuses, and answers, counts like what is refused behind it.
+fn count_unread(worker: &Worker, client: &Client, error: &hyper::Error) {
+    let status = if error.is_parse_too_large() {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    worker.with_snapshot(|snapshot| {
+        let Some(route) = snapshot.route(client.listen) else {
+            return;
+        };
+        route.state.requests.fetch_add(1, Relaxed);
+        route.state.rejected.fetch_add(1, Relaxed);
+        if let Some(log) = &route.access_log {
+            drop(Pending::unread(log, client, status));
+        }
+    });
 }
 
 /// Until the connection has ended, or the proxy has to.
@@ -242,12 +270,12 @@ async fn until_over(
     worker: &Worker,
     state: &ConnectionState,
     connection: impl Future<Output = Result<(), hyper::Error>>,
-) {
+) -> Result<(), hyper::Error> {
     let mut connection = pin!(connection);
     let mut drain = worker.drain.subscribe();
     let deadline = tokio::select! {
         biased;
-        result = connection.as_mut() => return ended(result),
+        result = connection.as_mut() => return result,
         deadline = drain.wait_for(Option::is_some) => deadline.ok().and_then(|deadline| *deadline),
     };
     let deadline = deadline.unwrap_or_else(Instant::now);
@@ -255,13 +283,13 @@ async fn until_over(
     // told afterwards, when nothing of it is on the way.
     tokio::select! {
         biased;
-        result = connection.as_mut() => return ended(result),
+        result = connection.as_mut() => return result,
         () = sleep(part_of_the_window(worker)) => state.close_when_idle(),
     }
     tokio::select! {
         biased;
-        result = connection.as_mut() => ended(result),
-        () = sleep_until(deadline) => {}
+        result = connection.as_mut() => result,
+        () = sleep_until(deadline) => Ok(()),
     }
 }
 

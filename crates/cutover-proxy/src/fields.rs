@@ -1,14 +1,16 @@
 //! Header fields: what belongs to one hop is taken out, what the next one must know is put in.
 
-use hyper::Version;
 use hyper::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, RANGE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use hyper::{StatusCode, Version};
 
 use crate::forwarded::Origin;
+use crate::request::WEBSOCKET;
 
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -49,11 +51,12 @@ const NO_TRAILERS: [HeaderName; 20] = [
 const PROTECTED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// What concerns one connection only (RFC 9110 §7.6.1), and what is for the proxy itself.
-static ONE_HOP: [HeaderName; 9] = [
+static ONE_HOP: [HeaderName; 10] = [
     CONNECTION,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
+    HTTP2_SETTINGS,
     KEEP_ALIVE,
     PROXY_CONNECTION,
     EXPECT,
@@ -73,7 +76,7 @@ impl Found {
             // Most fields are told apart by this already.
             if matches!(
                 name.as_str().as_bytes().first(),
-                Some(b'c' | b'e' | b'k' | b'p' | b't' | b'u')
+                Some(b'c' | b'e' | b'h' | b'k' | b'p' | b't' | b'u')
             ) && let Some(index) = ONE_HOP.iter().position(|hop| hop == name)
             {
                 found |= 1 << index;
@@ -134,6 +137,13 @@ pub(crate) fn says(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool 
     parts(headers, name).any(|part| part.eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// Whether a list is this token, in whatever case, and nothing else.
+pub(crate) fn is_all(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut parts = parts(headers, name);
+    let is_it = |part: &[u8]| part.eq_ignore_ascii_case(token.as_bytes());
+    parts.next().is_some_and(is_it) && parts.next().is_none()
+}
+
 /// Makes a client's fields an instance's. What a client claims about itself in forwarding fields is not passed on.
 /// Whether it takes trailers is.
 pub(crate) fn to_instance(headers: &mut HeaderMap, client: &Origin) {
@@ -162,8 +172,27 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
     says(headers, &TE, "trailers")
 }
 
-/// Makes an instance's fields a client's.
-pub(crate) fn to_client(headers: &mut HeaderMap) {
+/// Makes an instance's fields a client's. Two answers mean nothing without one that is for one connection otherwise.
+pub(crate) fn to_client(status: StatusCode, headers: &mut HeaderMap) {
+    match status {
+        StatusCode::UPGRADE_REQUIRED => keep(&UPGRADE, headers),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => keep(&PROXY_AUTHENTICATE, headers),
+        _ => hop_to_client(headers),
+    }
+}
+
+fn keep(name: &HeaderName, headers: &mut HeaderMap) {
+    let lines: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+    hop_to_client(headers);
+    if *name == UPGRADE && !lines.is_empty() {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    for line in lines {
+        headers.append(name, line);
+    }
+}
+
+fn hop_to_client(headers: &mut HeaderMap) {
     // With both, the length is a lie about the body that hyper has decoded: it would end the answer early.
     let found = Found::among(headers);
     if found.has(&TRANSFER_ENCODING) {
@@ -203,10 +232,10 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-/// Asks the other side to switch protocols.
-pub(crate) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+/// Asks the other side to speak WebSocket, or says that this is spoken now.
+pub(crate) fn say_websocket(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, protocol);
+    headers.insert(UPGRADE, HeaderValue::from_static(WEBSOCKET));
 }
 
 #[cfg(test)]
@@ -301,7 +330,34 @@ mod tests {
     #[test]
     fn a_length_beside_chunked_is_dropped() {
         let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
-        to_client(&mut headers);
+        to_client(StatusCode::OK, &mut headers);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn what_an_answer_needs_is_kept() {
+        let fields = [
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade, close"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-authenticate", "Digest"),
+        ];
+        let told = |status| {
+            let mut headers = map(&fields);
+            to_client(status, &mut headers);
+            let lines = headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+            lines.collect::<Vec<_>>().join("|")
+        };
+        assert_eq!(told(StatusCode::OK), "");
+        assert_eq!(
+            told(StatusCode::UPGRADE_REQUIRED),
+            "connection: upgrade|upgrade: websocket"
+        );
+        assert_eq!(
+            told(StatusCode::PROXY_AUTHENTICATION_REQUIRED),
+            "proxy-authenticate: Basic|proxy-authenticate: Digest"
+        );
     }
 }

@@ -123,6 +123,9 @@ pub(crate) async fn handle(
     let mut why = proxy_status::REQUEST;
     // For the log, which counts what a request was held too.
     let mut arrived = None;
+    if request.extensions().get::<OnUpgrade>().is_some() {
+        client.state.stay_up();
+    }
     let checked = if !client.state.begin() {
         Err(StatusCode::BAD_REQUEST)
     } else if client.http2 {
@@ -165,6 +168,8 @@ pub(crate) async fn handle(
         picked
     });
     let (draining, over) = (Rc::clone(&worker), Rc::clone(&client));
+    // The rest of a body that nobody reads cannot be told from the next request.
+    let unread = assigned.is_none() && !request.body().is_end_stream();
     let mut response = match (checked, assigned) {
         (Err(StatusCode::SERVICE_UNAVAILABLE), _) => {
             unavailable(&client, "requests are held, and no more of them can be\n", why)
@@ -198,7 +203,7 @@ pub(crate) async fn handle(
         entry.answered(response.status(), served);
         response.body_mut().log(entry);
     }
-    if draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if unread || draining.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         close_after(&over, &mut response);
     }
     Ok(response)
@@ -236,10 +241,8 @@ impl Forwarding {
     ) -> (Self, RequestBody) {
         let bodyless = request.body().is_end_stream();
         let http2 = assignment.revision.upstream == UpstreamProtocol::H2c;
-        let protocol = (bodyless && !http2 && request::asks_for_websocket(&request))
-            .then(|| request.headers().get(UPGRADE).cloned())
-            .flatten();
-        let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+        let changes = bodyless && !http2 && request::asks_for_websocket(&request);
+        let upgrade = changes.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, incoming) = request.into_parts();
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
@@ -254,8 +257,8 @@ impl Forwarding {
         let outgoing = if http2 || upgrade.is_some() {
             fields::to_instance(&mut parts.headers, &client.origin);
             trace.apply(&mut parts.headers);
-            if let Some(protocol) = protocol {
-                fields::ask_upgrade(&mut parts.headers, protocol);
+            if changes {
+                fields::say_websocket(&mut parts.headers);
             }
             if http2 {
                 multiplexed::address(&mut parts);
@@ -272,7 +275,7 @@ impl Forwarding {
             }
             (RequestBody::Empty, None)
         } else {
-            let watch = Rc::new(BodyWatch::new(Arc::clone(&client.state)));
+            let watch = Rc::new(BodyWatch::new());
             if let Some(shadow) = shadow {
                 watch.copy_to(shadow, Rc::clone(&worker));
             }
@@ -677,7 +680,7 @@ impl Forwarding {
                 grpc::announce_trailers(response.headers_mut());
             }
         }
-        fields::to_client(response.headers_mut());
+        fields::to_client(response.status(), response.headers_mut());
         answer_fields::tell(response.headers_mut(), &self.exchange);
         give_session(response.headers_mut(), self.session.take());
         response.extensions_mut().clear();
@@ -685,12 +688,19 @@ impl Forwarding {
             response.extensions_mut().insert(served);
         }
         *response.version_mut() = Version::HTTP_11;
+        let uploading = self.watch.as_ref().is_some_and(|watch| !watch.complete.get());
+        let hangs_up = uploading && lease.as_io().is_some_and(|io| !io.stays_open());
         let connection = Arc::clone(&self.client.state);
-        response.map(|incoming| {
+        let mut response = response.map(|incoming| {
             let body = InstanceBody::new(incoming, lease);
             AnswerBody::from_instance(connection, body, self.watch, self.exchange, grpc, open)
                 .compared(self.compared)
-        })
+        });
+        // Nobody will take the rest of the body, and a client that hears of it need not send it.
+        if hangs_up {
+            close_after(&self.client, &mut response);
+        }
+        response
     }
 
     /// Who served it, if somebody wants to know.
@@ -704,8 +714,9 @@ impl Forwarding {
     }
 
     fn switch_protocols(mut self, mut response: Answer) -> Response<AnswerBody> {
-        let protocol = response.headers().get(UPGRADE).cloned();
-        let (Some(from_client), Some(protocol)) = (self.upgrade.take(), protocol) else {
+        let headers = response.headers();
+        let is_asked_for = fields::is_all(headers, &UPGRADE, request::WEBSOCKET);
+        let Some(from_client) = self.upgrade.take().filter(|_| is_asked_for) else {
             self.exchange.attempt_failed();
             return self.fail(
                 StatusCode::BAD_GATEWAY,
@@ -725,10 +736,10 @@ impl Forwarding {
         if let Some(served) = served {
             switched.extensions_mut().insert(served);
         }
-        fields::to_client(switched.headers_mut());
+        fields::to_client(switched.status(), switched.headers_mut());
         answer_fields::tell(switched.headers_mut(), &self.exchange);
         give_session(switched.headers_mut(), session);
-        fields::ask_upgrade(switched.headers_mut(), protocol);
+        fields::say_websocket(switched.headers_mut());
         tokio::task::spawn_local(splice::splice(from_client, from_instance, self.exchange));
         switched
     }

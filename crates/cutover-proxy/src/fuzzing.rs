@@ -5,7 +5,6 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::Cursor;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -22,7 +21,7 @@ use crate::arrival;
 use crate::chunks::{Chunks, Part};
 use crate::connection;
 use crate::forwarded::Origin;
-use crate::head_scan::HeadScan;
+use crate::head_scan::{Fault, HeadScan};
 use crate::head_timer::HeadTimer;
 use crate::instance_io;
 use crate::options::{FIELDS, Limits};
@@ -37,8 +36,19 @@ use crate::trace_context::Trace;
 pub fn request(bytes: &[u8]) {
     let fault = HeadScan::default().look(bytes);
     let mut scan = HeadScan::default();
-    let bytewise = bytes.iter().find_map(|byte| scan.look(&[*byte]));
-    assert_eq!(fault, bytewise, "it matters how a head arrives");
+    let mut begins = Vec::new();
+    let bytewise = bytes.iter().enumerate().find_map(|(at, byte)| {
+        let was_between = scan.is_between();
+        let found = scan.look(&[*byte]);
+        if was_between && !scan.is_between() {
+            begins.push(at);
+        }
+        Some(match found? {
+            Fault::Body(_) => Fault::Body(at),
+            head @ Fault::Head(_) => head,
+        })
+    });
+    assert_eq!(fault, bytewise, "it matters how a request arrives");
     assert!(
         !(arrival::waits(bytes) && is_whole(bytes)),
         "a whole head is waited for"
@@ -49,7 +59,14 @@ pub fn request(bytes: &[u8]) {
     let Ok(runtime) = runtime else {
         return;
     };
-    runtime.block_on(serve(bytes.to_vec(), fault));
+    let (given, fault) = match fault {
+        None => (bytes, None),
+        Some(Fault::Head(number)) => (bytes, Some(number)),
+        // No more than this is given to the parser.
+        Some(Fault::Body(whole)) => (&bytes[..whole], None),
+    };
+    let heads = begins.into_iter().map(|at| bytes[at..].to_vec()).collect();
+    runtime.block_on(serve(given.to_vec(), fault, heads));
 }
 
 fn is_whole(bytes: &[u8]) -> bool {
@@ -58,12 +75,16 @@ fn is_whole(bytes: &[u8]) -> bool {
     parsed.is_ok_and(|head| head.is_complete())
 }
 
-async fn serve(bytes: Vec<u8>, fault: Option<u64>) {
-    let heads = Rc::new(Cell::new(0));
+/// `heads` are the bytes from where heads begin for whoever looked for faults.
+async fn serve(bytes: Vec<u8>, fault: Option<u64>, heads: Vec<Vec<u8>>) {
+    let count = Cell::new(0);
     let io = TokioIo::new(tokio::io::join(Cursor::new(bytes), tokio::io::sink()));
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let number = heads.get();
-        heads.set(number + 1);
+        let number = count.get();
+        count.set(number + 1);
+        let head = usize::try_from(number).ok().and_then(|number| heads.get(number));
+        let same = head.is_some_and(|head| head.starts_with(format!("{} ", request.method()).as_bytes()));
+        assert!(same, "head {number} is another one for whoever looked at it");
         async move {
             let mut response = Response::new(Empty::<Bytes>::new());
             let limits = Limits::default();
@@ -222,6 +243,22 @@ mod tests {
             "GET / HTTP/1.0\r\nConnection: keep-alive, transfer-encoding\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n",
         ] {
             request(bytes.as_bytes());
+        }
+    }
+
+    /// However a line ends, nobody takes the head behind it for something else than the one who looks at heads.
+    #[test]
+    fn lines_around_chunks_that_end_in_other_ways() {
+        let lines = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\na\r\n0\r\nA: b\r\nC: d\r\n\r\n\
+                     POST / HTTP/1.1\r\nContent-Length: 999\r\n\r\n\
+                     GET /#b HTTP/1.1\nHost: a\r\nHost: b\r\n\r\n";
+        let ends: Vec<usize> = lines.match_indices("\r\n").map(|(at, _)| at).collect();
+        for end in ends {
+            for instead in [
+                "\n", "\n\n", "\r", "\r\r\n", "\r\n\n", "\n\r\n", " \r\n", "\0\r\n", "",
+            ] {
+                request(format!("{}{instead}{}", &lines[..end], &lines[end + 2..]).as_bytes());
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 //! Looks at what a client sends on HTTP/1.1 before it is parsed, for what the parser mends without a word: a length
 //! beside `Transfer-Encoding`, lines that end without a carriage return, a target with a fragment, a tab in the Host
-//! (space around it to some, part of it to nginx). Each is a place where two readers of the same bytes may see different requests, and afterwards there is no trace of it.
+//! (space around it to some, part of it to nginx). Each is a place where two readers of the same bytes may see different
+//! requests, and afterwards there is no trace of it. The same goes for what stands around chunks: sizes that no number
+//! holds, space behind a size, control characters in an extension, and lines of trailers that end without a carriage
+//! return, which the parser takes for a part of the next line.
 //!
-//! It knows where bodies end, so that only heads are looked at. Pure: bytes in, the number of a faulty head out. It
-//! judges nothing else: what is malformed otherwise, the parser refuses.
+//! It knows where bodies end, so that of them only that is looked at. Pure: bytes in, a fault out. It judges nothing
+//! else: what is malformed otherwise, the parser refuses.
 
 use memchr::{memchr, memchr2};
 
@@ -15,7 +18,10 @@ pub(crate) struct HeadScan {
     last: u8,
     /// Heads before this one.
     heads: u64,
+    /// This head is at fault.
     fault: bool,
+    /// This body is no body from here on.
+    broken: bool,
     name: [u8; LONGEST],
     has_length: bool,
     length: u64,
@@ -32,8 +38,14 @@ enum At {
     Name(usize),
     Value(Kind),
     Body(u64),
+    /// Before the first digit of a chunk's size.
+    ChunkStart,
     ChunkSize(u64),
+    /// In the space behind a size.
+    ChunkSpace(u64),
     ChunkExtension(u64),
+    /// Between the carriage return of a size's line and its line feed.
+    ChunkLineEnd(u64),
     /// With the end of its line.
     ChunkData(u64),
     /// In a line of trailers, after so many bytes of it.
@@ -50,20 +62,37 @@ enum Kind {
     Other,
 }
 
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The head with this number, counted from 0.
+    Head(u64),
+    /// A body, behind so many of the bytes that were looked at.
+    Body(usize),
+}
+
 /// One more than the longest name that matters.
 const LONGEST: usize = 18;
 
+/// The longest body that all readers can count: some do it in an `i64`.
+const LONGEST_BODY: u64 = i64::MAX.unsigned_abs();
+
 impl HeadScan {
-    /// Looks at the next bytes. The number of the head that is at fault, counted from 0, if there is one; then nothing
-    /// more is looked at.
-    pub(crate) fn look(&mut self, bytes: &[u8]) -> Option<u64> {
+    /// Whether the next byte begins a request, and all of the one before it has come.
+    pub(crate) const fn is_between(&self) -> bool {
+        matches!(self.at, At::Start)
+    }
+
+    /// Looks at the next bytes, for the first fault in them. Behind it nothing more is looked at.
+    pub(crate) fn look(&mut self, bytes: &[u8]) -> Option<Fault> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let used = self.step(rest);
-            if self.fault {
+            if self.fault || self.broken {
                 self.at = At::Off;
-                self.fault = false;
-                return Some(self.heads);
+                let whole = bytes.len() - rest.len() + used;
+                let head = std::mem::take(&mut self.fault).then_some(Fault::Head(self.heads));
+                return Some(head.unwrap_or(Fault::Body(whole)));
             }
             let used = used.clamp(1, rest.len());
             self.last = rest[used - 1];
@@ -72,7 +101,7 @@ impl HeadScan {
         None
     }
 
-    /// How many bytes were looked at; at least one, but for [`At::Start`], which leaves the first byte to what follows.
+    /// How many bytes were looked at, or are in order when a body is not: at least one otherwise.
     fn step(&mut self, bytes: &[u8]) -> usize {
         match self.at {
             At::Off => bytes.len(),
@@ -93,18 +122,28 @@ impl HeadScan {
                 self.at = if left == 0 { At::Start } else { At::Body(left) };
                 used
             }
-            At::ChunkSize(size) => self.chunk_size(bytes[0], size),
+            At::ChunkStart | At::ChunkSize(_) | At::ChunkSpace(_) | At::ChunkLineEnd(_) => {
+                match self.size_line(bytes[0]) {
+                    Some(at) => self.at = at,
+                    None => return self.no_body(0),
+                }
+                1
+            }
             At::ChunkExtension(size) => {
-                let Some(end) = memchr(b'\n', bytes) else {
-                    return bytes.len();
-                };
-                self.chunk_begins(size);
-                end + 1
+                let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+                match bytes.iter().position(is_control) {
+                    None => bytes.len(),
+                    Some(end) if bytes[end] == b'\r' => {
+                        self.at = At::ChunkLineEnd(size);
+                        end + 1
+                    }
+                    Some(end) => self.no_body(end),
+                }
             }
             At::ChunkData(left) => {
                 let (used, left) = skip(bytes, left);
                 self.at = if left == 0 {
-                    At::ChunkSize(0)
+                    At::ChunkStart
                 } else {
                     At::ChunkData(left)
                 };
@@ -115,8 +154,11 @@ impl HeadScan {
                     self.at = At::Trailer(length + bytes.len());
                     return bytes.len();
                 };
-                let line = length + end;
-                self.at = if line <= 1 { At::Start } else { At::Trailer(0) };
+                if !self.is_after_return(bytes, end) {
+                    return self.no_body(end);
+                }
+                let is_last = length + end == 1;
+                self.at = if is_last { At::Start } else { At::Trailer(0) };
                 end + 1
             }
         }
@@ -138,8 +180,18 @@ impl HeadScan {
     }
 
     fn line_ends(&mut self, bytes: &[u8], end: usize) {
+        self.fault |= !self.is_after_return(bytes, end);
+    }
+
+    fn is_after_return(&self, bytes: &[u8], end: usize) -> bool {
         let before = if end == 0 { self.last } else { bytes[end - 1] };
-        self.fault |= before != b'\r';
+        before == b'\r'
+    }
+
+    /// Behind so many of the bytes that are looked at, they are no body.
+    const fn no_body(&mut self, whole: usize) -> usize {
+        self.broken = true;
+        whole
     }
 
     /// A whole line at once, if it is there and its name cannot matter: most are like this.
@@ -210,13 +262,13 @@ impl HeadScan {
     }
 
     fn head_ends(&mut self) {
-        self.fault |= self.has_length && self.has_coding;
+        self.fault |= self.has_length && (self.has_coding || self.length > LONGEST_BODY);
         if self.fault {
             return;
         }
         self.heads += 1;
         self.at = if self.has_coding {
-            At::ChunkSize(0)
+            At::ChunkStart
         } else if self.length > 0 {
             At::Body(self.length)
         } else {
@@ -224,27 +276,29 @@ impl HeadScan {
         };
     }
 
-    fn chunk_size(&mut self, byte: u8, size: u64) -> usize {
-        match byte {
-            b'\n' => self.chunk_begins(size),
-            b'\r' => {}
-            _ => match char::from(byte).to_digit(16) {
-                Some(digit) => {
-                    let more = size.checked_mul(16).map(|size| size + u64::from(digit));
-                    self.at = more.map_or(At::Off, At::ChunkSize);
-                }
-                None => self.at = At::ChunkExtension(size),
-            },
+    /// What is next in a line with a chunk's size, if it is one (RFC 9112 §7.1): space stands before a semicolon only.
+    const fn size_line(&self, byte: u8) -> Option<At> {
+        match (self.at, byte) {
+            (At::ChunkLineEnd(0), b'\n') => Some(At::Trailer(0)),
+            (At::ChunkLineEnd(size), b'\n') => Some(At::ChunkData(size + 2)),
+            (At::ChunkSize(size), b'\r') => Some(At::ChunkLineEnd(size)),
+            (At::ChunkSize(size) | At::ChunkSpace(size), b' ' | b'\t') => Some(At::ChunkSpace(size)),
+            (At::ChunkSize(size) | At::ChunkSpace(size), b';') => Some(At::ChunkExtension(size)),
+            (At::ChunkStart, _) => next_size(0, byte),
+            (At::ChunkSize(size), _) => next_size(size, byte),
+            _ => None,
         }
-        1
     }
+}
 
-    fn chunk_begins(&mut self, size: u64) {
-        self.at = if size == 0 {
-            At::Trailer(0)
-        } else {
-            At::ChunkData(size.saturating_add(2))
-        };
+/// With one more digit, if it is one, and the number still one that all readers can count.
+const fn next_size(size: u64, byte: u8) -> Option<At> {
+    match char::from_u32(byte as u32) {
+        Some(digit) if size < 1 << 56 => match digit.to_digit(16) {
+            Some(digit) => Some(At::ChunkSize(size * 16 + digit as u64)),
+            None => None,
+        },
+        _ => None,
     }
 }
 
@@ -258,16 +312,33 @@ fn skip(bytes: &[u8], left: u64) -> (usize, u64) {
 mod tests {
     use super::*;
 
-    /// The faulty head, however the bytes are cut into reads.
-    fn fault(text: &str) -> Option<u64> {
+    /// What is wrong, however the bytes are cut into reads; of a body, behind how many bytes of all.
+    fn any_fault(text: &str) -> Option<Fault> {
         let mut whole = HeadScan::default();
         let expected = whole.look(text.as_bytes());
         for size in [1, 2, 3, 7, 64] {
             let mut scan = HeadScan::default();
-            let found = text.as_bytes().chunks(size).find_map(|part| scan.look(part));
+            let found = text
+                .as_bytes()
+                .chunks(size)
+                .enumerate()
+                .find_map(|(number, part)| {
+                    Some(match scan.look(part)? {
+                        Fault::Body(whole) => Fault::Body(number * size + whole),
+                        head @ Fault::Head(_) => head,
+                    })
+                });
             assert_eq!(found, expected, "in parts of {size}: {text:?}");
         }
         expected
+    }
+
+    /// The faulty head.
+    fn fault(text: &str) -> Option<u64> {
+        any_fault(text).map(|fault| match fault {
+            Fault::Head(number) => number,
+            Fault::Body(_) => panic!("{fault:?} in {text:?}"),
+        })
     }
 
     const NEXT: &str = "GET /n#x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -314,5 +385,72 @@ mod tests {
                     A-very-long-name-of-a-field-that-holds-content-length: 9\r\nContent-Length: 1\r\n\r\n#";
         assert_eq!(fault(&format!("{text}{NEXT}")), Some(1));
         assert_eq!(fault("GET / HTTP/1.1\r\nHost: a\r\nHosts:\ta\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn chunks_and_trailers_are_what_they_must_be_or_end_there() {
+        const HEAD: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for body in [
+            "5;a=\"b\"\r\nhello\r\n0\r\n\r\n",
+            "5 \t;\ta = b;c\r\nhello\r\n00;x\r\nA: b\r\nC: \r\n\r\n",
+            "0000000000000000000000a\r\n0123456789\r\n0\r\n\r\n",
+            "fffffffffffffff\r\nx",
+        ] {
+            assert_eq!(any_fault(&format!("{HEAD}{body}")), None, "{body:?}");
+        }
+        for (good, bad) in [
+            ("", "\r\n"),
+            ("", "x\r\n"),
+            ("5", "\nhello\r\n0\r\n\r\n"),
+            ("5\r", "\rhello\r\n0\r\n\r\n"),
+            ("5 ", "\r\nhello\r\n0\r\n\r\n"),
+            ("5\t", "5\r\nhello\r\n0\r\n\r\n"),
+            ("5;a", "\0\r\nhello\r\n0\r\n\r\n"),
+            ("5;a", "\x7f\r\nhello\r\n0\r\n\r\n"),
+            ("5;a", "\nhello\r\n0\r\n\r\n"),
+            ("0 ", "\r\n\r\n"),
+            ("0", "\n\n"),
+            ("0\r\n", "\nGET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"),
+            ("0\r\nA: b", "\n\r\n"),
+            (
+                "0\r\nA: b\r\nC: d",
+                "\n\nPOST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n",
+            ),
+            ("100000000000000", "00\r\n"),
+            ("1\r\nx\r\nfffffffffffffff", "f\r\n"),
+        ] {
+            let expected = Some(Fault::Body(HEAD.len() + good.len()));
+            assert_eq!(
+                any_fault(&format!("{HEAD}{good}{bad}")),
+                expected,
+                "{good:?} {bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_length_that_not_all_readers_can_count_is_a_fault() {
+        let head = |length: u64| format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+        assert_eq!(fault(&head(i64::MAX as u64)), None);
+        assert_eq!(fault(&head(i64::MAX as u64 + 1)), Some(0));
+        assert_eq!(fault(&head(u64::MAX)), Some(0));
+    }
+
+    #[test]
+    fn between_requests_is_where_the_next_one_begins() {
+        let text = "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\
+                    POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\
+                    POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n";
+        let mut scan = HeadScan::default();
+        let between: Vec<usize> = (0..text.len())
+            .filter(|at| {
+                scan.look(&text.as_bytes()[*at..=*at]);
+                scan.is_between()
+            })
+            .collect();
+        let ends = |part: &str| text.find(part).unwrap() + part.len() - 1;
+        let first = ends("Host: a\r\n\r\n");
+        let expected = [0, 1, first, first + 1, first + 2, ends("hi"), text.len() - 1];
+        assert_eq!(between, expected);
     }
 }

@@ -165,12 +165,17 @@ impl InstanceIo {
 
     /// Whether it can carry another request: this one and its answer are over.
     pub(crate) fn is_reusable(&self) -> bool {
-        matches!(self.answer, Answer::Over)
-            && self.stays_open
-            && self.upload.is_none()
-            && self.output.is_empty()
-            && self.data.is_empty()
-            && self.input.is_empty()
+        matches!(self.answer, Answer::Over) && self.stays_open && !self.is_sending() && self.input.is_empty()
+    }
+
+    /// Whether bytes of the request are still to be sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.upload.is_some() || !self.output.is_empty() || !self.data.is_empty()
+    }
+
+    /// Whether the instance, as far as it has said, will take what is still to be sent.
+    pub(crate) const fn stays_open(&self) -> bool {
+        self.stays_open
     }
 
     /// It is idle now: what a large request needed is given back.
@@ -288,7 +293,7 @@ impl InstanceIo {
 
     /// The next part of the answer's body.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if (self.upload.is_some() || !self.output.is_empty() || !self.data.is_empty())
+        if self.is_sending()
             && let Poll::Ready(Err(error)) = self.poll_send(cx)
         {
             if matches!(error, Broken::Body(_)) {
@@ -369,7 +374,8 @@ impl InstanceIo {
         Poll::Ready(Ok(length))
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    /// Until all of the request has left.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
             let body = self.fill(cx)?;
             while self.written < self.output.len() || !self.data.is_empty() {

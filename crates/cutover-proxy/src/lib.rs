@@ -84,6 +84,7 @@ mod stats;
 mod tls;
 mod trace_context;
 mod turns;
+mod upload;
 mod waiting;
 mod wall_clock;
 mod wire;

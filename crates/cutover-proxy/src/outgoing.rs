@@ -65,7 +65,7 @@ impl Outgoing {
         // Most names are told apart by their first letter.
         let looked_at = matches!(
             text.as_bytes().first(),
-            Some(b'c' | b'e' | b'f' | b'k' | b'p' | b't' | b'u' | b'x')
+            Some(b'c' | b'e' | b'f' | b'h' | b'k' | b'p' | b't' | b'u' | b'x')
         );
         let replaced = looked_at
             && match text {
@@ -73,6 +73,7 @@ impl Outgoing {
                 | "te"
                 | "transfer-encoding"
                 | "upgrade"
+                | "http2-settings"
                 | "keep-alive"
                 | "proxy-connection"
                 | "expect"
@@ -122,7 +123,7 @@ mod tests {
     use rand::seq::IndexedRandom as _;
     use rand::{Rng as _, SeedableRng as _};
 
-    const NAMES: [&str; 26] = [
+    const NAMES: [&str; 27] = [
         "host",
         "accept",
         "cookie",
@@ -131,6 +132,7 @@ mod tests {
         "te",
         "transfer-encoding",
         "upgrade",
+        "http2-settings",
         "keep-alive",
         "proxy-connection",
         "expect",

@@ -121,6 +121,9 @@ fn check_target<B>(request: &Request<B>) -> Result<Option<HeaderValue>, StatusCo
             if !is_valid_host(authority_text) || !is_told && !is_plain(authority_text) {
                 return Err(StatusCode::BAD_REQUEST);
             }
+            if request.method() == Method::OPTIONS && has_no_path(uri) {
+                return Err(StatusCode::NO_CONTENT);
+            }
             let value = HeaderValue::from_str(authority.as_str());
             value.map(Some).map_err(|_| StatusCode::BAD_REQUEST)
         }
@@ -128,15 +131,30 @@ fn check_target<B>(request: &Request<B>) -> Result<Option<HeaderValue>, StatusCo
     }
 }
 
+/// Whether an absolute target ends with its authority: for OPTIONS that means `*` (RFC 9112 §3.2.4). The path that is read
+/// is `/` then, which is not a part of what was sent.
+fn has_no_path(uri: &Uri) -> bool {
+    let behind = uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes().as_ptr_range().end);
+    uri.path() == "/" && uri.query().is_none() && behind != Some(uri.path().as_ptr())
+}
+
 /// OPTIONS counts down at each proxy; at 0 this one answers.
 fn check_max_forwards<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
     if request.method() != Method::OPTIONS {
         return Ok(());
     }
-    let Some(value) = request.headers().get(MAX_FORWARDS) else {
-        return Ok(());
+    let mut lines = request.headers().get_all(MAX_FORWARDS).iter();
+    let left = match (lines.next(), lines.next()) {
+        (None, _) => return Ok(()),
+        (Some(only), None) => only
+            .to_str()
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())),
+        (Some(_), Some(_)) => None,
     };
-    let left: Option<u64> = value.to_str().ok().and_then(|text| text.parse().ok());
+    let left: Option<u64> = left.and_then(|text| text.parse().ok());
     match left {
         None => Err(StatusCode::BAD_REQUEST),
         Some(0) => Err(StatusCode::NO_CONTENT),
@@ -214,13 +232,16 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
     )
 }
 
+/// What a connection may change to. Not HTTP/2 without TLS: what is said then could not be looked at.
+pub(crate) const WEBSOCKET: &str = "websocket";
+
 /// Whether a client asks to speak WebSocket from here on.
 pub(crate) fn asks_for_websocket<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     headers.contains_key(UPGRADE)
         && request.method() == Method::GET
         && request.version() == Version::HTTP_11
-        && fields::says(headers, &UPGRADE, "websocket")
+        && fields::says(headers, &UPGRADE, WEBSOCKET)
         && fields::says(headers, &CONNECTION, "upgrade")
 }
 
@@ -335,5 +356,38 @@ mod tests {
             400
         );
         assert_eq!(refused("OPTIONS", "/", &[host, ("max-forwards", "0")]), 204);
+        for wrong in ["+5", "-1", "x", "", "5, 5", "99999999999999999999"] {
+            assert_eq!(
+                refused("OPTIONS", "/", &[host, ("max-forwards", wrong)]),
+                400,
+                "{wrong:?}"
+            );
+        }
+        let five = ("max-forwards", "5");
+        assert_eq!(refused("OPTIONS", "/", &[host, five, five]), 400);
+    }
+
+    /// As hyper reads it: out of the bytes that came.
+    fn options(target: &str) -> Result<String, u16> {
+        let uri = Uri::from_maybe_shared(bytes::Bytes::copy_from_slice(target.as_bytes())).unwrap();
+        let request = Request::builder()
+            .method(Method::OPTIONS)
+            .uri(uri)
+            .header("host", "a.test");
+        let mut request = request.body(()).unwrap();
+        let checked = check(&mut request, &Limits::default());
+        checked
+            .map(|()| request.uri().to_string())
+            .map_err(|status| status.as_u16())
+    }
+
+    #[test]
+    fn options_of_an_absolute_target_without_a_path_asks_about_the_server() {
+        assert_eq!(options("http://a.test"), Err(204));
+        assert_eq!(options("HTTP://a.test:80"), Err(204));
+        assert_eq!(options("http://a.test/"), Ok("/".to_owned()));
+        assert_eq!(options("http://a.test?x"), Ok("/?x".to_owned()));
+        assert_eq!(options("http://a.test/x"), Ok("/x".to_owned()));
+        assert_eq!(options("/"), Ok("/".to_owned()));
     }
 }

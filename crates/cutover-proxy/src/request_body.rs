@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,7 +11,6 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::client_io::ConnectionState;
 use crate::fields;
 use crate::mirror::Shadow;
 use crate::worker::Worker;
@@ -29,7 +27,6 @@ pub(crate) struct BodyWatch {
     /// The instance wants more, the client has not sent it.
     pub(crate) waiting_for_client: Cell<bool>,
     pub(crate) progress: Cell<Instant>,
-    connection: Arc<ConnectionState>,
     kept: RefCell<Kept>,
     given_back: Notify,
     /// Gets what passes, and leaves at the end of it.
@@ -46,13 +43,12 @@ struct Kept {
 }
 
 impl BodyWatch {
-    pub(crate) fn new(connection: Arc<ConnectionState>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             client_fault: Cell::new(false),
             complete: Cell::new(false),
             waiting_for_client: Cell::new(false),
             progress: Cell::new(Instant::now()),
-            connection,
             kept: RefCell::default(),
             given_back: Notify::new(),
             shadow: RefCell::default(),
@@ -100,7 +96,6 @@ impl BodyWatch {
         if let Some((shadow, worker)) = self.shadow.take() {
             shadow.send(worker);
         }
-        self.connection.request_read();
     }
 
     fn keep(&self, frame: &Frame<Bytes>) {

@@ -608,7 +608,7 @@ pub(crate) struct ProxyRun {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
     /// For a request's head to arrive, and between two requests
-    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = some_time)]
     pub(crate) header_timeout: Span,
     /// Bytes of a request's head; more is answered 431
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024, value_parser = clap::value_parser!(u32).range(8192..=1_048_576))]
@@ -620,13 +620,13 @@ pub(crate) struct ProxyRun {
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024, value_parser = clap::value_parser!(u32).range(1..=65_534))]
     pub(crate) max_target_bytes: u32,
     /// To connect to an instance
-    #[arg(long, value_name = "TIME", default_value = "2s", requires = "listen")]
+    #[arg(long, value_name = "TIME", default_value = "2s", requires = "listen", value_parser = some_time)]
     pub(crate) connect_timeout: Span,
     /// For the head of an answer
-    #[arg(long, value_name = "TIME", default_value = "60s", requires = "listen")]
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "listen", value_parser = some_time)]
     pub(crate) answer_timeout: Span,
     /// Between two bytes of a body
-    #[arg(long, value_name = "TIME", default_value = "60s", requires = "listen")]
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "listen", value_parser = some_time)]
     pub(crate) idle_timeout: Span,
     /// For open requests to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "30s")]
@@ -635,7 +635,7 @@ pub(crate) struct ProxyRun {
     #[arg(long, value_name = "PATH", requires = "listen", value_parser = probe_path)]
     pub(crate) health: Option<String>,
     /// Between two probes of an instance
-    #[arg(long, value_name = "TIME", default_value = "2s", requires = "health")]
+    #[arg(long, value_name = "TIME", default_value = "2s", requires = "health", value_parser = some_time)]
     pub(crate) health_interval: Span,
     /// Open requests of one version; what is more waits [default: 1024 for each of its instances]
     #[arg(long, value_name = "N", requires = "listen", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -688,6 +688,15 @@ fn phase(text: &str) -> Result<MigrationPhase, String> {
     .into_iter()
     .find(|phase| phase.word() == text)
     .ok_or_else(|| "it is expand, backfill or contract".to_owned())
+}
+
+/// A time in which something can happen.
+fn some_time(text: &str) -> Result<Span, String> {
+    let time: Span = text.parse().map_err(|error| format!("{error}"))?;
+    if time.as_duration().is_zero() {
+        return Err("it must be more than 0".to_owned());
+    }
+    Ok(time)
 }
 
 /// What can stand in a request as its target.

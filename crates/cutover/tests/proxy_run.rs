@@ -161,11 +161,32 @@ fn what_cannot_be_is_said_with_its_code() {
         "{said}"
     );
     assert!(said.contains("ss -ltnp"), "{said}");
-    let (code, said) = refused("--listen 127.0.0.1:0 --upstream nowhere");
+    // An address for documentation (RFC 5737) is nobody's.
+    let (code, said) = refused("--listen 192.0.2.1:8080 --upstream 127.0.0.1:9");
     assert_eq!(code, 1, "{said}");
     assert!(
-        said.contains("error[proxy.upstream]") && said.contains("--upstream nowhere"),
+        said.contains("error[proxy.cannot-listen]") && said.contains("192.0.2.1:8080"),
         "{said}"
     );
+    for upstream in ["nowhere", "http://127.0.0.1:9001"] {
+        let (code, said) = refused(&format!("--listen 127.0.0.1:0 --upstream {upstream}"));
+        assert_eq!(code, 2, "{said}");
+        assert!(
+            said.contains("error[proxy.upstream]") && said.contains(&format!("--upstream {upstream}")),
+            "{said}"
+        );
+    }
+    for option in [
+        "header-timeout",
+        "connect-timeout",
+        "answer-timeout",
+        "idle-timeout",
+        "health /up --health-interval",
+    ] {
+        let (code, said) = refused(&format!(
+            "--listen 127.0.0.1:0 --upstream 127.0.0.1:9 --{option} 0s"
+        ));
+        assert!(code == 2 && said.contains("more than 0"), "{option}: {said}");
+    }
     assert_eq!(refused("--listen 127.0.0.1:0").0, 2, "an upstream is needed");
 }

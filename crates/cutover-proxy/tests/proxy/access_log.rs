@@ -46,6 +46,30 @@ async fn await_lines(path: &Path, count: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn what_cannot_be_parsed_has_a_line_too() {
+    let instance = Instance::start("one");
+    let rig = Rig::start();
+    let path = logged(&rig, &instance, 0).await;
+    let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+    visitor
+        .send(b"GET /hush6  HTTP/1.1\r\nHost: hush7\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(visitor.answer().await.unwrap().status, 400);
+    let line = &await_lines(&path, 1).await[0];
+    assert_eq!(
+        (&line["status"], &line["client"]),
+        (&400.into(), &"127.0.0.1".into()),
+        "{line}"
+    );
+    assert!(
+        line.get("method").is_none() && !line.to_string().contains("hush"),
+        "{line}"
+    );
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_line_says_who_asked_and_who_answered_and_keeps_secrets_to_itself() {
     let instance = Instance::start("one");
     let rig = Rig::start();

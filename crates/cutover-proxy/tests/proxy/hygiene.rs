@@ -88,6 +88,15 @@ async fn malformed_requests_are_the_clients_400_and_reach_nobody() {
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
             &[400],
         ),
+        (
+            "OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 5\r\nMax-Forwards: 5\r\n\r\n",
+            &[400],
+        ),
+        ("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", &[204]),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\nhello",
+            &[400],
+        ),
         (&strange, &[501]),
         (&far, &[414]),
         (&long, &[414, 431]),
@@ -120,6 +129,13 @@ async fn bytes_that_are_no_body_are_the_clients_fault_and_never_the_revisions() 
         "0_5\r\nhello\r\n",
         "zz\r\n\r\n",
         "-5\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5;a\0\r\nhello\r\n0\r\n\r\n",
+        "1000000000000000\r\nhello",
+        "5\r\nhello\r\n0 \r\n\r\n",
+        "5\r\nhello\r\n0\r\n\n",
+        "5\r\nhello\r\n0\r\nA: b\n\r\n",
+        "5\r\nhello\r\n0\r\nA: b\n\n",
     ] {
         let (statuses, _) = outcome(&rig, &instance, format!("{head}{body}").as_bytes()).await;
         assert_eq!(statuses, [400], "{body:?}");
@@ -183,6 +199,29 @@ async fn a_faulty_request_behind_a_good_one_is_refused_and_the_good_one_is_serve
         let (statuses, _) = outcome(&rig, &instance, format!("{good}{both}").as_bytes()).await;
         assert_eq!(statuses, [200, 400], "{good:?}");
     }
+    rig.stop().await;
+}
+
+/// A reader that takes a line feed for the end of a trailer sees a request where another one sees a trailer, and the other
+/// way round with the request behind it.
+#[tokio::test]
+async fn no_request_hides_behind_trailers() {
+    let instance = Instance::start("x");
+    let rig = Rig::start();
+    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
+    let hidden = "POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n";
+    let bad = "GET /a#b HTTP/1.1\nHost: a\r\n\r\n";
+    for between in ["X: a\n\n", "\n", "X: a\n\r\n", "X: a\r\n\n"] {
+        let raw = format!("{chunked}{between}{hidden}{bad}");
+        let (statuses, _) = outcome(&rig, &instance, raw.as_bytes()).await;
+        assert_eq!(statuses, [400], "{between:?}");
+    }
+    assert_eq!(instance.writes.load(SeqCst), 0, "none came to an end");
+    assert!(
+        instance.requests.load(SeqCst) <= 4,
+        "of each the first head, at most"
+    );
     rig.stop().await;
 }
 
@@ -252,6 +291,29 @@ async fn answers_that_cannot_be_trusted() {
         task.abort();
     }
     assert_eq!(rig.revision(STABLE).await.cut_answers, 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_answer_says_of_itself_reaches_the_client_in_one_form() {
+    let rig = Rig::start();
+    let cases: &[(&[u8], u16, &str, Option<&str>)] = &[
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200, "content-length", Some("2")),
+        (b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nok", 426, "upgrade", Some("websocket")),
+        (b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nok", 407, "proxy-authenticate", Some("Basic")),
+        (b"HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nok", 200, "upgrade", None),
+    ];
+    for (bytes, status, field, value) in cases {
+        let (addr, _, task) = answering(bytes).await;
+        rig.route(&[(STABLE, 10_000, &[addr])]).await;
+        let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+        let answer = visitor.get("/").await.unwrap();
+        assert_eq!(
+            (answer.status, answer.body.as_str(), answer.field(field)),
+            (*status, "ok", *value)
+        );
+        task.abort();
+    }
     rig.stop().await;
 }
 

@@ -9,6 +9,7 @@ mod bounding;
 mod changing;
 mod counting;
 mod draining;
+mod early;
 mod event_source;
 mod events;
 mod frames;

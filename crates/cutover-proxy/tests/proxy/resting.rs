@@ -50,6 +50,79 @@ async fn a_connection_rests_between_requests_and_none_is_lost() {
     rig.stop().await;
 }
 
+/// The beginning of a request is in the proxy's memory when the one before it ends, and no byte of it in the kernel's.
+#[tokio::test]
+async fn a_request_that_begins_in_the_same_bytes_as_the_end_of_the_one_before_is_served() {
+    let instance = Instance::start("here");
+    let rig = start();
+    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    let write = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nword";
+    for before in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ] {
+        for cut in [1, 20, write.len() - 8, write.len() - 4, write.len() - 1] {
+            let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+            let (part, rest) = write.split_at(cut);
+            visitor.send(format!("{before}{part}").as_bytes()).await.unwrap();
+            assert_eq!(visitor.answer().await.unwrap().body, "here");
+            // A connection that was opened later has come to rest: this one had the time for it.
+            let mut other = Visitor::connect(rig.addr).await.unwrap();
+            assert_eq!(other.get("/").await.unwrap().body, "here");
+            eventually("the other one rests", async || idle(&rig).await == 1).await;
+            visitor.send(rest.as_bytes()).await.unwrap();
+            assert_eq!(
+                visitor.answer().await.unwrap().body,
+                "word",
+                "{before:?} cut at {cut}"
+            );
+            drop((visitor, other));
+            eventually("both are gone", async || {
+                rig.client.stats().await.unwrap().connections == 0
+            })
+            .await;
+        }
+    }
+    rig.stop().await;
+}
+
+/// hyper keeps the socket for the protocol that was asked for, also when nothing came of it.
+#[tokio::test]
+async fn a_connection_on_which_another_protocol_was_asked_for_in_vain_stays() {
+    let instance = Instance::start("here");
+    let rig = start();
+    rig.route(&[(STABLE, 10_000, &[instance.addr])]).await;
+    for ask in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+        "Upgrade: h2c\r\n",
+    ] {
+        let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+        for _ in 0..3 {
+            visitor
+                .send(format!("GET / HTTP/1.1\r\nHost: a\r\n{ask}\r\n").as_bytes())
+                .await
+                .unwrap();
+            assert_eq!(visitor.answer().await.unwrap().body, "here");
+            let mut other = Visitor::connect(rig.addr).await.unwrap();
+            assert_eq!(other.get("/").await.unwrap().body, "here");
+            eventually("the other one rests", async || idle(&rig).await == 1).await;
+            drop(other);
+            eventually("it is gone", async || {
+                rig.client.stats().await.unwrap().connections == 1
+            })
+            .await;
+        }
+        assert_eq!(visitor.get("/").await.unwrap().body, "here");
+        drop(visitor);
+        eventually("it is gone", async || {
+            rig.client.stats().await.unwrap().connections == 0
+        })
+        .await;
+    }
+    rig.stop().await;
+}
+
 /// A pause that is about as long as it takes until a connection rests, so that they meet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_while_the_connection_is_laid_down_is_answered() {

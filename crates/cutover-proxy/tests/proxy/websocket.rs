@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use cutover_model::routing::Drain;
 use cutover_model::{RoutePolicy, Span};
 use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -58,6 +59,52 @@ async fn an_upgrade_with_a_body_is_an_ordinary_request() {
     assert_eq!(visitor.answer().await.unwrap().body, "hello");
     assert_eq!(visitor.get("/").await.unwrap().body, "old");
     rig.stop().await;
+}
+
+/// What is said in a protocol that nobody knows here could not be looked at: one is asked for, and one is taken.
+#[tokio::test]
+async fn no_other_protocol_than_the_one_that_is_known_is_changed_to() {
+    let ask = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+               Upgrade: WebSocket, h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+    let rig = Rig::start();
+    for (protocol, status) in [
+        ("websocket", 101),
+        ("WebSocket", 101),
+        ("h2c", 502),
+        ("websocket, h2c", 502),
+    ] {
+        let (addr, asked) = switching(protocol).await;
+        rig.route(&[(STABLE, 10_000, &[addr])]).await;
+        let mut visitor = Visitor::connect(rig.addr).await.unwrap();
+        visitor.send(ask.as_bytes()).await.unwrap();
+        let answer = visitor.answer().await.unwrap();
+        assert_eq!(answer.status, status, "{protocol:?}");
+        assert_eq!(answer.field("upgrade"), (status == 101).then_some("websocket"));
+        let asked = asked.await.unwrap();
+        assert!(
+            asked.contains("upgrade: websocket\r\n") && !asked.contains("h2"),
+            "{asked}"
+        );
+    }
+    rig.stop().await;
+}
+
+/// Says to one client that it speaks this from here on; what it was asked, in small letters.
+async fn switching(protocol: &'static str) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let answer =
+            format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: {protocol}\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(head).unwrap().to_ascii_lowercase()
+    });
+    (addr, asked)
 }
 
 /// A server of WebSockets: says its name, then sends back what it gets; told to leave, it says so to everybody.

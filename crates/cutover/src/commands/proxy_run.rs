@@ -1,6 +1,7 @@
 //! `cutover proxy run`: the data plane in this process. By itself it serves what the command line says; as the
 //! supervisor's child, what the controller publishes.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
@@ -85,11 +86,18 @@ fn unusable(folder: &Path, error: &std::io::Error) -> Failure {
 
 fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
     cutover_os::bind_listener(listen).map_err(|error| {
-        Failure::new(
-            "listen.in-use",
-            format!("cannot listen on {listen}: {error}"),
-            format!("ss -ltnp 'sport = {}'", listen.port()),
-        )
+        let message = format!("cannot listen on {listen}: {error}");
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                let help = format!("ss -ltnp 'sport = {}'", listen.port());
+                Failure::new("listen.in-use", message, help)
+            }
+            ErrorKind::PermissionDenied => {
+                let help = "sysctl net.ipv4.ip_unprivileged_port_start";
+                Failure::new("proxy.cannot-listen", message, help)
+            }
+            _ => Failure::new("proxy.cannot-listen", message, "ip -brief address"),
+        }
     })
 }
 
@@ -130,6 +138,9 @@ fn upstream(text: &str) -> Result<Upstream, Failure> {
             Err(_) => return Err(wrong(text, "has a weight that is no whole number")),
         },
     };
+    if address.contains("://") {
+        return Err(wrong(text, "is a URL: only its host:port is connected to"));
+    }
     match address.to_socket_addrs().map(|mut found| found.next()) {
         Ok(Some(found)) if found.port() != 0 => Ok(Upstream {
             address: address.to_owned(),
@@ -141,9 +152,9 @@ fn upstream(text: &str) -> Result<Upstream, Failure> {
 }
 
 fn wrong(text: &str, what: &str) -> Failure {
-    Diagnostic::error("proxy.upstream", format!("--upstream {text} {what}"))
-        .help("cutover proxy run --listen 127.0.0.1:8080 --upstream 127.0.0.1:9001=9 --upstream 127.0.0.1:9002=1")
-        .into()
+    const RIGHT: &str =
+        "cutover proxy run --listen 127.0.0.1:8080 --upstream 127.0.0.1:9001=9 --upstream 127.0.0.1:9002=1";
+    Failure::new("proxy.upstream", format!("--upstream {text} {what}"), RIGHT).with_exit(ExitCode::Usage)
 }
 
 /// Shares that make the whole: each is rounded down, and what is left goes to those that lost most.
@@ -301,6 +312,8 @@ mod tests {
         for (texts, why) in [
             (&["127.0.0.1"][..], "no host:port"),
             (&["127.0.0.1:0"], "nowhere"),
+            (&["http://127.0.0.1:9001"], "is a URL"),
+            (&["https://127.0.0.1:9001=3"], "is a URL"),
             (&["127.0.0.1:1=x"], "no whole number"),
             (&["127.0.0.1:1=1", "127.0.0.1:2"], "others have none"),
             (&["127.0.0.1:1", "127.0.0.1:1"], "twice"),
