@@ -137,7 +137,7 @@ pub(super) fn is_idiom(look: &Look<'_>) -> bool {
     if look.dialect != Dialect::Sqlite {
         return false;
     }
-    if swap(look).is_some() {
+    if swap(look).is_some() || hands_on(look) {
         return true;
     }
     let Ddl::AlterTable(alter) = look.ddl else {
@@ -162,6 +162,19 @@ pub(super) fn is_idiom(look: &Look<'_>) -> bool {
         .any(|ddl| matches!(ddl, Ddl::CreateTable(create) if create.name.as_ref() == Some(&alter.table)))
         && filling(look.later(), &alter.table, to).is_some();
     takes_place || made_anew
+}
+
+/// Whether a table that goes is one that this text made, whose rows only waited in it for another.
+fn hands_on(look: &Look<'_>) -> bool {
+    let Ddl::Drop(drop) = look.ddl else { return false };
+    let [name] = drop.names.as_slice() else {
+        return false;
+    };
+    let handed = look
+        .earlier()
+        .iter()
+        .any(|ddl| matches!(ddl, Ddl::Insert(write) if write.whole.as_ref() == Some(name)));
+    drop.kind == Kind::Table && look.state.is_mine(name) && handed
 }
 
 /// What no two rows of a table may have alike; with those of some rows only, or without.

@@ -173,7 +173,8 @@ fn keeps_storage(from: &TypeName, to: &TypeName, utc: bool) -> bool {
             let (before, after) = (least_field(from), least_field(to));
             after <= before && (before > 0 || finer(from, to))
         }
-        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => utc && finer(from, to),
+        // A limit is applied anew, unless it is none.
+        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => utc && to.arg(0).unwrap_or(6) >= 6,
         ("cidr", "inet") | ("xml", "text" | "bpchar") => true,
         ("xml", "varchar") => to.args.is_empty(),
         ("integer" | "oid", to) if is_object(to) => true,

@@ -88,6 +88,17 @@ fn columns(look: &Look<'_>, copy: &Copy<'_>, report: &mut Report) {
                     column.name, copy.from
                 ),
             );
+        } else if let Some(after) = new.column(&column.name)
+            && is_narrow(declared(column), declared(after))
+        {
+            report.weigh(
+                Severity::Note,
+                look.whole(),
+                format!(
+                    "what looks like a number in {} becomes one: 007 is 7",
+                    column.name
+                ),
+            );
         }
     }
 }
@@ -200,7 +211,7 @@ fn is_narrowed(copy: &Copy<'_>, column: &Column) -> bool {
         match *function {
             "cast" => words
                 .get(end + 2)
-                .is_some_and(|to| is_narrow(column.ty.as_ref().map_or("", |ty| ty.name.as_str()), to)),
+                .is_some_and(|to| is_narrow(declared(column), to)),
             _ => LESS.contains(function),
         }
     })
@@ -227,6 +238,10 @@ fn affinity(ty: &str) -> Affinity {
     } else {
         Affinity::Numeric
     }
+}
+
+fn declared(column: &Column) -> &str {
+    column.ty.as_ref().map_or("", |ty| ty.name.as_str())
 }
 
 /// Whether `CAST` to a type changes values that a column declared as the other holds.
