@@ -49,13 +49,16 @@ impl Prior {
             .iter()
             .map(|statement| read(dialect, &statement.text))
             .collect();
+        let temporary = facts
+            .iter()
+            .any(|ddl| matches!(ddl, Ddl::CreateTable(create) if create.temporary));
         let mut undo = Undo::new(dialect, &facts);
         for ddl in &facts {
             if let Ddl::Transaction(control) = ddl {
                 if let Some(before) = undo.follow(control, || self.clone()) {
                     *self = before;
                 }
-                if matches!(control, Control::Commit | Control::Rollback) {
+                if temporary && matches!(control, Control::Commit | Control::Rollback) {
                     self.schema.end_transaction();
                 }
             }
@@ -66,7 +69,9 @@ impl Prior {
             }
             self.schema.apply(ddl);
         }
-        self.schema.end_session();
+        if temporary {
+            self.schema.end_session();
+        }
     }
 }
 
@@ -270,7 +275,12 @@ impl State {
             self.locks(ddl, at);
         }
         self.schema.apply(ddl);
-        if !self.in_transaction() && matches!(ddl, Ddl::CreateTable(_) | Ddl::Transaction(_)) {
+        let may_end = match ddl {
+            Ddl::CreateTable(create) => create.temporary,
+            Ddl::Transaction(_) => true,
+            _ => false,
+        };
+        if may_end && !self.in_transaction() {
             for gone in self.schema.end_transaction() {
                 self.fresh.remove(&gone);
                 self.made.remove(&gone);
