@@ -161,7 +161,7 @@ fn named(mut found: Diagnostic, text: &str, phases: &[StatementPhase]) -> Diagno
 
 /// The command that writes the files of each phase; none where it would refuse.
 fn split_by(input: &Input<'_>, header: &Header) -> Option<String> {
-    let fixed = fix(input).ok().filter(|fixed| !fixed.files.is_empty())?;
+    let fixed = fix(input, &[]).ok().filter(|fixed| !fixed.files.is_empty())?;
     let waits = fixed
         .files
         .iter()

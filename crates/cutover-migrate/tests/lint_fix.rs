@@ -200,15 +200,15 @@ async fn compare(original: &Client, fixed: &Client, text: &str) -> Result<bool, 
     }
     fresh(fixed).await;
     let prior = Prior::from_text(Dialect::Postgres, SETUP);
-    let made = fix(&Input {
+    let input = Input {
         dialect: Dialect::Postgres,
         version: None,
         prior: &prior,
         file: "original.sql",
         source: text,
         transaction: None,
-    })
-    .unwrap();
+    };
+    let made = fix(&input, &[]).unwrap();
     let found: Vec<&str> = made.left.iter().map(|finding| finding.rule.as_str()).collect();
     if !found.is_empty() {
         return Err(format!("{text}\nleaves {found:?}\n{:#?}", made.files));

@@ -525,6 +525,48 @@ fn the_linter_rewrites_a_file() {
     assert!(other.stderr.contains("lint.not-fixed"), "{}", other.stderr);
 }
 
+#[test]
+fn rewriting_leaves_alone_what_the_project_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    std::fs::create_dir_all(place.join("db")).unwrap();
+    std::fs::write(
+        place.join("db/001_a.up.sql"),
+        "CREATE INDEX by_name ON users (name);\nTRUNCATE cache;\nALTER TABLE users DROP COLUMN old;\n",
+    )
+    .unwrap();
+    let allow = "[{rule: create-index, reason: it is small}, {rule: truncate, reason: it is a cache}]";
+    let database = format!(
+        "databases:\n  main:\n    url: sqlite:./shop.db\n    migrations: ./db\n    lint: {{allow: {allow}}}\nservices:"
+    );
+    let fix = |out: &str| {
+        let arguments = [
+            "migrate",
+            "lint",
+            "db/001_a.up.sql",
+            "--fix",
+            out,
+            "--retires",
+            "1.1.0",
+        ];
+        cutover(place, &arguments)
+    };
+    let before = fix("before");
+    assert_eq!(before.code, 5, "{}{}", before.stdout, before.stderr);
+    assert!(before.stdout.contains("truncate"), "{}", before.stdout);
+
+    std::fs::write(place.join("cutover.yaml"), FILE.replace("services:", &database)).unwrap();
+    let after = fix("after");
+    assert_eq!(after.code, 0, "{}{}", after.stdout, after.stderr);
+    let written: String = std::fs::read_dir(place.join("after"))
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(written.contains("CREATE INDEX by_name ON users"), "{written}");
+    assert!(written.contains("TRUNCATE cache"), "{written}");
+    assert!(written.contains("retires=1.1.0"), "{written}");
+}
+
 #[tokio::test]
 async fn the_linter_asks_a_database() {
     let Some(url) = cutover_testkit::postgres_database().await else {

@@ -3,7 +3,7 @@
 
 #![cfg(test)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_sql::ddl::Ddl;
 use cutover_sql::lint::{Effect, Example, RULES, Rule};
@@ -154,6 +154,27 @@ async fn what_is_not_found_costs_nothing() {
         ("cidr", "inet"),
         ("xml", "text"),
         ("integer", "oid"),
+        ("integer", "regnamespace"),
+        ("oid", "regclass"),
+        ("regclass", "oid"),
+        ("regclass", "integer"),
+        ("text", "bpchar"),
+        ("varchar(10)", "bpchar"),
+        ("char(4)", "bpchar"),
+        ("bit(4)", "varbit"),
+        ("xml", "varchar"),
+        ("varchar(10)[]", "varchar[]"),
+        ("char(4)[]", "bpchar[]"),
+        ("numeric(10, 2)[]", "numeric[]"),
+        ("interval year", "interval"),
+        ("interval year", "interval day"),
+        ("interval year to month", "interval(3)"),
+        ("interval", "interval day to second"),
+        ("interval second(3)", "interval"),
+        ("short", "text"),
+        ("short", "varchar"),
+        ("varchar(5)", "short"),
+        ("varchar(5)", "shorter"),
     ];
     let costly = [
         ("int", "bigint"),
@@ -171,19 +192,30 @@ async fn what_is_not_found_costs_nothing() {
         ("json", "jsonb"),
         ("varchar(10)[]", "varchar(20)[]"),
         ("varchar(10)[]", "text[]"),
+        ("bpchar", "text"),
+        ("bpchar", "char(4)"),
+        ("\"char\"", "bpchar"),
+        ("char", "\"char\""),
+        ("bit(4)", "varbit(4)"),
+        ("regclass", "bigint"),
+        ("interval", "interval year"),
+        ("interval day", "interval month"),
+        ("interval", "interval second(3)"),
+        ("short", "varchar(20)"),
+        ("varchar(20)", "short"),
+        ("text", "full_text"),
+        ("text", "fuller_text"),
     ];
+    let domains = "CREATE DOMAIN short AS varchar(10); CREATE DOMAIN shorter AS short;
+        CREATE DOMAIN full_text AS text CHECK (value <> ''); CREATE DOMAIN fuller_text AS full_text;";
     let cases = types
         .iter()
         .map(|pair| (pair, false))
         .chain(costly.iter().map(|pair| (pair, true)));
     for ((from, to), rewrites) in cases {
-        let setup = format!("CREATE TABLE t (c {from}); INSERT INTO t VALUES (NULL)");
-        let using = if (*from, *to) == ("xml", "text") {
-            " USING c::text"
-        } else {
-            ""
-        };
-        let sql = format!("ALTER TABLE t ALTER COLUMN c TYPE {to}{using}");
+        let setup = format!("{domains} CREATE TABLE t (c {from}); INSERT INTO t VALUES (NULL)");
+        // Said in words, which changes nothing, because not every cast is tried without.
+        let sql = format!("ALTER TABLE t ALTER COLUMN c TYPE {to} USING c::{to}");
         let prior = cutover_sql::lint::Prior::from_text(Dialect::Postgres, &setup);
         let linted = cutover_sql::lint::lint(&cutover_sql::lint::Input {
             dialect: Dialect::Postgres,
@@ -202,4 +234,35 @@ async fn what_is_not_found_costs_nothing() {
         let seen = run(&url, &example).await;
         assert_eq!(seen.rewrite || seen.scan, rewrites, "{from} → {to}");
     }
+}
+
+/// Every function that the linter takes for steady is volatile in no overload, and it knows all of this version's.
+#[tokio::test]
+async fn functions_are_as_steady_as_the_catalogue_says() {
+    let Some(url) = cutover_testkit::postgres_database().await else {
+        return;
+    };
+    let known: BTreeSet<&str> = include_str!("../../cutover-sql/src/lint/steady.txt")
+        .split_whitespace()
+        .collect();
+    let client = connect(&url).await;
+    let rows = client
+        .query(
+            "SELECT proname::text, bool_and(provolatile <> 'v'), current_setting('server_version_num')::int / 10000
+             FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND proname !~ '[A-Z]'
+             GROUP BY 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let (name, steady, version): (String, bool, i32) = (row.get(0), row.get(1), row.get(2));
+        let is_known = known.contains(name.as_str());
+        if (is_known && !steady) || (steady && !is_known && version == 15) {
+            wrong.push(name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(rows.len() > 2_000, "{}", rows.len());
 }

@@ -99,10 +99,16 @@ pub enum Alter {
     DropExpression(String),
     /// `ADD GENERATED … AS IDENTITY`.
     AddIdentity(String),
+    /// `SET GENERATED`: whether it takes no value but its own (`ALWAYS`).
+    SetGenerated(String, bool),
     /// `DROP IDENTITY`.
     DropIdentity(String),
     /// Statistics, storage, compression, options, identity settings of a column: no rows are touched.
     ColumnSetting(String),
+    /// MySQL's `SET INVISIBLE`: true.
+    ColumnVisibility(String, bool),
+    /// `NO INHERIT`: the rows leave the parent.
+    Disinherit(Name),
     /// `ADD CONSTRAINT`.
     AddConstraint(Box<Constraint>),
     /// `ADD INDEX` (MySQL).

@@ -73,7 +73,7 @@ impl Kind {
 }
 
 /// What begins or ends a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     /// `BEGIN`, `START TRANSACTION`.
     Begin,
@@ -81,12 +81,16 @@ pub enum Control {
     Commit,
     /// `ROLLBACK`, `ABORT`.
     Rollback,
-    /// Savepoints and what else stays within.
-    Within,
+    /// `SAVEPOINT`.
+    Savepoint(String),
+    /// `RELEASE SAVEPOINT`.
+    Release(String),
+    /// `ROLLBACK TO SAVEPOINT`.
+    RollbackTo(String),
 }
 
 /// Rows that are written, without DDL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Write {
     /// Whose rows.
     pub table: Name,
@@ -98,6 +102,10 @@ pub struct Write {
     pub from: Vec<Name>,
     /// Of `INSERT … SELECT`: what is selected, one text each.
     pub selected: Vec<String>,
+    /// Of `INSERT … SELECT`: the table whose every row is handed on, as far as the query shows it.
+    pub whole: Option<Name>,
+    /// Of `INSERT`: what conflicts with a key is left out, or takes the other's place (`IGNORE`, `REPLACE`, `ON CONFLICT`).
+    pub lenient: bool,
 }
 
 /// `DROP …`.
@@ -162,6 +170,8 @@ pub enum Ddl {
         replace: bool,
         /// The table of a trigger, policy or rule.
         table: Option<Name>,
+        /// It restrains what others do: a RESTRICTIVE policy, a rule that does something else instead.
+        restrains: bool,
     },
     /// `CREATE TYPE … AS ENUM`.
     CreateEnum {
@@ -187,6 +197,18 @@ pub enum Ddl {
         steady: bool,
         /// `OR REPLACE`.
         replace: bool,
+    },
+    /// `ALTER FUNCTION … IMMUTABLE | STABLE | VOLATILE`.
+    AlterFunction {
+        /// Its name.
+        name: Name,
+        /// `IMMUTABLE` or `STABLE` from now on.
+        steady: bool,
+    },
+    /// A role that may not connect any more: `NOLOGIN`, `ACCOUNT LOCK`.
+    LockRole {
+        /// Its name; none where it is not a plain one.
+        name: Option<Name>,
     },
     /// `ALTER VIEW | TYPE | SEQUENCE | … RENAME TO`, `SET SCHEMA`, `RENAME VALUE`, `RENAME ATTRIBUTE`.
     Rename {
@@ -278,16 +300,16 @@ pub enum Ddl {
         tables: Vec<Name>,
     },
     /// `REVOKE`.
-    Revoke,
+    Revoke {
+        /// On what kind of object.
+        kind: Kind,
+        /// Which; empty: not told, or everything.
+        names: Vec<Name>,
+    },
     /// Transactions.
     Transaction(Control),
-    /// `SET`, `PRAGMA`, `set_config`: a name, lower case, and its value as written, lower case.
-    Set {
-        /// What is set.
-        name: String,
-        /// To what.
-        value: String,
-    },
+    /// `SET`, `PRAGMA`, `set_config`: what is set for the session, each a name and its value as written, lower case.
+    Set(Vec<(String, String)>),
     /// `DO $$ … $$`, and `EXECUTE`, `CALL`, `PREPARE`: what runs is inside.
     Opaque {
         /// The statements that could be read within, and where in the text they begin.

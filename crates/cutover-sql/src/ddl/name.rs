@@ -5,7 +5,7 @@ use std::fmt;
 /// A name, with its schema unless that is the database's default one (`public`, `main`): unquoted names are lower case as
 /// PostgreSQL has them; those of MySQL and SQLite always are, because case does not tell them apart there (tables of MySQL
 /// on some file systems excepted).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Name {
     /// None: the default one, or whatever the search path says.
     pub schema: Option<String>,

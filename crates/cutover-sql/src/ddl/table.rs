@@ -17,6 +17,10 @@ pub struct Column {
     pub generated: Option<Generated>,
     /// `GENERATED … AS IDENTITY`.
     pub identity: bool,
+    /// `GENERATED ALWAYS AS IDENTITY`: it takes no other value.
+    pub always: bool,
+    /// MySQL's `INVISIBLE`: only who names it sees it.
+    pub invisible: bool,
     /// MySQL's `AUTO_INCREMENT`, SQLite's `AUTOINCREMENT`.
     pub auto_increment: bool,
     /// `PRIMARY KEY` at the column.
@@ -159,6 +163,7 @@ pub struct CreateTable {
     pub charset: Option<String>,
     /// `ENGINE`, lower case.
     pub engine: Option<String>,
-    /// SQLite's `STRICT`, `WITHOUT ROWID`, PostgreSQL's `UNLOGGED`: words that matter elsewhere, upper case.
+    /// SQLite's `STRICT`, `WITHOUT ROWID`, `ON CONFLICT` (`IGNORE` or `REPLACE`), PostgreSQL's `UNLOGGED`, `ON COMMIT
+    /// DROP`: words that matter elsewhere, upper case.
     pub options: Vec<String>,
 }

@@ -9,7 +9,7 @@ pub struct TypeName {
     pub name: String,
     /// What stands in parentheses: lengths, precisions. Values of an ENUM or SET are in `members`.
     pub args: Vec<String>,
-    /// The values of MySQL's ENUM and SET, as written.
+    /// The values of MySQL's ENUM and SET, as written; the fields of PostgreSQL's `interval year to month`.
     pub members: Vec<String>,
     /// How many dimensions; 0: no array.
     pub dimensions: u8,
@@ -38,7 +38,12 @@ impl TypeName {
 impl fmt::Display for TypeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
-        if !self.members.is_empty() {
+        if self.name == "interval" && !self.members.is_empty() {
+            write!(f, " {}", self.members.join(" to "))?;
+            if !self.args.is_empty() {
+                write!(f, "({})", self.args.join(", "))?;
+            }
+        } else if !self.members.is_empty() {
             write!(f, "({})", self.members.join(", "))?;
         } else if !self.args.is_empty() {
             write!(f, "({})", self.args.join(", "))?;

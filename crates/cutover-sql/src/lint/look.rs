@@ -6,11 +6,13 @@ use super::state::{State, Transaction};
 use super::version::ServerVersion;
 use crate::Dialect;
 use crate::ddl::{Action, Alter, AlterTable, Column, Ddl, Name};
-use crate::schema::Table;
+use crate::schema::{Schema, Table};
 
 pub(super) struct Look<'a> {
     pub(super) dialect: Dialect,
     pub(super) version: ServerVersion,
+    /// Before the text.
+    pub(super) prior: &'a Schema,
     /// Before the statement.
     pub(super) state: &'a State,
     pub(super) text: &'a str,

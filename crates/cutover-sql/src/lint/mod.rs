@@ -14,7 +14,9 @@ mod rule;
 mod rules;
 mod state;
 mod suppress;
+mod swap;
 mod types;
+mod undo;
 mod version;
 mod volatile;
 mod weight;
@@ -110,7 +112,7 @@ impl<'a> Run<'a> {
             version: input
                 .version
                 .unwrap_or_else(|| ServerVersion::present(input.dialect)),
-            state: State::new(input.prior, whole),
+            state: State::new(input.dialect, input.prior, whole),
             declared,
             lines: LineStarts::new(input.source),
             suppressions: Vec::new(),
@@ -121,14 +123,15 @@ impl<'a> Run<'a> {
     }
 
     fn statements(&mut self, statements: &[Statement]) {
-        let facts: Vec<Ddl> = statements
+        let mut facts: Vec<Ddl> = statements
             .iter()
             .map(|statement| read(self.input.dialect, &statement.text))
             .collect();
         self.count = statements.len();
         self.suppressions = suppressions(self.input.dialect, self.input.source, statements);
         self.state.decide_transaction(&facts);
-        for (at, (statement, ddl)) in statements.iter().zip(&facts).enumerate() {
+        for (at, statement) in statements.iter().enumerate() {
+            let Some(ddl) = facts.get(at) else { break };
             self.one(statement, 0..statement.text.len(), ddl, &facts, at);
             // What runs inside a block is looked at as if it stood there.
             if let Ddl::Opaque { inner, .. } = ddl {
@@ -138,6 +141,10 @@ impl<'a> Run<'a> {
                 }
             } else {
                 self.state.apply(ddl, at);
+            }
+            // What is taken back has not happened.
+            if let Some(begin) = self.state.taken_back {
+                facts[begin..at].fill(Ddl::Harmless);
             }
         }
         if let Some(begin) = self.state.open_transaction()
@@ -200,6 +207,7 @@ impl<'a> Run<'a> {
         let look = Look {
             dialect: self.input.dialect,
             version: self.version,
+            prior: &self.input.prior.schema,
             state: &self.state,
             text: statement.text.get(range.clone()).unwrap_or_default(),
             ddl,

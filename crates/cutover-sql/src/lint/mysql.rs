@@ -28,11 +28,19 @@ pub(super) fn modify(look: &Look<'_>, table: &Name, old: &str, new: &Column) -> 
     if let Some(why) = stored_differently(before, new) {
         return Cost::Copy(why);
     }
+    if new.auto_increment && !before.auto_increment {
+        return Cost::Copy(format!("{old} begins to count"));
+    }
     if from.name != after.name {
         // MariaDB turns binary-compatible texts into each other? No: it copies as well.
         return Cost::Copy(format!("{old} is {from}, not {after}"));
     }
-    if charset(known, from) != charset(known, after) && is_text(from) {
+    if charset(known, from) != charset(known, after)
+        && is_text(from)
+        && !(look.dialect == Dialect::MariaDb
+            && contains_charset(known, from, after)
+            && !known.has_index_on(old))
+    {
         return Cost::Copy(format!("{old} has another character set"));
     }
     if from.collation != after.collation
@@ -72,6 +80,22 @@ fn charset<'a>(table: &'a Table, ty: &'a TypeName) -> Option<&'a str> {
                 .and_then(|collation| collation.split('_').next())
         })
         .or(table.charset.as_deref())
+}
+
+/// Whether every text of the one is one of the other byte by byte, and MariaDB knows it: utf8mb3 in utf8mb4.
+fn contains_charset(table: &Table, from: &TypeName, to: &TypeName) -> bool {
+    matches!(charset(table, from), Some("utf8" | "utf8mb3"))
+        && charset(table, to) == Some("utf8mb4")
+        && from.members.is_empty()
+}
+
+/// Whether `CONVERT TO` a character set finds all in it already.
+pub(super) fn has_charset(table: &Table, wanted: &str) -> bool {
+    let columns = table.columns.iter().filter_map(|column| column.ty.as_ref());
+    let mut texts = columns.filter(|ty| is_text(ty));
+    table.complete
+        && table.charset.as_deref() == Some(wanted)
+        && texts.all(|ty| charset(table, ty) == Some(wanted))
 }
 
 /// The character set of a text column that has fewer characters than the one before, where both are known.
@@ -134,9 +158,11 @@ fn lengths(dialect: Dialect, table: &Table, from: &TypeName, to: &TypeName) -> C
     if after < before {
         return Cost::Copy(format!("{to} is shorter"));
     }
-    let width = character(charset(table, from), from.name == "varbinary");
-    let one_byte = |length: u64| length * width <= 255;
-    if dialect == Dialect::MariaDb || one_byte(before) == one_byte(after) {
+    let bytes = |ty: &TypeName, length: u64| length * character(charset(table, ty), ty.name == "varbinary");
+    let (before, after) = (bytes(from, before), bytes(to, after));
+    let one_byte = |bytes: u64| bytes <= 255;
+    // MariaDB marks a length of two bytes by the first bit of the first: below 128 it is free.
+    if one_byte(before) == one_byte(after) || (dialect == Dialect::MariaDb && before <= 127) {
         Cost::InPlace
     } else {
         Cost::Copy("its length needs two bytes instead of one".to_owned())

@@ -30,7 +30,7 @@ pub(super) fn of(text: &str, ddl: &Ddl, state: &State, reports: &[Report]) -> Op
         return Some(Some(MigrationPhase::Contract));
     }
     match ddl {
-        Ddl::Set { .. } | Ddl::Transaction(_) => return None,
+        Ddl::Set(_) | Ddl::Transaction(_) => return None,
         Ddl::Command(command) if **command == Command::Read => return None,
         Ddl::Harmless if changes_nothing(text) => return None,
         _ => {}

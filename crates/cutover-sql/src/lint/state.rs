@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::undo::Undo;
 use crate::command::Command;
 use crate::ddl::{Alter, Control, Ddl, Kind, Name};
 use crate::schema::Schema;
@@ -40,14 +41,36 @@ impl Prior {
         out
     }
 
-    /// Folds a further text in.
+    /// Folds a further text in. What a session keeps for itself ends with it: temporary tables, and the settings of MySQL,
+    /// while `SET TIME ZONE` of PostgreSQL also tells how its sessions are set.
     pub fn fold(&mut self, dialect: Dialect, source: &str) {
-        for statement in split(dialect, source).unwrap_or_default() {
-            let ddl = read(dialect, &statement.text);
-            if let Ddl::Set { name, value } = &ddl {
-                self.settings.insert(name.clone(), value.clone());
+        let facts: Vec<Ddl> = split(dialect, source)
+            .unwrap_or_default()
+            .iter()
+            .map(|statement| read(dialect, &statement.text))
+            .collect();
+        let temporary = facts
+            .iter()
+            .any(|ddl| matches!(ddl, Ddl::CreateTable(create) if create.temporary));
+        let mut undo = Undo::new(dialect, &facts);
+        for ddl in &facts {
+            if let Ddl::Transaction(control) = ddl {
+                if let Some(before) = undo.follow(control, || self.clone()) {
+                    *self = before;
+                }
+                if temporary && matches!(control, Control::Commit | Control::Rollback) {
+                    self.schema.end_transaction();
+                }
             }
-            self.schema.apply(&ddl);
+            if let Ddl::Set(settings) = ddl
+                && !dialect.is_mysql()
+            {
+                self.settings.extend(settings.iter().cloned());
+            }
+            self.schema.apply(ddl);
+        }
+        if temporary {
+            self.schema.end_session();
         }
     }
 }
@@ -92,11 +115,33 @@ pub(super) struct State {
     pub(super) unvalidated: BTreeSet<(Name, String)>,
     /// Columns added in this transaction.
     pub(super) added: BTreeSet<(Name, String)>,
+    dialect: Dialect,
+    undo: Undo<Before>,
+    /// From which statement on the last one took all back.
+    pub(super) taken_back: Option<usize>,
+}
+
+/// What is known before a statement that others go back to.
+#[derive(Debug, Clone)]
+struct Before {
+    statement: usize,
+    schema: Schema,
+    settings: BTreeMap<String, String>,
+    fresh: BTreeSet<Name>,
+    perhaps: BTreeSet<Name>,
+    made: BTreeSet<Name>,
+    made_objects: BTreeSet<(Kind, String)>,
+    held: Vec<Held>,
+    unvalidated: BTreeSet<(Name, String)>,
+    added: BTreeSet<(Name, String)>,
 }
 
 impl State {
-    pub(super) fn new(prior: &Prior, whole: Option<bool>) -> Self {
+    pub(super) fn new(dialect: Dialect, prior: &Prior, whole: Option<bool>) -> Self {
         Self {
+            dialect,
+            undo: Undo::new(dialect, &[]),
+            taken_back: None,
             schema: prior.schema.clone(),
             rows: prior.rows.clone(),
             settings: prior.settings.clone(),
@@ -122,6 +167,42 @@ impl State {
             None if controls || cannot => Transaction::None,
             None => Transaction::Policy,
         };
+        self.undo = Undo::new(self.dialect, facts);
+        if self.in_transaction() {
+            self.follow(&Control::Begin, 0);
+        }
+    }
+
+    /// Goes back to what was known, if that is what a statement does.
+    fn follow(&mut self, control: &Control, at: usize) {
+        let now = || Before {
+            statement: at,
+            schema: self.schema.clone(),
+            settings: self.settings.clone(),
+            fresh: self.fresh.clone(),
+            perhaps: self.perhaps.clone(),
+            made: self.made.clone(),
+            made_objects: self.made_objects.clone(),
+            held: self.held.clone(),
+            unvalidated: self.unvalidated.clone(),
+            added: self.added.clone(),
+        };
+        let Some(before) = self.undo.follow(control, now) else {
+            return;
+        };
+        self.taken_back = Some(before.statement);
+        self.schema = before.schema;
+        // A PRAGMA is no part of a transaction.
+        if self.dialect == Dialect::Postgres {
+            self.settings = before.settings;
+        }
+        self.fresh = before.fresh;
+        self.perhaps = before.perhaps;
+        self.made = before.made;
+        self.made_objects = before.made_objects;
+        self.held = before.held;
+        self.unvalidated = before.unvalidated;
+        self.added = before.added;
     }
 
     /// Where a transaction was begun that is still open at the end.
@@ -164,7 +245,8 @@ impl State {
         self.settings.get(name).map(String::as_str)
     }
 
-    pub(super) fn into_prior(self) -> Prior {
+    pub(super) fn into_prior(mut self) -> Prior {
+        self.schema.end_session();
         Prior {
             schema: self.schema,
             settings: BTreeMap::new(),
@@ -180,19 +262,33 @@ impl State {
 
     /// Folds a statement in.
     pub(super) fn apply(&mut self, ddl: &Ddl, at: usize) {
-        self.transaction(ddl, at);
+        self.taken_back = None;
+        if let Ddl::Transaction(control) = ddl {
+            self.follow(control, at);
+            self.transaction(control, at);
+        }
         self.freshness(ddl);
-        if let Ddl::Set { name, value } = ddl {
-            self.settings.insert(name.clone(), value.clone());
+        if let Ddl::Set(settings) = ddl {
+            self.settings.extend(settings.iter().cloned());
         }
         if self.in_transaction() {
             self.locks(ddl, at);
         }
         self.schema.apply(ddl);
+        let may_end = match ddl {
+            Ddl::CreateTable(create) => create.temporary,
+            Ddl::Transaction(_) => true,
+            _ => false,
+        };
+        if may_end && !self.in_transaction() {
+            for gone in self.schema.end_transaction() {
+                self.fresh.remove(&gone);
+                self.made.remove(&gone);
+            }
+        }
     }
 
-    fn transaction(&mut self, ddl: &Ddl, at: usize) {
-        let Ddl::Transaction(control) = ddl else { return };
+    fn transaction(&mut self, control: &Control, at: usize) {
         match control {
             Control::Begin if self.transaction == Transaction::None => {
                 self.transaction = Transaction::Begun(at);
@@ -202,7 +298,7 @@ impl State {
                 self.transaction = Transaction::None;
                 self.forget_transaction();
             }
-            Control::Begin | Control::Within => {}
+            _ => {}
         }
     }
 
@@ -276,9 +372,13 @@ impl State {
             Ddl::Create {
                 kind,
                 name: Some(name),
+                replace,
                 ..
             } => {
-                self.made_objects.insert((*kind, name.name.clone()));
+                let replaced = *replace && self.schema.others.contains(&(*kind, name.clone()));
+                if !replaced {
+                    self.made_objects.insert((*kind, name.name.clone()));
+                }
             }
             Ddl::CreateEnum { name, .. } => {
                 self.made_objects.insert((Kind::Type, name.name.clone()));
@@ -286,7 +386,9 @@ impl State {
             Ddl::CreateDomain { name, .. } => {
                 self.made_objects.insert((Kind::Domain, name.name.clone()));
             }
-            Ddl::CreateFunction { name, .. } => {
+            Ddl::CreateFunction { name, replace, .. }
+                if !(*replace && self.schema.functions.contains_key(name)) =>
+            {
                 self.made_objects.insert((Kind::Function, name.name.clone()));
             }
             _ => {}

@@ -35,23 +35,23 @@ pub(super) fn change(
     if from == to {
         return Change::Metadata;
     }
-    let resolved = |ty: &TypeName| {
-        let name = match ty.name.split_once('.') {
-            Some((schema, name)) => Name {
-                schema: Some(schema.to_owned()),
-                name: name.to_owned(),
-            },
-            None => Name::plain(ty.name.clone()),
-        };
-        look.state.schema.domains.get(&name).cloned()
-    };
     // A domain without constraints is stored as what it stands on.
-    let target = match resolved(to) {
+    let target = match base(look, to) {
         Some((_, true)) => return Change::Rewrite(from.clone()),
         Some((base, false)) => base,
         None => to.clone(),
     };
-    let source = resolved(from).map_or_else(|| from.clone(), |(base, _)| base);
+    let domain = base(look, from);
+    let of_domain = domain.is_some();
+    // How long values of a domain may be, PostgreSQL does not ask.
+    let source = domain.map_or_else(
+        || from.clone(),
+        |(base, _)| TypeName {
+            args: Vec::new(),
+            members: Vec::new(),
+            ..base
+        },
+    );
     let utc = look.since(12, 0, 0) && look.state.setting("timezone").is_some_and(is_utc);
     if !keeps_storage(&source, &target, utc) {
         return Change::Rewrite(from.clone());
@@ -64,10 +64,9 @@ pub(super) fn change(
         return Change::Checked(check.constraint.name.clone().unwrap_or_default());
     }
     let collates = source.collation != target.collation && target.collation.is_some();
-    // citext compares in its own way, and times with and without zone sort alike but are other operator classes.
     let other_order = collates
-        || (source.name == "citext") != (target.name == "citext")
-        || source.name.ends_with("tz") != target.name.ends_with("tz");
+        || order(&source.name) != order(&target.name)
+        || (source.dimensions > 0 && of_domain != base(look, to).is_some());
     if other_order && known.has_index_on(column) {
         return Change::Indexes;
     }
@@ -92,11 +91,59 @@ fn is_plain_cast(using: &str, column: &str) -> bool {
     }
 }
 
+/// What a domain stands on in the end, and whether it or one that it stands on has constraints.
+fn base(look: &Look<'_>, ty: &TypeName) -> Option<(TypeName, bool)> {
+    let find = |ty: &TypeName| {
+        let name = match ty.name.split_once('.') {
+            Some((schema, name)) => Name {
+                schema: Some(schema.to_owned()),
+                name: name.to_owned(),
+            },
+            None => Name::plain(ty.name.clone()),
+        };
+        look.state.schema.domains.get(&name).cloned()
+    };
+    if ty.dimensions > 0 {
+        return None;
+    }
+    let (mut base, mut constrained) = find(ty)?;
+    // A text may make domains stand on each other in a circle.
+    for _ in 0..8 {
+        let Some((next, also)) = find(&base).filter(|_| base.dimensions == 0) else {
+            break;
+        };
+        base = next;
+        constrained |= also;
+    }
+    Some((base, constrained))
+}
+
+/// By what an index sorts a type: one operator class serves several types (measured on PostgreSQL 15).
+fn order(name: &str) -> &str {
+    match name {
+        "varchar" => "text",
+        "bpchar" => "char",
+        "cidr" => "inet",
+        name if is_object(name) => "oid",
+        name => name,
+    }
+}
+
+/// `oid` and the types that show one by a name.
+fn is_object(name: &str) -> bool {
+    matches!(
+        name,
+        "oid" | "regclass" | "regtype" | "regproc" | "regnamespace" | "regrole"
+    )
+}
+
 /// Whether a value of the one is stored as one of the other is, so that no row is written (measured on PostgreSQL 15).
 fn keeps_storage(from: &TypeName, to: &TypeName, utc: bool) -> bool {
-    // Elements of an array are converted one by one, whatever they are.
+    // Elements of an array are converted one by one, unless only a limit goes.
     if from.dimensions > 0 || to.dimensions > 0 {
-        return from == to;
+        let limited = order(&from.name) == order(&to.name) && from.dimensions == to.dimensions;
+        let same = from.name == to.name || (from.name == "char" && to.name == "bpchar");
+        return from == to || (limited && same && to.args.is_empty() && to.members.is_empty());
     }
     // None is without limit.
     let grows = |at: usize| match (from.arg(at), to.arg(at)) {
@@ -105,12 +152,14 @@ fn keeps_storage(from: &TypeName, to: &TypeName, utc: bool) -> bool {
         (Some(from), Some(to)) => to >= from,
     };
     match (from.name.as_str(), to.name.as_str()) {
-        ("varchar" | "text" | "citext", "text" | "citext") => true,
+        ("varchar" | "text" | "citext", "text" | "citext" | "bpchar") => true,
+        ("char" | "bpchar", "bpchar") => true,
         ("varchar" | "text" | "citext", "varchar") => {
             (from.name == "varchar" && grows(0)) || to.args.is_empty()
         }
         ("char" | "bit", "char" | "bit") => from.args == to.args && from.name == to.name,
         ("varbit", "varbit") => grows(0),
+        ("bit", "varbit") => to.args.is_empty(),
         ("numeric", "numeric") => match (from.args.as_slice(), to.args.as_slice()) {
             (_, []) => true,
             ([], _) => false,
@@ -119,14 +168,28 @@ fn keeps_storage(from: &TypeName, to: &TypeName, utc: bool) -> bool {
         ("timestamp", "timestamp")
         | ("timestamptz", "timestamptz")
         | ("time", "time")
-        | ("timetz", "timetz")
-        | ("interval", "interval") => finer(from, to),
-        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => utc && finer(from, to),
-        ("cidr", "inet") | ("xml", "text") => true,
-        ("integer", "oid" | "regclass" | "regtype" | "regproc")
-        | ("oid", "integer" | "regclass" | "regtype") => true,
+        | ("timetz", "timetz") => finer(from, to),
+        ("interval", "interval") => {
+            let (before, after) = (least_field(from), least_field(to));
+            after <= before && (before > 0 || finer(from, to))
+        }
+        // A limit is applied anew, unless it is none.
+        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => utc && to.arg(0).unwrap_or(6) >= 6,
+        ("cidr", "inet") | ("xml", "text" | "bpchar") => true,
+        ("xml", "varchar") => to.args.is_empty(),
+        ("integer" | "oid", to) if is_object(to) => true,
+        (from, "integer" | "oid") if is_object(from) => true,
         (a, b) => a == b && from.args == to.args,
     }
+}
+
+/// The smallest field that an interval keeps, from seconds on: `interval day to second` keeps all.
+fn least_field(ty: &TypeName) -> usize {
+    let last = ty.members.last().map_or("second", String::as_str);
+    ["second", "minute", "hour", "day", "month", "year"]
+        .iter()
+        .position(|field| *field == last)
+        .unwrap_or(0)
 }
 
 /// Whether a precision of time is kept; without one it is 6.
@@ -170,6 +233,10 @@ pub(super) fn is_narrower(dialect: Dialect, from: &TypeName, to: &TypeName) -> b
     if let (Some(before), Some(after)) = (integer_width(&from.name), integer_width(&to.name)) {
         return after < before || (from.unsigned != to.unsigned && after <= before);
     }
+    if from.name == "interval" && to.name == "interval" {
+        let (before, after) = (least_field(from), least_field(to));
+        return after > before || (after == 0 && before == 0 && fraction(to) < fraction(from));
+    }
     if !from.members.is_empty() && from.name == to.name {
         return from.members.iter().any(|one| !to.members.contains(one));
     }
@@ -179,7 +246,7 @@ pub(super) fn is_narrower(dialect: Dialect, from: &TypeName, to: &TypeName) -> b
         (_, None) => false,
     };
     match (from.name.as_str(), to.name.as_str()) {
-        ("text" | "varchar" | "citext" | "char", "varchar" | "char") => {
+        ("text" | "varchar" | "citext" | "char" | "bpchar", "varchar" | "char") => {
             blob_width(to).unwrap_or(u64::MAX) < blob_width(from).unwrap_or(u64::MAX)
         }
         ("numeric" | "decimal", "numeric" | "decimal") => {

@@ -179,8 +179,11 @@ fn alter(c: &mut Cursor<'_>) -> Option<Alter> {
     if c.eat_all(&["DROP", "DEFAULT"]) {
         return Some(Alter::DropDefault(name));
     }
-    if c.eat_all(&["SET", "VISIBLE"]) || c.eat_all(&["SET", "INVISIBLE"]) {
-        return Some(Alter::ColumnSetting(name));
+    if c.eat_all(&["SET", "VISIBLE"]) {
+        return Some(Alter::ColumnVisibility(name, false));
+    }
+    if c.eat_all(&["SET", "INVISIBLE"]) {
+        return Some(Alter::ColumnVisibility(name, true));
     }
     None
 }

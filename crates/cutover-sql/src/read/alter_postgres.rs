@@ -99,7 +99,10 @@ fn switches(c: &mut Cursor<'_>) -> Option<Alter> {
         }
         return setting("replica identity");
     }
-    if c.eat_all(&["NO", "INHERIT"]) || c.eat("INHERIT") || c.eat("OF") {
+    if c.eat_all(&["NO", "INHERIT"]) {
+        return Some(Alter::Disinherit(c.name()?));
+    }
+    if c.eat("INHERIT") || c.eat("OF") {
         c.name()?;
         return setting("inheritance");
     }
@@ -107,7 +110,8 @@ fn switches(c: &mut Cursor<'_>) -> Option<Alter> {
         return setting("inheritance");
     }
     if c.eat_all(&["NO", "FORCE", "ROW", "LEVEL", "SECURITY"]) {
-        return Some(Alter::RowSecurity(false));
+        // It holds on for all but the owner.
+        return setting("no force row level security");
     }
     if c.eat_all(&["FORCE", "ROW", "LEVEL", "SECURITY"]) {
         return Some(Alter::RowSecurity(true));
@@ -180,8 +184,15 @@ pub(super) fn column(c: &mut Cursor<'_>) -> Option<Alter> {
         }
         return Some(Alter::AddIdentity(name));
     }
+    let begin = c.position();
     setting(c)?;
-    Some(Alter::ColumnSetting(name))
+    let end = c.position();
+    let set = c.within(begin..end);
+    let generated = (0..set.length()).rev().find(|at| set.is_at(*at, "GENERATED"));
+    Some(match generated {
+        Some(at) => Alter::SetGenerated(name, set.is_at(at + 1, "ALWAYS")),
+        None => Alter::ColumnSetting(name),
+    })
 }
 
 fn setting(c: &mut Cursor<'_>) -> Option<()> {

@@ -133,6 +133,8 @@ pub(super) fn option(c: &mut Cursor<'_>, column: &mut Column) -> Option<()> {
         generated(c, column)?;
     } else if c.eat("AUTO_INCREMENT") || c.eat("AUTOINCREMENT") {
         column.auto_increment = true;
+    } else if c.eat("INVISIBLE") {
+        column.invisible = true;
     } else if c.eat("COLLATE") {
         let collation = c.name()?;
         if let Some(ty) = &mut column.ty {
@@ -153,10 +155,7 @@ pub(super) fn option(c: &mut Cursor<'_>, column: &mut Column) -> Option<()> {
         c.take()?;
     } else {
         return timing(c)
-            .or_else(|| {
-                c.eat_one_of(&["VISIBLE", "INVISIBLE", "ENFORCED", "COMPRESSED"])
-                    .map(|_| ())
-            })
+            .or_else(|| c.eat_one_of(&["VISIBLE", "ENFORCED", "COMPRESSED"]).map(|_| ()))
             .or_else(|| c.eat_all(&["NOT", "ENFORCED"]).then_some(()))
             .or_else(|| c.eat_all(&["WITH", "SYSTEM", "VERSIONING"]).then_some(()))
             .or_else(|| c.eat_all(&["WITHOUT", "SYSTEM", "VERSIONING"]).then_some(()));
@@ -217,6 +216,7 @@ fn generated(c: &mut Cursor<'_>, column: &mut Column) -> Option<()> {
     c.need("AS")?;
     if c.eat("IDENTITY") {
         column.identity = true;
+        column.always = !by_default;
         column.not_null = true;
         if c.kind(0) == Some(Kind::Open) {
             c.parens();

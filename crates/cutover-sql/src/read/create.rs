@@ -63,6 +63,9 @@ fn table(c: &mut Cursor<'_>, temporary: bool, unlogged: bool, replace: bool) -> 
         out.options.push("UNLOGGED".to_owned());
     }
     out.name = Some(c.name()?);
+    if c.dialect == Dialect::Sqlite && is_lenient(c) {
+        out.options.push("ON CONFLICT".to_owned());
+    }
     if c.eat("LIKE") {
         out.like.push(c.name()?);
         c.done()?;
@@ -102,6 +105,21 @@ fn table(c: &mut Cursor<'_>, temporary: bool, unlogged: bool, replace: bool) -> 
     }
     tail(c, &mut out)?;
     Some(Ddl::CreateTable(Box::new(out)))
+}
+
+/// `ON CONFLICT IGNORE` or `REPLACE`, at whatever column or key.
+fn is_lenient(c: &Cursor<'_>) -> bool {
+    let mut ahead = 0;
+    while c.token(ahead).is_some() {
+        if c.is_at(ahead, "ON")
+            && c.is_at(ahead + 1, "CONFLICT")
+            && c.is_one_of_at(ahead + 2, &["IGNORE", "REPLACE"])
+        {
+            return true;
+        }
+        ahead += 1;
+    }
+    false
 }
 
 fn body_line(c: &mut Cursor<'_>, out: &mut CreateTable) -> Option<()> {
@@ -156,6 +174,8 @@ fn tail(c: &mut Cursor<'_>, out: &mut CreateTable) -> Option<()> {
         {
             c.eat_symbol("=");
             out.charset = Some(c.take()?.trim_matches(['\'', '"']).to_ascii_lowercase());
+        } else if c.eat_all(&["ON", "COMMIT", "DROP"]) {
+            out.options.push("ON COMMIT DROP".to_owned());
         } else if c.is("STRICT") || c.is("WITHOUT") {
             out.options.push(c.take()?.to_ascii_uppercase());
         } else {
@@ -279,6 +299,7 @@ fn create_type(c: &mut Cursor<'_>, replace: bool) -> Option<Ddl> {
         name: Some(name),
         replace,
         table: None,
+        restrains: false,
     })
 }
 
@@ -351,6 +372,7 @@ fn object(c: &mut Cursor<'_>, replace: bool, temporary: bool) -> Option<Ddl> {
             Some("EXTENSION") => Kind::Extension,
             Some("POLICY") => Kind::Policy,
             Some("RULE") => Kind::Rule,
+            Some("ROLE" | "USER" | "GROUP") => Kind::Role,
             Some(_) => Kind::Other,
             None if c.is("ON") || c.kind(0).is_some() => {
                 // `CREATE EVENT name` and `CREATE AGGREGATE name`: their word is eaten.
@@ -377,12 +399,18 @@ fn object(c: &mut Cursor<'_>, replace: bool, temporary: bool) -> Option<Ddl> {
         }
         _ => None,
     };
+    let restrains = match kind {
+        Kind::Policy => c.starts(&["AS", "RESTRICTIVE"]),
+        Kind::Rule => words_hold(c, &["INSTEAD"]),
+        _ => false,
+    };
     c.skip_all();
     Some(Ddl::Create {
         kind,
         name,
         replace,
         table,
+        restrains,
     })
 }
 

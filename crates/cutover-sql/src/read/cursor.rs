@@ -149,6 +149,12 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// The text of the next token, if it is neither a word, a name nor a literal.
+    pub(super) fn symbol(&self) -> Option<&'a str> {
+        let token = self.token(0)?;
+        (!matches!(token.kind, Kind::Literal | Kind::Name | Kind::Word)).then(|| token.text(self.source))
+    }
+
     pub(super) fn eat_symbol(&mut self, symbol: &str) -> bool {
         let found = self.is_symbol(symbol);
         self.at += usize::from(found);
@@ -264,6 +270,11 @@ impl<'a> Cursor<'a> {
             tokens: self.tokens.get(range).unwrap_or_default(),
             at: 0,
         }
+    }
+
+    /// How many tokens are ahead.
+    pub(super) const fn length(&self) -> usize {
+        self.tokens.len().saturating_sub(self.at)
     }
 
     /// A cursor over all that is ahead.

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::drop::is_name;
+use super::whole::{conflict_clause, whole};
 use crate::ddl::{CreateTable, Ddl, Name, Write};
 use crate::lexer::Kind;
 
@@ -54,10 +55,9 @@ fn write(table: Name, c: &mut Cursor<'_>) -> Write {
     c.skip_all();
     Write {
         table,
-        columns: Vec::new(),
         bounded: true,
         from,
-        selected: Vec::new(),
+        ..Write::default()
     }
 }
 
@@ -114,10 +114,12 @@ fn with(c: &mut Cursor<'_>) -> Option<Ddl> {
 }
 
 fn insert(c: &mut Cursor<'_>) -> Option<Ddl> {
+    let mut lenient = c.is("REPLACE");
     c.take();
     c.eat_one_of(&["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY"]);
-    c.eat("IGNORE");
+    lenient |= c.eat("IGNORE");
     if c.eat("OR") {
+        lenient |= c.is_one_of(&["IGNORE", "REPLACE"]);
         c.take();
     }
     c.eat("INTO");
@@ -139,12 +141,13 @@ fn insert(c: &mut Cursor<'_>) -> Option<Ddl> {
         table,
         columns,
         bounded: true,
-        from: Vec::new(),
-        selected: Vec::new(),
+        lenient: lenient || conflict_clause(c).is_some(),
+        ..Write::default()
     };
     if select {
         out.from = tables_read(c);
         out.bounded = has_bound(c);
+        out.whole = whole(c);
         if c.eat("SELECT") {
             c.eat_one_of(&["DISTINCT", "ALL"]);
             loop {
@@ -179,7 +182,7 @@ fn has_bound(c: &Cursor<'_>) -> bool {
 }
 
 /// Whether a condition holds for every row as written: `true`, `1`, `1 = 1`.
-fn is_always(c: &Cursor<'_>, ahead: usize) -> bool {
+pub(super) fn is_always(c: &Cursor<'_>, ahead: usize) -> bool {
     let text = |at: usize| c.token(ahead + at).map(|token| token.text(c.source));
     match (text(0), text(1), text(2), text(3)) {
         (Some(_), None, ..) => c.is_one_of_at(ahead, &["TRUE", "1"]),
@@ -219,7 +222,7 @@ fn update(c: &mut Cursor<'_>) -> Option<Ddl> {
         columns,
         bounded,
         from,
-        selected: Vec::new(),
+        ..Write::default()
     }))
 }
 
@@ -243,10 +246,9 @@ fn delete(c: &mut Cursor<'_>) -> Option<Ddl> {
     c.skip_all();
     Some(Ddl::Delete(Write {
         table,
-        columns: Vec::new(),
         bounded,
         from,
-        selected: Vec::new(),
+        ..Write::default()
     }))
 }
 
@@ -266,10 +268,8 @@ fn copy(c: &mut Cursor<'_>) -> Option<Ddl> {
     } else {
         Ddl::Insert(Write {
             table,
-            columns: Vec::new(),
             bounded: true,
-            from: Vec::new(),
-            selected: Vec::new(),
+            ..Write::default()
         })
     })
 }
@@ -315,10 +315,10 @@ fn select(c: &mut Cursor<'_>) -> Option<Ddl> {
         let name = parts.next()?.rest().text;
         let value = parts.next()?.rest().text;
         c.skip_all();
-        return Some(Ddl::Set {
-            name: name.trim_matches('\'').to_ascii_lowercase(),
-            value: value.trim_matches('\'').to_ascii_lowercase(),
-        });
+        return Some(Ddl::Set(vec![(
+            name.trim_matches('\'').to_ascii_lowercase(),
+            value.trim_matches('\'').to_ascii_lowercase(),
+        )]));
     }
     c.skip_all();
     Some(Ddl::Select { from })
@@ -352,7 +352,7 @@ pub(super) fn tables_read(c: &Cursor<'_>) -> Vec<Name> {
     out
 }
 
-const AFTER_TABLE: [&str; 16] = [
+pub(super) const AFTER_TABLE: [&str; 16] = [
     "WHERE",
     "JOIN",
     "LEFT",

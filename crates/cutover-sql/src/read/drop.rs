@@ -150,7 +150,10 @@ pub(super) fn alter_object(c: &mut Cursor<'_>) -> Option<Ddl> {
     if c.eat("DOMAIN") {
         return alter_domain(c);
     }
-    if c.is_one_of(&["SYSTEM", "DEFAULT", "USER", "ROLE", "GROUP", "LARGE", "INSTANCE"]) {
+    if c.eat_one_of(&["ROLE", "USER", "GROUP"]).is_some() {
+        return Some(alter_role(c));
+    }
+    if c.is_one_of(&["SYSTEM", "DEFAULT", "LARGE", "INSTANCE"]) {
         c.skip_all();
         return Some(Ddl::Harmless);
     }
@@ -224,8 +227,47 @@ pub(super) fn alter_object(c: &mut Cursor<'_>) -> Option<Ddl> {
             lock: None,
         }));
     }
+    if kind == Kind::Function
+        && let Some(how) = within(c, &["IMMUTABLE", "STABLE", "VOLATILE"])
+    {
+        c.skip_all();
+        let steady = how != "VOLATILE";
+        return Some(Ddl::AlterFunction { name, steady });
+    }
     c.skip_all();
     Some(Ddl::Harmless)
+}
+
+/// The first of some words that stands anywhere ahead.
+fn within(c: &Cursor<'_>, words: &[&'static str]) -> Option<&'static str> {
+    let ahead = 0..c.length();
+    ahead
+        .filter_map(|at| words.iter().copied().find(|word| c.is_at(at, word)))
+        .next()
+}
+
+fn alter_role(c: &mut Cursor<'_>) -> Ddl {
+    c.if_exists();
+    let name = c.name();
+    if let Some(name) = &name
+        && c.eat_all(&["RENAME", "TO"])
+        && let Some(to) = c.ident()
+    {
+        return Ddl::Rename {
+            kind: Kind::Role,
+            name: name.clone(),
+            part: None,
+            to,
+        };
+    }
+    let locks = (0..c.length())
+        .any(|at| c.is_at(at, "NOLOGIN") || (c.is_at(at, "ACCOUNT") && c.is_at(at + 1, "LOCK")));
+    c.skip_all();
+    if locks {
+        Ddl::LockRole { name }
+    } else {
+        Ddl::Harmless
+    }
 }
 
 fn alter_type(c: &mut Cursor<'_>) -> Option<Ddl> {

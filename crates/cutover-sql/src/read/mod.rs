@@ -17,8 +17,10 @@ mod opaque;
 pub(crate) mod parts;
 mod server;
 mod types;
+mod whole;
 
 use cursor::Cursor;
+pub(crate) use server::settings_of_statement;
 
 use crate::ddl::{Control, Ddl};
 use crate::lexer::{Token, tokens};
@@ -138,19 +140,25 @@ fn alter(c: &mut Cursor<'_>) -> Option<Ddl> {
     drop::alter_object(c)
 }
 
-fn control(c: &Cursor<'_>) -> Option<Control> {
+fn control(c: &mut Cursor<'_>) -> Option<Control> {
     if c.is("BEGIN") || c.starts(&["START", "TRANSACTION"]) {
-        Some(Control::Begin)
-    } else if c.is_one_of(&["COMMIT", "END"]) || c.starts(&["PREPARE", "TRANSACTION"]) {
-        Some(Control::Commit)
-    } else if c.starts(&["ROLLBACK", "TO"])
-        || c.starts(&["ROLLBACK", "TRANSACTION", "TO"])
-        || c.is_one_of(&["SAVEPOINT", "RELEASE"])
-    {
-        Some(Control::Within)
-    } else if c.is_one_of(&["ROLLBACK", "ABORT"]) {
-        Some(Control::Rollback)
-    } else {
-        None
+        return Some(Control::Begin);
     }
+    if c.is_one_of(&["COMMIT", "END"]) || c.starts(&["PREPARE", "TRANSACTION"]) {
+        return Some(Control::Commit);
+    }
+    if c.eat("SAVEPOINT") {
+        return Some(Control::Savepoint(c.ident()?));
+    }
+    if c.eat("RELEASE") {
+        c.eat("SAVEPOINT");
+        return Some(Control::Release(c.ident()?));
+    }
+    c.eat_one_of(&["ROLLBACK", "ABORT"])?;
+    c.eat_one_of(&["TRANSACTION", "WORK"]);
+    if c.eat("TO") {
+        c.eat("SAVEPOINT");
+        return Some(Control::RollbackTo(c.ident()?));
+    }
+    Some(Control::Rollback)
 }

@@ -3,8 +3,9 @@
 use super::cursor::Cursor;
 use super::opaque;
 use crate::Dialect;
-use crate::ddl::Ddl;
-use crate::lexer::Kind;
+use crate::ddl::{Ddl, Kind, Name};
+use crate::lexer;
+use crate::lexer::{Token, tokens};
 
 pub(super) fn server(c: &mut Cursor<'_>) -> Option<Ddl> {
     if c.eat("TRUNCATE") {
@@ -12,6 +13,9 @@ pub(super) fn server(c: &mut Cursor<'_>) -> Option<Ddl> {
     }
     if c.is("RENAME") && c.is_one_of_at(1, &["TABLE", "TABLES"]) {
         return rename_tables(c);
+    }
+    if c.is("RENAME") && c.is_at(1, "USER") {
+        return rename_user(c);
     }
     if c.eat("VACUUM") {
         return vacuum(c);
@@ -68,9 +72,8 @@ pub(super) fn server(c: &mut Cursor<'_>) -> Option<Ddl> {
         c.skip_all();
         return Some(Ddl::Rebuild { verb, tables });
     }
-    if c.is("REVOKE") {
-        c.skip_all();
-        return Some(Ddl::Revoke);
+    if c.eat("REVOKE") {
+        return Some(revoke(c));
     }
     if c.is_one_of(&["DO", "EXECUTE", "CALL", "EXEC"]) {
         return opaque::opaque(c);
@@ -130,9 +133,30 @@ fn rename_tables(c: &mut Cursor<'_>) -> Option<Ddl> {
     }
 }
 
+/// MySQL's, of which the first pair is told.
+fn rename_user(c: &mut Cursor<'_>) -> Option<Ddl> {
+    c.take();
+    c.take();
+    let name = Name::plain(c.take()?.trim_matches(['\'', '`', '"']));
+    while !c.is_done() && !c.eat("TO") {
+        c.take();
+    }
+    let to = c.take()?.trim_matches(['\'', '`', '"']).to_owned();
+    c.skip_all();
+    Some(Ddl::Rename {
+        kind: Kind::Role,
+        name,
+        part: None,
+        to,
+    })
+}
+
 /// `(NAME)`, `(NAME true)`, `(OTHER, NAME on)`: whether a parenthesised option is there and not turned off.
 fn option_is_on(c: &mut Cursor<'_>, name: &str) -> bool {
-    let Some(range) = (c.kind(0) == Some(Kind::Open)).then(|| c.parens()).flatten() else {
+    let Some(range) = (c.kind(0) == Some(lexer::Kind::Open))
+        .then(|| c.parens())
+        .flatten()
+    else {
         return false;
     };
     c.between_commas(range)
@@ -226,28 +250,132 @@ fn lock(c: &mut Cursor<'_>) -> Option<Ddl> {
     Some(Ddl::Lock { tables, mode })
 }
 
+/// Privileges on objects; roles that are taken away name none.
+fn revoke(c: &mut Cursor<'_>) -> Ddl {
+    while !c.is_done() && !c.is("ON") && !c.is("FROM") {
+        // `SELECT (a, b)`
+        if c.parens().is_none() {
+            c.take();
+        }
+    }
+    let mut kind = Kind::Table;
+    let mut names = Vec::new();
+    if c.eat("ON") {
+        if c.eat("ALL") {
+            c.take();
+            kind = if c.eat_all(&["IN", "SCHEMA"]) {
+                Kind::Schema
+            } else {
+                Kind::Other
+            };
+        } else {
+            kind = match c.eat_one_of(&[
+                "TABLE",
+                "SEQUENCE",
+                "FUNCTION",
+                "PROCEDURE",
+                "ROUTINE",
+                "SCHEMA",
+                "TYPE",
+                "DOMAIN",
+                "DATABASE",
+            ]) {
+                None | Some("TABLE") => Kind::Table,
+                Some("SEQUENCE") => Kind::Sequence,
+                Some("FUNCTION" | "ROUTINE") => Kind::Function,
+                Some("PROCEDURE") => Kind::Procedure,
+                Some("SCHEMA") => Kind::Schema,
+                Some("TYPE") => Kind::Type,
+                Some("DOMAIN") => Kind::Domain,
+                Some(_) => Kind::Database,
+            };
+        }
+        while let Some(name) = c.name() {
+            c.parens();
+            names.push(name);
+            if !c.eat_symbol(",") {
+                break;
+            }
+        }
+        // What follows them is FROM; `*.*`, a language or a server is read no further.
+        if !c.is("FROM") {
+            names.clear();
+        }
+    }
+    c.skip_all();
+    Ddl::Revoke { kind, names }
+}
+
 fn set(c: &mut Cursor<'_>) -> Option<Ddl> {
-    c.eat_one_of(&["LOCAL", "SESSION", "GLOBAL", "PERSIST"]);
-    c.eat_symbol("@@");
+    if c.dialect.is_mysql() {
+        let settings = mysql_settings(c, None);
+        c.skip_all();
+        return Some(Ddl::Set(settings));
+    }
+    c.eat_one_of(&["LOCAL", "SESSION"]);
     if c.eat_all(&["TIME", "ZONE"]) {
         let value = c.rest().text.trim_matches('\'').to_ascii_lowercase();
-        return Some(Ddl::Set {
-            name: "timezone".to_owned(),
-            value,
-        });
+        return Some(Ddl::Set(vec![("timezone".to_owned(), value)]));
     }
     let mut name = String::new();
-    while !c.is_done() && !c.is("TO") && !c.is_symbol("=") && !c.is_symbol(":=") && !c.is_symbol("(") {
+    while !c.is_done() && !c.is("TO") && !c.is_symbol("=") && !c.is_symbol("(") {
         name.push_str(&c.take()?.to_ascii_lowercase());
     }
-    let name = name
-        .trim_start_matches('@')
-        .trim_start_matches("session.")
-        .trim_start_matches("global.")
-        .to_owned();
     c.take();
     let value = c.rest().text.trim_matches(['\'', ' ', ')']).to_ascii_lowercase();
-    Some(Ddl::Set { name, value })
+    Some(Ddl::Set(vec![(name, value)]))
+}
+
+/// What MySQL's `SET` changes for the session, up to a word or the end. `GLOBAL` and `PERSIST` are for sessions to come, and
+/// hold for the rest of the list too; a variable of the user's own keeps its `@`.
+fn mysql_settings(c: &mut Cursor<'_>, stop: Option<&str>) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    let mut for_session = true;
+    while !c.is_done() && stop.is_none_or(|word| !c.is(word)) {
+        if let Some(scope) = c.eat_one_of(&["LOCAL", "SESSION", "GLOBAL", "PERSIST", "PERSIST_ONLY"]) {
+            for_session = matches!(scope, "LOCAL" | "SESSION");
+        }
+        let mut name = String::new();
+        // What stands together of operators is one token: `=@@x`.
+        while !c.is_done() && !c.symbol().is_some_and(|text| text.starts_with(['=', ':', ','])) {
+            name.push_str(&c.take().unwrap_or_default().to_ascii_lowercase().replace('`', ""));
+        }
+        let mut value = String::new();
+        if let Some(text) = c.symbol().filter(|text| *text != ",") {
+            value.push_str(text.trim_start_matches(':').trim_start_matches('='));
+            c.take();
+            value.push_str(&c.expr_until(&["FOR"]).text.to_ascii_lowercase().replace(' ', ""));
+        }
+        let (here, name) = match name.strip_prefix("@@") {
+            None => (for_session, name.as_str()),
+            Some(name) => match name.split_once('.') {
+                Some((scope, name)) => (matches!(scope, "session" | "local"), name),
+                None => (true, name),
+            },
+        };
+        if here && !value.is_empty() {
+            out.push((name.to_owned(), value.trim_matches(['\'', '"']).to_owned()));
+        }
+        if !c.eat_symbol(",") {
+            break;
+        }
+    }
+    out
+}
+
+/// What MariaDB's `SET STATEMENT … FOR` sets for a statement, besides the statement itself.
+pub(crate) fn settings_of_statement(dialect: Dialect, statement: &str) -> Vec<(String, String)> {
+    let Ok(mut all) = tokens(dialect, statement) else {
+        return Vec::new();
+    };
+    all.retain(Token::is_significant);
+    let mut c = Cursor::new(dialect, statement, &all);
+    let mut out = Vec::new();
+    while dialect == Dialect::MariaDb && c.eat_all(&["SET", "STATEMENT"]) {
+        out.extend(mysql_settings(&mut c, Some("FOR")));
+        c.eat("FOR");
+    }
+    out
 }
 
 /// What is known and changes no table.

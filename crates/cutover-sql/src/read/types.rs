@@ -14,6 +14,9 @@ pub(super) fn type_name(c: &mut Cursor<'_>) -> Option<TypeName> {
     let first = name.name;
     if let Some(schema) = name.schema.filter(|schema| schema != "pg_catalog") {
         ty.name = format!("{schema}.{first}");
+    } else if quoted && first == "char" && c.dialect == Dialect::Postgres {
+        // One byte, and another type than `char`.
+        ty.name = "\"char\"".to_owned();
     } else if quoted {
         ty.name = first;
     } else {
@@ -53,8 +56,10 @@ fn words(c: &mut Cursor<'_>, first: String) -> String {
 fn arguments(c: &mut Cursor<'_>, ty: &mut TypeName) -> Option<()> {
     if ty.name == "interval" {
         // `interval year to month`
-        while c.is_one_of(&["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TO"]) {
-            c.take();
+        while let Some(field) = c.eat_one_of(&["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TO"]) {
+            if field != "TO" {
+                ty.members.push(field.to_ascii_lowercase());
+            }
         }
     }
     if c.kind(0) == Some(Kind::Open) {
@@ -139,7 +144,14 @@ fn canonical(dialect: Dialect, ty: &mut TypeName) {
             ty.args.clear();
             if single { "real" } else { "double precision" }
         }
-        (Dialect::Postgres, "character" | "bpchar") => "char",
+        (Dialect::Postgres, "char" | "character") => {
+            if ty.args.is_empty() {
+                ty.args.push("1".to_owned());
+            }
+            "char"
+        }
+        // Without a length it has no limit.
+        (Dialect::Postgres, "bpchar") if !ty.args.is_empty() => "char",
         (Dialect::Postgres, "decimal" | "dec") => "numeric",
         (Dialect::Postgres, "serial4") => "serial",
         (Dialect::Postgres, "serial8") => "bigserial",

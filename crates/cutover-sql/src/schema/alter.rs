@@ -129,6 +129,10 @@ impl Table {
                 });
             }),
             Alter::AddIdentity(name) => self.with(name, |column| column.identity = true),
+            Alter::ColumnVisibility(name, invisible) => {
+                self.with(name, |column| column.invisible = *invisible);
+            }
+            Alter::SetGenerated(name, always) => self.with(name, |column| column.always = *always),
             Alter::DropIdentity(name) => self.with(name, |column| column.identity = false),
             Alter::AddConstraint(constraint) => self.add_constraint((**constraint).clone()),
             Alter::AddIndex(index) => self.indexes.push((**index).clone()),

@@ -88,6 +88,12 @@ impl Schema {
                 }
             }
             Ddl::Drop(drop) => self.drop(drop),
+            // A policy that only restrains opens nothing, and nothing is missing without it.
+            Ddl::Create {
+                kind: Kind::Policy,
+                restrains: true,
+                ..
+            } => {}
             Ddl::Create {
                 kind,
                 name: Some(name),
@@ -105,7 +111,7 @@ impl Schema {
             } => {
                 self.domains.insert(name.clone(), (ty.clone(), *constrained));
             }
-            Ddl::CreateFunction { name, steady, .. } => {
+            Ddl::CreateFunction { name, steady, .. } | Ddl::AlterFunction { name, steady } => {
                 self.functions.insert(name.clone(), *steady);
             }
             Ddl::AddEnumValue { name, value, .. } => {
@@ -123,6 +129,24 @@ impl Schema {
             }
             _ => {}
         }
+    }
+
+    /// What does not outlive a transaction goes (`CREATE TEMP TABLE … ON COMMIT DROP`), and is answered.
+    pub fn end_transaction(&mut self) -> Vec<Name> {
+        let ends = |table: &Table| table.options.iter().any(|option| option == "ON COMMIT DROP");
+        let gone: Vec<Name> = self
+            .tables
+            .values()
+            .filter(|table| ends(table))
+            .map(|table| table.name.clone())
+            .collect();
+        self.tables.retain(|_, table| !ends(table));
+        gone
+    }
+
+    /// What does not outlive a session goes.
+    pub fn end_session(&mut self) {
+        self.tables.retain(|_, table| !table.temporary);
     }
 
     fn drop(&mut self, drop: &Drop) {

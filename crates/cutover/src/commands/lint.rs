@@ -59,7 +59,7 @@ pub(super) async fn run(globals: &Globals, printer: &Printer, command: &MigrateL
         None => prior(command, dialect)?,
     };
     if let Some(folder) = &command.fix {
-        return super::lint_fix::run(printer, command, folder, dialect, &prior);
+        return super::lint_fix::run(globals, printer, command, folder, dialect, &prior);
     }
     let mut sources = sources(command)?;
     let mut findings = Vec::new();

@@ -64,6 +64,16 @@ impl Project {
         Ok(())
     }
 
+    /// The rules that may find something in a file.
+    pub(super) fn allowed(&self, file: &Path) -> Result<Vec<&'static str>, Failure> {
+        let path = context::absolute(file)?;
+        Ok(RULES
+            .iter()
+            .map(|rule| rule.id)
+            .filter(|rule| self.allows(rule, &path).is_some())
+            .collect())
+    }
+
     fn allows(&self, rule: &str, path: &Path) -> Option<(DatabaseName, usize)> {
         let within = within(&self.folder, path);
         let databases = self.databases_of(path.parent()?);

@@ -9,7 +9,8 @@ use cutover_sql::lint::{Finding, FixedFile, Input, Prior, fix};
 use serde_json::json;
 
 use super::lint::{Source, diagnostic, sources};
-use crate::cli::MigrateLint;
+use super::lint_allow::Project;
+use crate::cli::{Globals, MigrateLint};
 use crate::failure::{Failure, Outcome};
 use crate::render::{self, Printer};
 
@@ -27,6 +28,7 @@ struct Written {
 }
 
 pub(super) fn run(
+    globals: &Globals,
     printer: &Printer,
     command: &MigrateLint,
     folder: &Path,
@@ -38,15 +40,25 @@ pub(super) fn run(
         let message = format!("--fix rewrites one file at a time, and these are {}", found.len());
         return Err(refuse("lint.not-fixed", message));
     };
-    let fixed = fix(&Input {
+    // A text without a file belongs to no project.
+    let project = if command.stdin {
+        None
+    } else {
+        Project::open(globals)?
+    };
+    let allowed = match &project {
+        Some(project) => project.allowed(Path::new(&source.name))?,
+        None => Vec::new(),
+    };
+    let input = Input {
         dialect,
         version: command.pg_version.or(command.db_version),
         prior,
         file: &source.name,
         source: &source.text,
         transaction: command.transaction,
-    })
-    .map_err(|cause| {
+    };
+    let fixed = fix(&input, &allowed).map_err(|cause| {
         refuse(
             "lint.not-fixed",
             format!("{} is not rewritten: {cause}", source.name),

@@ -49,11 +49,12 @@ pub enum NotFixed {
     Directives,
 }
 
-/// Rewrites one text of PostgreSQL.
+/// Rewrites one text of PostgreSQL. What is found by rules that are allowed in it stays as it is; what only a contract makes
+/// right goes into one all the same, because that is what its phase is.
 ///
 /// # Errors
 /// [`NotFixed`]: it is not even tried.
-pub fn fix(input: &Input<'_>) -> Result<Fixed, NotFixed> {
+pub fn fix(input: &Input<'_>, allowed: &[&str]) -> Result<Fixed, NotFixed> {
     if input.dialect != Dialect::Postgres {
         return Err(NotFixed::Dialect);
     }
@@ -63,7 +64,8 @@ pub fn fix(input: &Input<'_>) -> Result<Fixed, NotFixed> {
         return Err(NotFixed::Directives);
     }
     let statements = split(input.dialect, input.source).map_err(|_| NotFixed::NotUnderstood)?;
-    let found = serious(input);
+    let stays: Vec<&str> = allowed.iter().copied().filter(|rule| !is_lifted(rule)).collect();
+    let found = serious(lint(input).findings, &stays);
     let mut fixer = Fixer {
         prior: input.prior.clone(),
         pieces: Vec::new(),
@@ -81,19 +83,18 @@ pub fn fix(input: &Input<'_>) -> Result<Fixed, NotFixed> {
         fixer.prior.schema.apply(&ddl);
     }
     let files = files(fixer.pieces, &fixer.settings);
-    let left = left(input, &files);
+    let left = left(input, &files, allowed);
     Ok(Fixed { files, left })
 }
 
-/// What more than a note was found.
-fn serious(input: &Input<'_>) -> Vec<Finding> {
-    let mut found = lint(input).findings;
-    found.retain(|finding| finding.severity > Severity::Note);
+/// What is more than a note, and not allowed.
+fn serious(mut found: Vec<Finding>, allowed: &[&str]) -> Vec<Finding> {
+    found.retain(|finding| finding.severity > Severity::Note && !allowed.contains(&finding.rule.as_str()));
     found
 }
 
-/// The new files, linted one after the other.
-fn left(input: &Input<'_>, files: &[FixedFile]) -> Vec<Finding> {
+/// What is found in the new files, linted one after the other.
+fn left(input: &Input<'_>, files: &[FixedFile], allowed: &[&str]) -> Vec<Finding> {
     let mut prior = input.prior.clone();
     let mut out = Vec::new();
     for (at, file) in files.iter().enumerate() {
@@ -107,12 +108,7 @@ fn left(input: &Input<'_>, files: &[FixedFile]) -> Vec<Finding> {
             ..input.clone()
         };
         let linted = lint(&again);
-        out.extend(
-            linted
-                .findings
-                .into_iter()
-                .filter(|finding| finding.severity > Severity::Note),
-        );
+        out.extend(serious(linted.findings, allowed));
         prior = linted.after;
     }
     out
@@ -142,7 +138,7 @@ impl Fixer {
             Ddl::NotUnderstood { .. } => return Err(NotFixed::NotUnderstood),
             Ddl::Transaction(Control::Begin | Control::Commit) => return Ok(()),
             Ddl::Transaction(_) => return Err(NotFixed::Rollback),
-            Ddl::Set { .. } => {
+            Ddl::Set(_) => {
                 self.settings.push(text.to_owned());
                 return Ok(());
             }
@@ -299,12 +295,14 @@ fn beside_held<'a>(found: &[&'a Finding]) -> Vec<&'a Finding> {
 
 /// Whether all that was found is lifted by a contract.
 fn all_wait(found: &[&Finding]) -> bool {
-    !found.is_empty()
-        && found.iter().all(|finding| {
-            super::RULES
-                .iter()
-                .any(|rule| rule.id == finding.rule && rule.lifted == super::Lifted::Contract)
-        })
+    !found.is_empty() && found.iter().all(|finding| is_lifted(&finding.rule))
+}
+
+/// Whether a contract makes right what a rule finds.
+fn is_lifted(name: &str) -> bool {
+    super::RULES
+        .iter()
+        .any(|rule| rule.id == name && rule.lifted == super::Lifted::Contract)
 }
 
 /// What goes on under another name, and so does not simply wait.

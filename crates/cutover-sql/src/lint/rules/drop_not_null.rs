@@ -25,6 +25,10 @@ pub(crate) const RULE: Rule = Rule {
             "ALTER TABLE orders ALTER COLUMN state DROP NOT NULL;",
         ),
         Example::pg("CREATE TABLE o (a int NOT NULL); ALTER TABLE o ALTER a DROP NOT NULL;"),
+        Example::my(
+            "CREATE TABLE o (id int PRIMARY KEY);",
+            "ALTER TABLE o MODIFY id int COMMENT 'x'",
+        ),
     ],
     check,
 };
@@ -43,10 +47,12 @@ fn check(look: &Look<'_>, report: &mut Report) {
     for (table, action) in look.actions() {
         let (column, known) = match &action.what {
             Alter::DropNotNull(column) => (column, look.column(table, column)),
-            Alter::Modify { old, column, .. } if !column.not_null => match look.column(table, old) {
-                Some(before) => (old, Some(before)),
-                None => continue,
-            },
+            Alter::Modify { old, column, .. } if !column.not_null && !stays_key(look, table, old) => {
+                match look.column(table, old) {
+                    Some(before) => (old, Some(before)),
+                    None => continue,
+                }
+            }
             _ => continue,
         };
         if known.is_none_or(|before| before.not_null) && !look.is_new_column(table, column) {
@@ -56,4 +62,16 @@ fn check(look: &Look<'_>, report: &mut Report) {
             );
         }
     }
+}
+
+/// A column of the primary key is never null, whether or not that is said again.
+fn stays_key(look: &Look<'_>, table: &Name, column: &str) -> bool {
+    let drops_key = look
+        .actions()
+        .any(|(_, action)| action.what == Alter::DropPrimaryKey);
+    !drops_key
+        && look
+            .table(table)
+            .and_then(|known| known.primary_key())
+            .is_some_and(|key| key.iter().any(|one| one == column))
 }

@@ -51,7 +51,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
         return;
     }
     for name in &drop.names {
-        if !look.state.is_empty(name) && !super::copy_table::is_idiom(look) {
+        if !look.state.is_empty(name) && !crate::lint::swap::is_idiom(look) {
             report.add(
                 look.whole(),
                 format!("the old version uses {name}, and what it holds is lost"),

@@ -34,6 +34,7 @@ pub(super) mod enum_value;
 pub(super) mod exclusion_constraint;
 pub(super) mod foreign_key;
 pub(super) mod foreign_key_index;
+pub(super) mod generated_always;
 pub(super) mod lock_held;
 pub(super) mod lock_table;
 pub(super) mod lose_partition;
@@ -52,6 +53,7 @@ pub(super) mod mysql_column_position;
 pub(super) mod mysql_default_expression;
 pub(super) mod mysql_foreign_key;
 pub(super) mod mysql_inline_references;
+pub(super) mod mysql_invisible_column;
 pub(super) mod mysql_not_null;
 pub(super) mod mysql_partition;
 pub(super) mod mysql_primary_key;
@@ -117,6 +119,7 @@ pub const RULES: &[&Rule] = &[
     &exclusion_constraint::RULE,
     &foreign_key::RULE,
     &foreign_key_index::RULE,
+    &generated_always::RULE,
     &lock_held::RULE,
     &lock_table::RULE,
     &lose_partition::RULE,
@@ -135,6 +138,7 @@ pub const RULES: &[&Rule] = &[
     &mysql_default_expression::RULE,
     &mysql_foreign_key::RULE,
     &mysql_inline_references::RULE,
+    &mysql_invisible_column::RULE,
     &mysql_not_null::RULE,
     &mysql_partition::RULE,
     &mysql_primary_key::RULE,

@@ -10,9 +10,10 @@ pub(crate) const RULE: Rule = Rule {
     dialects: MY,
     lifted: Lifted::Never,
     summary: "a column is defined anew in a way that copies the table",
-    why: "Another type, a shorter length, another character set, or an ENUM whose values are not only added at its end: the table is \
-          copied, and nobody writes to it meanwhile. A VARCHAR grows in place only while its length needs as many bytes as before \
-          (up to 255 bytes one, then two); MariaDB does that too without a copy.",
+    why: "Another type, a shorter length, another character set, AUTO_INCREMENT, or an ENUM whose values are not only added at its \
+          end: the table is copied, and nobody writes to it meanwhile. A VARCHAR grows in place only while its length needs as many \
+          bytes as before (up to 255 bytes one, then two); in MariaDB one of up to 127 bytes grows in place to any length, and an \
+          unindexed one goes in place from utf8mb3 to utf8mb4.",
     safe: "gh-ost or pt-online-schema-change; or a second column, filled in a backfill",
     effect: None,
     bad: &[
@@ -31,6 +32,14 @@ pub(crate) const RULE: Rule = Rule {
         ),
         Example::my("", "ALTER TABLE t MODIFY a bigint"),
         Example::maria("CREATE TABLE t (a int);", "ALTER TABLE t CHANGE a b bigint"),
+        Example::maria(
+            "CREATE TABLE t (a varchar(32)) CHARSET=utf8mb4;",
+            "ALTER TABLE t MODIFY a varchar(64)",
+        ),
+        Example::my(
+            "CREATE TABLE t (id int PRIMARY KEY);",
+            "ALTER TABLE t MODIFY id int NOT NULL AUTO_INCREMENT",
+        ),
     ],
     good: &[
         Example::my(
@@ -48,6 +57,10 @@ pub(crate) const RULE: Rule = Rule {
         Example::maria(
             "CREATE TABLE t (a varchar(20)) CHARSET=utf8mb4;",
             "ALTER TABLE t MODIFY a varchar(256)",
+        ),
+        Example::maria(
+            "CREATE TABLE t (a varchar(20)) CHARSET=utf8mb3;",
+            "ALTER TABLE t MODIFY a varchar(20) CHARACTER SET utf8mb4",
         ),
     ],
     check,

@@ -16,10 +16,13 @@ pub(crate) const RULE: Rule = Rule {
         Example::my("", "ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0)"),
         Example::my("", "ALTER TABLE t ALTER CHECK positive ENFORCED"),
     ],
-    good: &[Example::my(
-        "",
-        "ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0) NOT ENFORCED",
-    )],
+    good: &[
+        Example::my(
+            "",
+            "ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0) NOT ENFORCED",
+        ),
+        Example::maria("", "ALTER TABLE t ADD n int CHECK (n > 0)"),
+    ],
     check,
 };
 
@@ -30,7 +33,8 @@ fn check(look: &Look<'_>, report: &mut Report) {
                 constraint.enforced && matches!(constraint.kind, ConstraintKind::Check(_))
             }
             Alter::AlterConstraint(_, enforced) => *enforced == Some(true),
-            Alter::AddColumn { column, .. } => column.check.is_some(),
+            // MariaDB adds the column with its CHECK at once, and tries it on no row.
+            Alter::AddColumn { column, .. } => column.check.is_some() && look.dialect == Dialect::Mysql,
             _ => false,
         };
         if found {

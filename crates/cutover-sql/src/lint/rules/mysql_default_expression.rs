@@ -20,6 +20,7 @@ pub(crate) const RULE: Rule = Rule {
             "ALTER TABLE t ADD id2 binary(16) DEFAULT (uuid_to_bin(uuid()))",
         ),
         Example::maria("", "ALTER TABLE t ADD key2 char(36) DEFAULT uuid()"),
+        Example::maria("", "ALTER TABLE t ADD at datetime DEFAULT utc_timestamp()"),
     ],
     good: &[
         Example::my("", "ALTER TABLE t ADD at datetime DEFAULT CURRENT_TIMESTAMP"),
@@ -33,7 +34,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 /// Functions of MariaDB that answer differently from row to row.
-const BY_ROW: [&str; 9] = [
+const BY_ROW: [&str; 10] = [
     "uuid",
     "uuid_v4",
     "uuid_v7",
@@ -43,6 +44,7 @@ const BY_ROW: [&str; 9] = [
     "nextval",
     "lastval",
     "sleep",
+    "sysdate",
 ];
 
 fn check(look: &Look<'_>, report: &mut Report) {
@@ -52,6 +54,9 @@ fn check(look: &Look<'_>, report: &mut Report) {
             let others = look.table(table).map(|known| known.columns.as_slice());
             default.calls.iter().any(|call| BY_ROW.contains(&call.as_str()))
                 || default.text.contains("next value for")
+                // With or without parentheses; `utc_date` is the same for all rows.
+                || mentions(&default.text, "utc_timestamp")
+                || has_user_variable(&default.text)
                 || others
                     .unwrap_or_default()
                     .iter()
@@ -66,4 +71,10 @@ fn check(look: &Look<'_>, report: &mut Report) {
             );
         }
     }
+}
+
+/// `@x`, as opposed to a setting of the server, `@@x`.
+fn has_user_variable(text: &str) -> bool {
+    text.split_whitespace()
+        .any(|word| word.ends_with('@') && !word.ends_with("@@"))
 }

@@ -1,6 +1,7 @@
 //! Foreign keys of MySQL.
 
 use super::prelude::*;
+use crate::read::settings_of_statement;
 
 pub(crate) const RULE: Rule = Rule {
     id: "mysql-foreign-key",
@@ -22,6 +23,10 @@ pub(crate) const RULE: Rule = Rule {
             "",
             "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id)",
         ),
+        Example::my(
+            "SET foreign_key_checks = 0;",
+            "SET GLOBAL foreign_key_checks = 0; ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id)",
+        ),
     ],
     good: &[
         Example::my(
@@ -32,16 +37,27 @@ pub(crate) const RULE: Rule = Rule {
             "",
             "CREATE TABLE orders (user_id int, FOREIGN KEY (user_id) REFERENCES users (id))",
         ),
+        Example::my(
+            "",
+            "SET @old = @@foreign_key_checks, foreign_key_checks = 0; ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id)",
+        ),
+        Example::maria(
+            "",
+            "SET STATEMENT foreign_key_checks=0 FOR ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id)",
+        ),
     ],
     check,
 };
 
 fn check(look: &Look<'_>, report: &mut Report) {
-    if look
-        .state
-        .setting("foreign_key_checks")
-        .is_some_and(|value| matches!(value, "0" | "off" | "false"))
-    {
+    let own = settings_of_statement(look.dialect, look.text);
+    let checks = own
+        .iter()
+        .rev()
+        .find(|(name, _)| name == "foreign_key_checks")
+        .map(|(_, value)| value.as_str())
+        .or_else(|| look.state.setting("foreign_key_checks"));
+    if checks.is_some_and(|value| matches!(value, "0" | "off" | "false")) {
         return;
     }
     for (table, action) in look.actions() {

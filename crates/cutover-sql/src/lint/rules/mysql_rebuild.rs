@@ -25,6 +25,7 @@ pub(crate) const RULE: Rule = Rule {
             "ALTER TABLE t COMMENT='x', AUTO_INCREMENT=100, STATS_PERSISTENT=0",
         ),
         Example::my("", "ANALYZE TABLE t"),
+        Example::maria("", "ALTER TABLE t CHECKSUM=1"),
     ],
     check,
 };
@@ -38,6 +39,12 @@ fn check(look: &Look<'_>, report: &mut Report) {
     for (table, action) in look.actions() {
         let what = match &action.what {
             Alter::Engine(engine) => format!("ENGINE={engine}"),
+            // MariaDB only notes them for InnoDB.
+            Alter::Rebuild(what)
+                if look.dialect == Dialect::MariaDb && matches!(what.as_str(), "CHECKSUM" | "PACK_KEYS") =>
+            {
+                continue;
+            }
             Alter::Rebuild(what) => what.clone(),
             _ => continue,
         };

@@ -8,7 +8,7 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Error,
     dialects: &[Dialect::Postgres, Dialect::Mysql, Dialect::MariaDb],
     lifted: Lifted::Contract,
-    summary: "a view, sequence, type, enum value, function or schema is renamed",
+    summary: "a view, sequence, type, enum value, function, schema or role is renamed",
     why: "The old version knows it under its old name, and what it does with it fails from that moment on. Names of indexes, \
           constraints and triggers are seldom used by queries, so renaming these is a note.",
     safe: "make a second one under the new name, and drop the old one in a contract",
@@ -20,10 +20,13 @@ pub(crate) const RULE: Rule = Rule {
         Example::pg("ALTER SEQUENCE numbers RENAME TO counters;"),
         Example::pg("ALTER FUNCTION total(int) RENAME TO sum_of;"),
         Example::pg("ALTER TYPE pair RENAME ATTRIBUTE a TO b;"),
+        Example::pg("ALTER ROLE app RENAME TO shop;"),
+        Example::my("", "RENAME USER 'app'@'%' TO 'shop'@'%'"),
     ],
     good: &[
         Example::pg("ALTER INDEX by_state RENAME TO orders_by_state;"),
         Example::pg("CREATE TYPE s AS ENUM ('a'); ALTER TYPE s RENAME VALUE 'a' TO 'b';"),
+        Example::pg("CREATE ROLE a; ALTER ROLE a RENAME TO b;"),
         Example::pg("ALTER TRIGGER touch ON orders RENAME TO touched;"),
     ],
     check,
@@ -48,7 +51,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
     let what = kind.word();
     match (kind, part) {
         (Kind::View | Kind::MaterializedView, Some(_)) => {}
-        (Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy | Kind::Role | Kind::Event, _) => {
+        (Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy | Kind::Event, _) => {
             report.weigh(
                 Severity::Note,
                 look.whole(),

@@ -49,7 +49,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
             Alter::SetSchema(schema) => format!("{schema}.{}", table.name),
             _ => continue,
         };
-        if !is_kept(look, table) && !super::copy_table::is_idiom(look) {
+        if !is_kept(look, table) && !crate::lint::swap::is_idiom(look) {
             report.add(
                 action.span.clone(),
                 format!("the old version knows {table}, not {to}"),

@@ -1,6 +1,7 @@
 //! Unique indexes on rows that are there.
 
 use super::prelude::*;
+use crate::lint::swap::is_key;
 
 pub(crate) const RULE: Rule = Rule {
     id: "unique-key",
@@ -43,6 +44,13 @@ fn is_new_and_null(look: &Look<'_>, table: &Name, name: &str) -> bool {
     added_here || added_before
 }
 
+/// What was unique before this text may be made unique again: an index under another name, or that of a table made anew.
+fn was_key(look: &Look<'_>, table: &Name, columns: &[String]) -> bool {
+    look.prior
+        .table(table)
+        .is_some_and(|known| is_key(known, columns))
+}
+
 fn check(look: &Look<'_>, report: &mut Report) {
     if let Ddl::CreateIndex { index, table, .. } = look.ddl
         && index.unique
@@ -51,6 +59,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
             .columns
             .iter()
             .any(|column| is_new_and_null(look, table, column))
+        && !was_key(look, table, &index.columns)
     {
         report.add(
             look.whole(),
@@ -62,6 +71,7 @@ fn check(look: &Look<'_>, report: &mut Report) {
             Alter::AddConstraint(constraint) => match &constraint.kind {
                 ConstraintKind::Unique { columns, .. } => {
                     !columns.iter().any(|column| is_new_and_null(look, table, column))
+                        && !was_key(look, table, columns)
                 }
                 _ => false,
             },
