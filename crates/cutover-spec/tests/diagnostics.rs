@@ -1,4 +1,6 @@
 //! Bad files and what is said about them: the snapshots are the review.
+//!
+//! Long because it is one table: who looks for what is said of a mistake finds it here.
 
 use std::fmt::Write as _;
 
