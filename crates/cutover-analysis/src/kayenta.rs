@@ -230,7 +230,7 @@ const fn counts(metric: &CanaryMetric, found: &Comparison) -> Counts {
     match found.classification {
         Classification::Pass => Counts::For,
         Classification::High | Classification::Low => Counts::Against,
-        Classification::Nodata if metric.series.must_have_data => Counts::Against,
+        Classification::Nodata if metric.series.must_have_data && found.silent => Counts::Against,
         Classification::Nodata => Counts::NotAtAll,
     }
 }
@@ -468,6 +468,20 @@ mod tests {
                 ],
                 none.clone(),
                 50.0,
+            ),
+            // Too few points are not none.
+            (
+                vec![
+                    ("Pass", a, none.clone()),
+                    ("Pass", a, none.clone()),
+                    (
+                        "Nodata",
+                        a,
+                        json!({"mustHaveData": true, "experiment": [1], "control": [2]}),
+                    ),
+                ],
+                none.clone(),
+                100.0,
             ),
             // A group without a weight has what is left; a metric may be in several.
             (

@@ -124,6 +124,9 @@ pub struct Comparison {
     pub critical_failure: bool,
     /// In one sentence with numbers.
     pub reason: String,
+    /// Whether a side has no points at all, where it is `Nodata`: too few of them are not the same as none.
+    #[serde(skip)]
+    pub silent: bool,
 }
 
 impl Series {
@@ -280,6 +283,7 @@ pub fn classify(series: &Series) -> Comparison {
             classification: Classification::Nodata,
             critical_failure: series.critical,
             reason: "there is one point a side: too few to compare".to_owned(),
+            silent: false,
         };
     }
     let found = shift(&experiment, &control, series.confidence);
@@ -323,6 +327,7 @@ pub fn classify(series: &Series) -> Comparison {
         classification: word,
         critical_failure: series.critical && is_critical,
         reason: words,
+        silent: false,
     }
 }
 
@@ -342,6 +347,7 @@ fn without_points(series: &Series, of_candidate: bool) -> Comparison {
         } else {
             what
         },
+        silent: true,
     }
 }
 
@@ -368,5 +374,6 @@ fn pass(reason: String) -> Comparison {
         classification: Classification::Pass,
         critical_failure: false,
         reason,
+        silent: false,
     }
 }
