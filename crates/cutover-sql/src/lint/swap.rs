@@ -16,6 +16,8 @@ pub(super) struct Swap<'a> {
     /// What filled it, and which statement that was.
     pub(super) filled: &'a Write,
     at: usize,
+    /// The statement with which it is in the place of the old one.
+    until: usize,
     /// The table that is then made under the old name, if the rows only wait in the other, and what fills it.
     anew: Option<(&'a CreateTable, &'a Write)>,
 }
@@ -44,10 +46,11 @@ impl<'a> Swap<'a> {
         [Some(first), second].into_iter().flatten().collect()
     }
 
-    /// Whether rows are taken out of the new table again before the old one goes.
+    /// Whether rows are taken out of the new table again before it is in the place of the old one.
     pub(super) fn loses_again(&self, look: &Look<'a>) -> bool {
-        look.earlier()
+        look.facts
             .iter()
+            .take(self.until)
             .skip(self.at)
             .any(|ddl| matches!(ddl, Ddl::Delete(write) if write.table == *self.new))
     }
@@ -86,34 +89,36 @@ pub(super) fn swap<'a>(look: &Look<'a>) -> Option<Swap<'a>> {
             .then_some(&alter.table),
         _ => None,
     };
-    let filled = |new: &'a Name| {
+    let filled = |new: &'a Name, until: usize| {
         let (at, filled) = filling(look.earlier(), new, old)?;
         look.state.is_made(new).then_some(Swap {
             old,
             new,
             filled,
             at,
+            until,
             anew: None,
         })
     };
+    let later = || (look.at + 1..).zip(look.later());
     // Filled from it before, and renamed to it after.
-    if let Some(new) = look.later().iter().find_map(renamed_to_old) {
-        return filled(new);
+    if let Some((until, new)) = later().find_map(|(at, ddl)| Some((at, renamed_to_old(ddl)?))) {
+        return filled(new, until);
     }
     // The other order: the old one was moved away, and what is dropped now is its remains.
     if let Some(origin) = look.earlier().iter().find_map(renamed_to_old) {
-        return filled(origin);
+        return filled(origin, look.at);
     }
     // Or its rows wait in another table until it is made anew.
-    let create = look.later().iter().find_map(|ddl| match ddl {
+    let create = later().find_map(|(_, ddl)| match ddl {
         Ddl::CreateTable(create) if create.name.as_ref() == Some(old) => Some(&**create),
         _ => None,
     })?;
-    let (waiting, write) = look.later().iter().find_map(|ddl| match ddl {
-        Ddl::Insert(write) if write.table == *old => Some((write.from.first()?, write)),
+    let (until, waiting, write) = later().find_map(|(at, ddl)| match ddl {
+        Ddl::Insert(write) if write.table == *old => Some((at, write.from.first()?, write)),
         _ => None,
     })?;
-    filled(waiting).map(|swap| Swap {
+    filled(waiting, until).map(|swap| Swap {
         anew: Some((create, write)),
         ..swap
     })
