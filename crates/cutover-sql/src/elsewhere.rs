@@ -96,7 +96,7 @@ pub fn elsewhere(statement: &str, databases: &[String]) -> Option<Elsewhere> {
     }
     let begins = |begin: &&[&str]| begin.iter().enumerate().all(|(at, own)| word(at) == *own);
     let global = word(0) == "SET" && (0..all.len()).any(|at| bare(at).eq_ignore_ascii_case("global"));
-    if global || OF_SERVER.iter().any(|begin| begins(begin)) {
+    if global || OF_SERVER.iter().any(begins) {
         return Some(Elsewhere::Server);
     }
     let is_name = |at: usize| {
