@@ -132,4 +132,4 @@ pub use runner::Tool as RunnerTool;
 pub use status::{MigrationStatus, StatusLine};
 pub use trace::{LiveSchema, TakenLock, Traced, Went, live_schema, trace};
 pub use weave::Batched;
-pub use wish::{ColumnName, Retype, Split, Wish, drafts_for};
+pub use wish::{ColumnName, Retype, Split, Wish, drafts_for, renamable};

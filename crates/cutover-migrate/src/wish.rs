@@ -1,7 +1,7 @@
 //! The changes that need two versions to live together, each as the whole set of its files. Pure.
 
 use cutover_model::{Diagnostic, MigrationPhase, Version};
-use cutover_sql::catalog::{Catalog, Change, Column, statements};
+use cutover_sql::catalog::{Catalog, Change, Column, renamed, statements};
 use cutover_sql::{Dialect, TableName, quoted};
 
 use crate::draft::{Draft, Rename, key_of, moved, mysql};
@@ -115,6 +115,7 @@ pub fn drafts_for(
                 free(from, &rename.table, &rename.to)?;
                 let new = Column {
                     name: rename.to.clone(),
+                    extra: own_renamed(dialect, old, &rename.to),
                     ..old.clone()
                 };
                 let by = (vec![dialect.quoted(&rename.from)], dialect.quoted(&rename.to));
@@ -130,6 +131,7 @@ pub fn drafts_for(
                 name: to.clone(),
                 ty: retype.ty.clone(),
                 default: None,
+                extra: own_renamed(dialect, old, to),
                 ..old.clone()
             };
             let cast = |name: &str, ty: &str| match dialect {
@@ -159,6 +161,29 @@ pub fn drafts_for(
         }
         Wish::NotNull(name) => not_null(dialect, from, name, retires),
     }
+}
+
+/// What else stands in a column's definition, for the column that takes its place: a check of its own names it.
+fn own_renamed(dialect: Dialect, old: &Column, to: &str) -> Option<String> {
+    let extra = old.extra.as_deref()?;
+    Some(renamed(dialect, extra, &old.name, to).unwrap_or_else(|| extra.to_owned()))
+}
+
+/// Refuses to give columns of MySQL and MariaDB another name that the server itself gives their values: two versions
+/// cannot write them in turn.
+///
+/// # Errors
+/// When one of them is such a column.
+pub fn renamable(dialect: Dialect, from: &Catalog, renames: &[Rename]) -> Result<(), Diagnostic> {
+    for Rename {
+        table, from: name, ..
+    } in renames.iter().filter(|_| dialect.is_mysql())
+    {
+        if let Some(why) = mysql::valued_by_server(column(from, table, name)?) {
+            return Err(refuse(format!("{table}.{name} cannot go: {why}")));
+        }
+    }
+    Ok(())
 }
 
 /// A start that works for words with a blank between; what it should be is the author's to say.

@@ -81,14 +81,20 @@ pub(crate) fn cast(value: &str, ty: &str) -> String {
     format!("CAST({value} AS {name})")
 }
 
+/// Why two versions cannot write a column in turn, where the server itself does.
+pub(crate) fn valued_by_server(column: &Column) -> Option<String> {
+    let extra = column.extra.as_deref().unwrap_or_default();
+    let own = ["AUTO_INCREMENT", "GENERATED"]
+        .iter()
+        .any(|word| extra.contains(word));
+    own.then(|| "the server itself gives it its values".to_owned())
+}
+
 /// What else of the schema names a column, so that it cannot go, in words for people.
 pub(crate) fn held_by(from: &Catalog, table: &TableName, column: &Column) -> Option<String> {
-    let extra = column.extra.as_deref().unwrap_or_default();
-    if ["AUTO_INCREMENT", "GENERATED"]
-        .iter()
-        .any(|word| extra.contains(word))
-    {
-        return Some("the server itself gives it its values".to_owned());
+    let own_values = valued_by_server(column);
+    if own_values.is_some() {
+        return own_values;
     }
     let names = |text: &str| renamed(Dialect::MariaDb, text, &column.name, "").is_some();
     let own = from.tables.get(table)?;

@@ -447,6 +447,16 @@ async fn what_was_changed_by_hand_is_drift() {
     }
 }
 
+/// Said of MongoDB itself, and before anybody connects to it.
+#[tokio::test]
+async fn collections_of_mongodb_have_no_schema_to_compare() {
+    let bed = Bed::at("mongodb://127.0.0.1:1/shop".to_owned());
+    let error = bed.databases(&[]).produced(&main_db()).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.scratch", "{error}");
+    let said = error.to_string();
+    assert!(said.contains("MongoDB") && !said.contains("MySQL"), "{said}");
+}
+
 #[tokio::test]
 async fn a_file_that_nobody_reviewed_is_refused() {
     let Some(bed) = bed(Kind::Sqlite).await else {

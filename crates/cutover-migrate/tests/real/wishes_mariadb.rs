@@ -1,7 +1,7 @@
 //! `migrate new --rename`, `--split`, `--retype` and `--not-null` on MariaDB: whole sets of files, which the linter finds
 //! clean, which carry over what versions of both kinds write, and which leave nothing when they are taken back.
 
-use cutover_migrate::{Draft, Reach, Wish, drafts_for};
+use cutover_migrate::{Draft, Reach, Wish, drafts_for, renamable};
 use cutover_model::{MigrationPhase, Severity, Version};
 use cutover_sql::catalog::{Catalog, changes};
 use cutover_sql::lint::{Input, Prior, lint};
@@ -15,7 +15,7 @@ CREATE TABLE users (
     id int AUTO_INCREMENT PRIMARY KEY,
     email varchar(100) NOT NULL,
     full_name varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
-    age int, zip varchar(10) NOT NULL, nick varchar(20) CHARACTER SET utf8mb4, level int, kind enum('a','b') NOT NULL, team int,
+    age int, zip varchar(10) NOT NULL, nick varchar(20) CHARACTER SET utf8mb4, level int, kind enum('a','b') NOT NULL, team int, prefs json,
     UNIQUE KEY email (email), KEY age (age), KEY by_team (team),
     CONSTRAINT of_team FOREIGN KEY (team) REFERENCES teams (id) ON DELETE SET NULL
 );";
@@ -157,9 +157,10 @@ async fn a_column_gets_another_name() {
 }
 
 #[tokio::test]
-async fn a_column_with_a_foreign_key_and_an_enum_get_other_names() {
-    let both = ["users.team:team_id", "users.kind:sort"].map(|text| text.parse().unwrap());
-    let Some(set) = set(Wish::Rename(both.into())).await else {
+async fn columns_with_a_foreign_key_a_check_and_values_of_their_own_get_other_names() {
+    let all = ["users.team:team_id", "users.kind:sort", "users.prefs:settings"];
+    let all = all.map(|text| text.parse().unwrap());
+    let Some(set) = set(Wish::Rename(all.into())).await else {
         return;
     };
     set.begin().await;
@@ -179,6 +180,11 @@ async fn a_column_with_a_foreign_key_and_an_enum_get_other_names() {
     assert!(
         set.refuses("UPDATE users SET team_id = 9 WHERE id = 1").await,
         "by the new key"
+    );
+    assert!(
+        set.refuses("UPDATE users SET settings = 'no json' WHERE id = 1")
+            .await,
+        "by its check"
     );
     set.run("DELETE FROM teams WHERE id = 1").await;
     assert_eq!(set.text("team_id", 1).await, "-");
@@ -287,4 +293,8 @@ async fn a_column_that_cannot_go_is_refused_before_anything_is_written() {
         assert_eq!(error.code, "migrate.no-such-column");
         assert!(error.message.contains(why), "{rename}: {}", error.message);
     }
+    let renames = ["users.id:number", "users.age:years"].map(|text| text.parse().unwrap());
+    let error = renamable(Dialect::MariaDb, &from, &renames).unwrap_err();
+    assert!(error.message.contains("users.id cannot go"), "{}", error.message);
+    assert_eq!(renamable(Dialect::MariaDb, &from, &renames[1..]), Ok(()));
 }

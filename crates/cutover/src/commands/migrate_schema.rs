@@ -3,7 +3,7 @@
 use cutover_migrate::catalog::{Catalog, Change};
 use cutover_migrate::{
     Answers, Draft, MigrateDatabases, Question, Rename, Wish, autogenerate, draft_files, drafts_for,
-    questions,
+    questions, renamable,
 };
 use cutover_model::{DatabaseName, Diagnostic, ExitCode};
 use serde_json::json;
@@ -100,6 +100,7 @@ pub(super) async fn write_set(
         };
         let to = desired(ctx, new, &databases, name).await?;
         let answers = ask(ctx, questions(&from, &to, &answers), answers)?;
+        renamable(dialect, &from, &answers.renames)?;
         autogenerate(dialect, &from, &to, &answers.renames, retires)
     } else {
         (drafts_for(dialect, &from, &wish(new), retires)?, Vec::new())
