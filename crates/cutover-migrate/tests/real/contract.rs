@@ -519,6 +519,34 @@ async fn a_database_that_was_made_by_other_means_is_baselined_once(bed: &Bed) {
     assert_eq!(acts, [(1, Act::Baseline), (2, Act::Up)]);
 }
 
+async fn what_is_recorded_of_a_contract_retires_as_it_does(bed: &Bed) {
+    let all = files(&[&USERS, &FILL, &DROP]);
+    let databases = bed.databases(&all);
+    let bound = async || databases.observe(&main_db()).await.unwrap().retired_below;
+    databases
+        .baseline(&fence(1), &main_db(), 2, &options())
+        .await
+        .unwrap();
+    assert_eq!(bound().await, None);
+    let version = Some(Version::new(1, 1, 0));
+    bed.run("DELETE FROM cutover_history").await;
+    databases
+        .baseline(&fence(1), &main_db(), 3, &options())
+        .await
+        .unwrap();
+    assert_eq!(bound().await, version);
+
+    bed.run("UPDATE cutover_meta SET retired_below = NULL").await;
+    let id = bed.files(&all)[2].migration.id.clone();
+    for (how, expected) in [(Repair::Checksum, None), (Repair::Applied, version)] {
+        databases
+            .repair(&fence(1), &main_db(), &id, how, &options())
+            .await
+            .unwrap();
+        assert_eq!(bound().await, expected);
+    }
+}
+
 async fn one_record_is_repaired_and_no_other(bed: &Bed) {
     let all = files(&[&USERS, &FILL]);
     let mut done = Vec::new();
@@ -647,6 +675,7 @@ on_all!(
     migrators_that_start_together_apply_each_file_once,
     a_precheck_holds_a_file_back,
     a_database_that_was_made_by_other_means_is_baselined_once,
+    what_is_recorded_of_a_contract_retires_as_it_does,
     one_record_is_repaired_and_no_other,
     what_was_begun_is_finished_or_taken_back_by_hand,
     a_dry_run_is_what_runs_and_runs_nothing,
