@@ -8,7 +8,7 @@ use cutover_model::{
     Version,
 };
 use cutover_plan::{Goal, PlanInput, Planned, plan};
-use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts};
+use cutover_spec::{Application, Artifact, Release, ReleaseDraft, ServiceParts};
 
 const API: &str = r#"
   api:
@@ -225,7 +225,11 @@ impl Shop {
                 (
                     name.clone(),
                     ServiceParts {
-                        artifact: Digest::of(artifact.as_bytes()),
+                        artifact: Artifact {
+                            digest: Digest::of(artifact.as_bytes()),
+                            words: Vec::new(),
+                            folders: Vec::new(),
+                        },
                         config,
                         restart,
                     },

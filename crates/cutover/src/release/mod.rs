@@ -7,8 +7,9 @@ mod build;
 pub(crate) mod certificates;
 mod key;
 mod restart;
+mod tree;
 
-pub(crate) use artifact::program;
+pub(crate) use artifact::{program, unchanged};
 pub(crate) use build::{build, database_url, migrations};
 pub(crate) use key::Key;
 pub(crate) use restart::restarted;

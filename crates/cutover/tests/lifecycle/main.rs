@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod files;
 mod hooks;
 mod runner;
 mod stage;
