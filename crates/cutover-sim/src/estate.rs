@@ -215,6 +215,7 @@ impl Estate {
                 address: one.address.clone(),
                 state: one.state.clone(),
                 since: one.since,
+                unready: None,
                 restarts: one.restarts,
             })
             .collect();

@@ -324,6 +324,7 @@ fn running(release: &Release) -> Vec<Instance> {
                 address: Some(format!("127.0.0.1:{}", 20_000 + n)),
                 state: InstanceState::Ready,
                 since: Timestamp::UNIX_EPOCH,
+                unready: None,
                 restarts: 0,
             });
         }
