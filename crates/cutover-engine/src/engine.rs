@@ -395,19 +395,28 @@ impl Engine {
             Decision::Wait(on) => return self.wait(on).await,
             Decision::Begin { step, attempt } => {
                 let generation = self.fence.generation;
-                self.append(&[Event::Intent {
+                let holds = self
+                    .state
+                    .step(&self.plan)
+                    .is_some_and(|step| step.action.is_hold());
+                let mut events = Vec::new();
+                if holds && self.state.met.is_none() {
+                    events.extend(self.counted().await);
+                }
+                events.push(Event::Intent {
                     step,
                     generation,
                     attempt,
-                }])
-                .await?;
+                });
+                self.append(&events).await?;
             }
             Decision::Complete { step, detail } => {
-                self.append(&[Event::Outcome {
+                let mut events = vec![Event::Outcome {
                     step,
                     outcome: Outcome::Done { detail },
-                }])
-                .await?;
+                }];
+                events.extend(self.counted().await);
+                self.append(&events).await?;
             }
             Decision::Fail { step, failure } => {
                 let outcome = Outcome::DefinitelyNot {
@@ -430,19 +439,22 @@ impl Engine {
                 urgent,
                 steps,
             } => {
-                self.append(&[Event::AbortStarted {
+                let mut events: Vec<Event> = self.counted().await.into_iter().collect();
+                events.push(Event::AbortStarted {
                     because,
                     code,
                     urgent,
                     steps,
-                }])
-                .await?;
+                });
+                self.append(&events).await?;
             }
             Decision::Stick { because, code, next } => {
                 self.append(&[Event::GotStuck { because, code, next }]).await?;
             }
             Decision::Finish { phase, summary } => {
-                self.append(&[Event::Finished { phase, summary }]).await?;
+                let mut events: Vec<Event> = self.counted().await.into_iter().collect();
+                events.push(Event::Finished { phase, summary });
+                self.append(&events).await?;
                 return Ok(Tick::Over(phase));
             }
             Decision::Doubt { step, error } => {

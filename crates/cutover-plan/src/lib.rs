@@ -8,6 +8,7 @@ mod compat;
 mod decide;
 mod gates;
 mod input;
+mod met;
 mod observation;
 mod planner;
 mod reconcile;
@@ -24,6 +25,7 @@ mod unwind;
 
 pub use decide::{Decision, Failure, decide};
 pub use input::{Goal, PlanInput, Planned, Refusal};
+pub use met::Met;
 pub use observation::Observation;
 pub use planner::{basis, plan};
 pub use reconcile::{Op, Reconciled, reconcile};

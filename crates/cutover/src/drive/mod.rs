@@ -24,7 +24,7 @@ pub(crate) use tap::Seen;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::render::{Ask, Exposure, Run, report, report_json};
+use crate::render::{Ask, Run, report, report_json};
 use crate::world::{Machine, SystemClock, who};
 use tap::Tap;
 
@@ -57,8 +57,6 @@ pub(crate) struct End {
     pub(crate) id: UpgradeId,
     /// Where it stands now.
     pub(crate) phase: UpgradePhase,
-    /// What clients met of it.
-    pub(crate) exposure: Option<Exposure>,
     /// Whether it goes on without this process.
     pub(crate) detached: bool,
 }
@@ -67,7 +65,7 @@ impl End {
     /// Says how it ended: the report as data, and the exit code.
     pub(crate) async fn conclude(self, ctx: &Context) -> Outcome {
         if !self.detached {
-            show(ctx, &self.id, self.exposure.as_ref()).await?;
+            show(ctx, &self.id).await?;
         }
         Ok(exit_of(self.phase))
     }
@@ -81,7 +79,7 @@ pub(crate) async fn drive(
     role: Role,
 ) -> Result<End, Failure> {
     let id = engine.id().clone();
-    let mut meter = Meter::start(&machine.proxy, engine.plan()).await;
+    let mut meter = Meter::new(&machine.proxy, engine.plan());
     let (sender, mut records) = mpsc::unbounded_channel();
     engine.observe_with(Box::new(Tap::new(sender)));
     let mut screen = Screen::new(
@@ -118,7 +116,6 @@ pub(crate) async fn drive(
     }
     let opens = opens_by_itself(&screen, engine.state());
     screen.close();
-    let exposure = meter.exposure().await;
     let phase = match result {
         Ok(phase) => phase,
         Err(error) => {
@@ -134,12 +131,7 @@ pub(crate) async fn drive(
     if detached || (left && opens && role == Role::Foreground) {
         hand_over(ctx)?;
     }
-    Ok(End {
-        id,
-        phase,
-        exposure,
-        detached,
-    })
+    Ok(End { id, phase, detached })
 }
 
 /// What to do where nobody is asked: `--yes` answers, and a gate or a failure that waits for a person is left to one.
@@ -200,7 +192,7 @@ pub(crate) fn hand_over(ctx: &Context) -> Result<(), Failure> {
 }
 
 /// The report of an upgrade, as data.
-pub(crate) async fn show(ctx: &Context, id: &UpgradeId, exposure: Option<&Exposure>) -> Result<(), Failure> {
+pub(crate) async fn show(ctx: &Context, id: &UpgradeId) -> Result<(), Failure> {
     let (plan, records, state) = load(&ctx.store, id).await?;
     let run = Run {
         id,
@@ -209,9 +201,9 @@ pub(crate) async fn show(ctx: &Context, id: &UpgradeId, exposure: Option<&Exposu
         records: &records,
     };
     if ctx.printer.is_json() {
-        ctx.printer.json_pretty(&report_json(&run, exposure));
+        ctx.printer.json_pretty(&report_json(&run));
     } else {
-        ctx.printer.data(&report(&run, exposure, ctx.printer.style()));
+        ctx.printer.data(&report(&run, ctx.printer.style()));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod counts;
 mod files;
 mod hooks;
 mod runner;
