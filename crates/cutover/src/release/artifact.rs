@@ -163,7 +163,7 @@ fn release_folders(folder: &Path, written: &ProcessTarget, target: &ProcessTarge
 }
 
 /// A path up to the part that holds `{version}`, that part included.
-fn to_version(written: &str, put_in: &str) -> Option<PathBuf> {
+pub(super) fn to_version(written: &str, put_in: &str) -> Option<PathBuf> {
     let named = |part: Component<'_>| part.as_os_str().to_string_lossy().contains("{version}");
     let parts = Path::new(written).components().position(named)? + 1;
     Some(Path::new(put_in).components().take(parts).collect())

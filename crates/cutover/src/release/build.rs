@@ -11,6 +11,7 @@ use cutover_spec::{Application, Database, Release, ReleaseDraft, ServiceParts, S
 use super::artifact::artifact;
 use super::certificates;
 use super::key::Key;
+use super::versions::no_such;
 use crate::lookup::Lookup;
 
 /// The release of a version. With `only`, no other service moves: the others keep what the previous release has of them.
@@ -25,6 +26,9 @@ pub(crate) fn build(
     previous: Option<&Release>,
     only: Option<&[ServiceName]>,
 ) -> Result<Release, Vec<Diagnostic>> {
+    if let Some(found) = no_such(application, folder, version) {
+        return Err(vec![found]);
+    }
     let at = application.at_version(version);
     let lookup = Lookup::new(folder, application);
     let mut wrong = Vec::new();

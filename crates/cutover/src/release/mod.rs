@@ -8,6 +8,7 @@ pub(crate) mod certificates;
 mod key;
 mod restart;
 mod tree;
+mod versions;
 
 pub(crate) use artifact::{program, unchanged};
 pub(crate) use build::{build, database_url, migrations};
