@@ -2,8 +2,8 @@
 //! can forward it to a team.
 
 use cutover_model::{
-    Action, Event, MigrationPhase, Note, Plan, Progress, Record, RevisionId, Span, Stage, StepRouting,
-    UpgradeId, UpgradePhase, Verdict, WayBack, Weight,
+    Action, Event, MigrationPhase, Note, Outcome, Plan, Progress, Record, RevisionId, Span, Stage, StepId,
+    StepRouting, UpgradeId, UpgradePhase, Verdict, WayBack, Weight,
 };
 use cutover_plan::{Course, Met, State};
 
@@ -104,6 +104,29 @@ impl Run<'_> {
             errors,
             at_least: true,
         })
+    }
+
+    /// Whether a step of the plan itself was done, not only begun.
+    fn is_done(&self, step: StepId) -> bool {
+        let forward = self
+            .records
+            .iter()
+            .take_while(|record| !matches!(record.event, Event::AbortStarted { .. }));
+        let mut outcomes = forward.filter_map(|record| match &record.event {
+            Event::Outcome { step, outcome } => Some((*step, outcome)),
+            _ => None,
+        });
+        outcomes.any(|(id, outcome)| id == step && matches!(outcome, Outcome::Done { .. }))
+    }
+
+    /// Whether the last step that began migrates, and was not done.
+    fn failed_migration(&self) -> bool {
+        let last = self
+            .state
+            .begun
+            .checked_sub(1)
+            .and_then(|at| self.plan.steps.get(at));
+        last.is_some_and(|step| matches!(step.action, Action::Migrate { .. }) && !self.is_done(step.id))
     }
 
     /// Whether requests may have been sent to what is new.
@@ -333,8 +356,18 @@ fn changed(page: &mut Page, run: &Run<'_>, style: &Style) {
         {
             continue;
         }
-        let done = (step.id.0 as usize) <= run.state.cursor || run.state.is_back();
+        let done = run.is_done(step.id);
         for migration in migrations {
+            if !done && run.state.is_back() {
+                let why = "failed; `cutover migrate status` says whether any of it is applied";
+                notes.push(Note::new(
+                    '?',
+                    migration.id.to_string(),
+                    migration.phase.word(),
+                    why,
+                ));
+                continue;
+            }
             let why = match migration.phase {
                 _ if !done => "begun, not finished".to_owned(),
                 MigrationPhase::Expand if run.state.is_back() => {
@@ -582,6 +615,10 @@ pub(super) fn next_commands(run: &Run<'_>) -> Vec<(String, String)> {
                     format!("cutover logs {}", service.service),
                 );
             }
+            if run.failed_migration() {
+                add("what is wrong with it", "cutover migrate lint".to_owned());
+                add("what is applied", "cutover migrate status".to_owned());
+            }
             let show = format!("cutover history show {}", words::short(run.id));
             if judged(run.plan, run.state).is_empty() {
                 add("what happened", show);
@@ -683,6 +720,15 @@ mod tests {
         assert!(told(0, 61).ends_with("meanwhile, 61 failed, all on 1.1.0."));
         assert!(told(3, 61).ends_with("meanwhile, 64 failed, 61 of them on 1.1.0."));
         assert!(told(3, 0).ends_with("meanwhile, 3 failed."));
+    }
+
+    #[test]
+    fn a_migration_that_failed_does_not_stay() {
+        let told = fixtures::bad_migration();
+        let shown = shown(&told);
+        assert!(!shown.contains("+ 002_full_name"), "{shown}");
+        assert!(shown.contains("? 002_full_name"), "{shown}");
+        assert!(shown.contains("cutover migrate lint"), "{shown}");
     }
 
     #[test]
