@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, HookPoint, Instance,
-    Migration, MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, RevisionId,
-    ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StepRouting, StrategyKind, Track, Undo,
-    UpgradeKind, Version, WayBack, Weight,
+    Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, Guard, HookPoint,
+    Instance, Metric, Migration, MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId,
+    RevisionId, ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StepRouting, StrategyKind,
+    Track, Undo, UpgradeKind, Version, WayBack, Weight,
 };
 use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
@@ -59,6 +59,7 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     let strategy = strategy_of(input);
     report.warnings = warnings(input, &initial);
     write(&mut shape, input, &work, &strategy, last, &changes);
+    report.warnings.extend(never_measured(&shape));
     report.about_ms = shape.about_ms;
     report.downtime = shape.downtime;
     if let (Some(text), Some(from)) = (&target.changelog, &from)
@@ -354,7 +355,7 @@ fn version_problems(input: &PlanInput<'_>) -> Vec<Diagnostic> {
         if input.goal == Goal::Upgrade
             && target != current
             && let Some(path) = &spec.upgrades_from
-            && !semver::VersionReq::parse(path).is_ok_and(|wanted| wanted.matches(current.semver()))
+            && !semver::VersionReq::parse(path).is_ok_and(|wanted| current.is_one_of(&wanted))
         {
             problems.push(
                 Diagnostic::error(
@@ -523,6 +524,40 @@ fn warnings(input: &PlanInput<'_>, initial: &Desired) -> Vec<String> {
             warnings.push(format!(
                 "{} {}: {ready} of {} instances are ready; the others are started first",
                 revision.service, revision.version, want.replicas
+            ));
+        }
+    }
+    warnings
+}
+
+/// Background analyses that are over before they have measured once.
+fn never_measured(shape: &Shape<'_>) -> Vec<String> {
+    // None where a person ends one of them: it may last as long as they like.
+    let watched = |guard: &Guard| -> Option<u64> {
+        let steps = shape.steps.iter();
+        let steps = steps.filter(|step| step.id > guard.after && step.id <= guard.until);
+        steps
+            .map(|step| match step.action {
+                Action::Pause { duration } => duration.map(Span::as_millis),
+                Action::Soak { duration } => Some(duration.as_millis()),
+                _ => Some(0),
+            })
+            .sum()
+    };
+    let mut warnings = Vec::new();
+    for guard in shape.guards.iter().filter(|guard| !guard.watches_stable()) {
+        // The sequential test looks all the time.
+        let looks = |metric: &Metric| matches!(metric, Metric::Sequential { .. });
+        if guard.template.metrics.iter().any(looks) {
+            continue;
+        }
+        let needed = guard.template.interval.as_millis() + guard.template.initial_delay.as_millis();
+        if let Some(time) = watched(guard).filter(|time| *time < needed) {
+            warnings.push(format!(
+                "the analysis {} measures after {}, and all pauses together last {}: it will judge nothing",
+                guard.name.trim_start_matches("background:"),
+                Span::from_millis(needed),
+                Span::from_millis(time)
             ));
         }
     }
@@ -730,13 +765,23 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
                 format!("relaunch {from}, by `cutover upgrade {from}`")
             }
             Some(from) if *from < shape.target.version => format!("relaunch {from}, by `cutover rollback`"),
-            Some(_) if matches!(input.goal, Goal::Restart(_)) => {
-                "it is the same version and configuration".to_owned()
-            }
+            Some(_) if matches!(input.goal, Goal::Restart(_)) => match &input.before {
+                Some(before) => format!("relaunch {before}, by `cutover rollback`"),
+                None => "it is the same version and configuration".to_owned(),
+            },
             Some(from) => format!("the former configuration, by `cutover rollback --to {from}`"),
             None => "it is the first release".to_owned(),
         };
-        shape.back(&by)
+        match shape.back(&by) {
+            // A restart leaves what there was to go back to.
+            WayBack::To { by, .. } if matches!(input.goal, Goal::Restart(_)) && input.before.is_some() => {
+                WayBack::To {
+                    version: input.before.clone(),
+                    by,
+                }
+            }
+            back => back,
+        }
     };
     let heard = if shape.gated {
         HookPoint::PostRollout

@@ -361,9 +361,9 @@ impl State {
             Command::Resume => {
                 self.paused = None;
                 self.waiting = None;
-                self.forget_verdicts();
-                if let Doing::Failed { attempts, .. } = self.doing {
-                    self.doing = Doing::Idle { attempts };
+                // Going on is no answer to a step that has failed: a candidate that was found bad gets no more requests by it.
+                if !matches!(self.doing, Doing::Failed { .. }) {
+                    self.forget_verdicts();
                 }
             }
             Command::Abort => {

@@ -243,6 +243,7 @@ impl Estate {
             instances: &instances,
             databases: &databases,
             succeeded_before: None,
+            before: None,
             slots: self.slots.clone(),
         };
         match plan(&input) {

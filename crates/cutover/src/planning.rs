@@ -211,13 +211,13 @@ pub(crate) async fn rollback(
         Some(version) => succeeded
             .iter()
             .find(|one| one.version == *version && one.release != stable.release),
-        None => succeeded
-            .iter()
-            .filter(|one| one.version < stable.version)
-            .max_by(|a, b| a.version.cmp(&b.version)),
+        None => before(&succeeded, &stable.version),
     };
     let Some(found) = found else {
-        let known: Vec<String> = succeeded.iter().map(|one| one.version.to_string()).collect();
+        let mut known: Vec<&Version> = succeeded.iter().map(|one| &one.version).collect();
+        known.sort();
+        known.dedup();
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
         let message = match to {
             Some(version) if *version == stable.version => {
                 format!("{version} is what runs, and it has had no other configuration")
@@ -248,6 +248,12 @@ pub(crate) async fn rollback(
         None,
     )
     .await
+}
+
+/// Where a rollback goes that is not told where to.
+fn before<'a>(succeeded: &'a [Stable], current: &Version) -> Option<&'a Stable> {
+    let older = succeeded.iter().filter(|one| one.version < *current);
+    older.max_by(|a, b| a.version.cmp(&b.version))
 }
 
 /// New instances of what runs.
@@ -326,6 +332,13 @@ async fn propose(
         Some((stable, _)) => slots(ctx, stable).await?,
         None => BTreeMap::new(),
     };
+    let before = match &current {
+        Some((stable, _)) => {
+            let succeeded = ctx.store.succeeded().await?;
+            before(&succeeded, &stable.version).map(|one| one.version.clone())
+        }
+        None => None,
+    };
     let current = current.map(|(_, release)| release);
     let instances = machine.target.observe().await?;
     let databases = observe_databases(ctx, &release, current.as_ref()).await?;
@@ -338,6 +351,7 @@ async fn propose(
         instances: &instances,
         databases: &databases,
         succeeded_before,
+        before,
         slots,
     });
     Ok(Proposal {
@@ -400,6 +414,10 @@ fn foreign(
     let message = format!("the database {name} belongs to another state");
     let found = Diagnostic::error("fence.foreign-store", message)
         .note("its state", owner.to_string())
-        .note("this one", ctx.store.id().to_string());
+        .note("this one", ctx.store.id().to_string())
+        .note(
+            "only if",
+            "that state is lost: whoever still uses it is refused from then on",
+        );
     Some(found.help(format!("cutover upgrade {version} --adopt")))
 }

@@ -293,6 +293,7 @@ impl Shop {
             instances: &instances,
             databases: &databases,
             succeeded_before: self.succeeded_before,
+            before: None,
             slots: BTreeMap::new(),
         })
     }

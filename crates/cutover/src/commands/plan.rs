@@ -5,7 +5,7 @@ use cutover_plan::Planned;
 
 use crate::cli::{Plan, ServiceChoice};
 use crate::context::Context;
-use crate::execute::nothing;
+use crate::execute::{free_addresses, nothing};
 use crate::failure::Outcome;
 use crate::planning::{self, Files};
 use crate::render;
@@ -19,6 +19,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, plan: Plan) -> Outcome
     };
     match proposal.planned {
         Planned::Plan(found) => {
+            free_addresses(machine, &found).await?;
             if ctx.printer.is_json() {
                 ctx.printer.json_pretty(&*found);
             } else {

@@ -41,6 +41,13 @@ pub(crate) struct Status<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl Status<'_> {
+    /// Whether nothing runs of what is wanted.
+    fn is_down(&self) -> bool {
+        self.instances.is_empty() && self.desired.0.values().any(|want| want.replicas > 0)
+    }
+}
+
 /// The state of an application.
 pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
     let mut page = Page::new();
@@ -57,6 +64,10 @@ pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
             migration.id
         );
         value(&mut page, label, Tone::Plain, &text, style);
+    }
+    if let Some(stable) = seen.stable.filter(|_| seen.running.is_none() && seen.is_down()) {
+        let next = format!("nothing runs; next: cutover upgrade {}", stable.version);
+        value(&mut page, "down", Tone::Wrong, &next, style);
     }
     match seen.way_back {
         Some(WayBack::To { version, by }) => {

@@ -1,4 +1,4 @@
-//! What is told of the requests of an upgrade, whoever watched it.
+//! What is told of the requests of an upgrade, whoever watched it; and one that the disk holds up.
 
 use crate::stage::{QUICK, Stage};
 
@@ -39,5 +39,35 @@ fn an_abort_by_another_process_knows_how_many_requests_reached_the_candidate() {
     assert!(words.contains("served 40 in all, 0 failed"), "{words}");
     assert!(words.contains(&format!("{exposed} request")), "{words}");
     assert!(words.contains("– default of api: not judged:"), "{words}");
-    stage.run(&["down"]).exits(0);
+}
+
+#[test]
+fn a_full_disk_is_waited_for_in_the_middle_of_a_canary() {
+    let stage = Stage::new(QUICK);
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    let full = stage.path().join("full");
+    stage.write(
+        "canary: {steps: [{setWeight: 50}, {pause: {duration: 300ms}}, {setWeight: 100}], scaleDownDelay: 100ms}",
+        "",
+    );
+    let mut command = stage.command(&["upgrade", "1.1.0"]);
+    let child = command.env("CUTOVER_FULL_WHILE", &full).env("RUST_LOG", "warn");
+    let mut child = child.spawn().unwrap();
+    stage.until_phase("Running");
+    std::fs::write(&full, "").unwrap();
+    // It says so once it has something to write down, and changes nothing until there is room.
+    let mut said = String::new();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap());
+    while !said.contains("waiting for room") {
+        use std::io::BufRead as _;
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let held = stage.status();
+    assert_eq!(held["upgrade"]["to"], "1.1.0", "{held:#}");
+    std::fs::remove_file(&full).unwrap();
+    let rest = std::thread::spawn(move || std::io::Read::read_to_string(&mut lines, &mut String::new()));
+    let ended = child.wait_with_output().unwrap();
+    rest.join().unwrap().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(stage.status()["stable"]["version"], "1.1.0");
 }
