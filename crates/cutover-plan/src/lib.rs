@@ -22,6 +22,7 @@ mod state;
 mod strategy;
 mod transition;
 mod unwind;
+mod warnings;
 
 pub use decide::{Decision, Failure, decide};
 pub use input::{Goal, PlanInput, Planned, Refusal};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, Guard, HookPoint,
-    Instance, Metric, Migration, MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId,
-    RevisionId, ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StepRouting, StrategyKind,
-    Track, Undo, UpgradeKind, Version, WayBack, Weight,
+    Action, DatabaseName, DatabaseState, Desired, DesiredRevision, Diagnostic, Digest, HookPoint, Instance,
+    Migration, MigrationPhase, Note, PLAN_FORMAT, Plan, PlanId, PlanReport, ReleaseId, RevisionId,
+    ServiceChange, ServiceName, Settings, Slot, Span, Stage, StepId, StepRouting, StrategyKind, Track, Undo,
+    UpgradeKind, Version, WayBack, Weight,
 };
 use cutover_spec::{ContractAfter, Release, Rolling, Strategy};
 
@@ -15,7 +15,7 @@ use crate::input::{Goal, PlanInput, Planned, Refusal};
 use crate::schema::{Contracts, SchemaWork, oldest, schema_work};
 use crate::schema_steps::{contract_step, no_way_back, schema_step, titles};
 use crate::shape::Shape;
-use crate::{runner, strategy};
+use crate::{runner, strategy, warnings};
 
 /// A plan, or why there is none.
 pub fn plan(input: &PlanInput<'_>) -> Planned {
@@ -57,9 +57,9 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         return Planned::Nothing(why);
     }
     let strategy = strategy_of(input);
-    report.warnings = warnings(input, &initial);
+    report.warnings = warnings::not_ready(input, &initial);
     write(&mut shape, input, &work, &strategy, last, &changes);
-    report.warnings.extend(never_measured(&shape));
+    report.warnings.extend(warnings::never_measured(&shape));
     report.about_ms = shape.about_ms;
     report.downtime = shape.downtime;
     if let (Some(text), Some(from)) = (&target.changelog, &from)
@@ -510,58 +510,6 @@ fn is_missing(input: &PlanInput<'_>, initial: &Desired) -> bool {
             .0
             .iter()
             .any(|(revision, want)| exist(revision) < want.replicas as usize)
-}
-
-fn warnings(input: &PlanInput<'_>, initial: &Desired) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (revision, want) in &initial.0 {
-        let ready = input
-            .instances
-            .iter()
-            .filter(|one| one.revision == *revision && one.is_ready())
-            .count();
-        if ready < want.replicas as usize {
-            warnings.push(format!(
-                "{} {}: {ready} of {} instances are ready; the others are started first",
-                revision.service, revision.version, want.replicas
-            ));
-        }
-    }
-    warnings
-}
-
-/// Background analyses that are over before they have measured once.
-fn never_measured(shape: &Shape<'_>) -> Vec<String> {
-    // None where a person ends one of them: it may last as long as they like.
-    let watched = |guard: &Guard| -> Option<u64> {
-        let steps = shape.steps.iter();
-        let steps = steps.filter(|step| step.id > guard.after && step.id <= guard.until);
-        steps
-            .map(|step| match step.action {
-                Action::Pause { duration } => duration.map(Span::as_millis),
-                Action::Soak { duration } => Some(duration.as_millis()),
-                _ => Some(0),
-            })
-            .sum()
-    };
-    let mut warnings = Vec::new();
-    for guard in shape.guards.iter().filter(|guard| !guard.watches_stable()) {
-        // The sequential test looks all the time.
-        let looks = |metric: &Metric| matches!(metric, Metric::Sequential { .. });
-        if guard.template.metrics.iter().any(looks) {
-            continue;
-        }
-        let needed = guard.template.interval.as_millis() + guard.template.initial_delay.as_millis();
-        if let Some(time) = watched(guard).filter(|time| *time < needed) {
-            warnings.push(format!(
-                "the analysis {} measures after {}, and all pauses together last {}: it will judge nothing",
-                guard.name.trim_start_matches("background:"),
-                Span::from_millis(needed),
-                Span::from_millis(time)
-            ));
-        }
-    }
-    warnings
 }
 
 fn write(
