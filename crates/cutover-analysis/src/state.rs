@@ -88,6 +88,12 @@ impl AnalysisState {
             .map_or((0, 0), |side| (side.requests, side.errors))
     }
 
+    /// Whether a measurement has ended and counted.
+    #[must_use]
+    pub const fn has_measured(&self) -> bool {
+        self.measured > 0
+    }
+
     /// Requests of the candidate since the analysis began that were assigned at random.
     pub(crate) fn drawn(&self) -> u64 {
         self.candidate.as_ref().map_or(0, |side| side.drawn)

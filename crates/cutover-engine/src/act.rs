@@ -134,7 +134,7 @@ impl Engine {
             None => Ok(format!("{} checks; {}", checks.len(), warnings.join("; "))),
             Some((first, rest)) => {
                 let all = std::iter::once(*first).chain(rest.iter().copied());
-                let text = all.map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let text = all.map(with_notes).collect::<Vec<_>>().join("; ");
                 let mut together = (*first).clone();
                 together.message = text;
                 Err(PortError::refused(together))
@@ -345,6 +345,20 @@ impl Engine {
         )
         .await?;
         Ok(Tick::Moved)
+    }
+}
+
+/// What is wrong, with what is known of it: who holds a port, what is missing where.
+fn with_notes(found: &Diagnostic) -> String {
+    let notes: Vec<String> = found
+        .notes
+        .iter()
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    if notes.is_empty() {
+        found.to_string()
+    } else {
+        format!("{found} ({})", notes.join("; "))
     }
 }
 

@@ -86,9 +86,15 @@ fn refusal(plan: &cutover_model::Plan, state: &State, command: Command) -> Optio
             )
             .help("cutover rollback"),
         ),
-        Command::Resume if state.paused.is_none() && !matches!(state.doing, Doing::Failed { .. }) => {
-            no("upgrade.not-paused", format!("it is not paused: {}", state.phase))
-        }
+        Command::Resume if state.paused.is_none() => match &state.doing {
+            Doing::Failed { error, .. } if !state.is_back() => Some(
+                Diagnostic::error("upgrade.step-failed", format!("its step has failed: {error}"))
+                    .note("try it again", "cutover retry")
+                    .note("go back", "cutover abort")
+                    .help("cutover status"),
+            ),
+            _ => no("upgrade.not-paused", format!("it is not paused: {}", state.phase)),
+        },
         Command::Retry
             if state.stuck.is_none()
                 && !matches!(state.doing, Doing::Failed { .. })

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    DatabaseName, DatabaseState, ENGINE_VERSION, Event, Fence, Outcome, Plan, Record, Timestamp, UpgradeId,
-    UpgradePhase, WaitingOn,
+    DatabaseName, DatabaseState, ENGINE_VERSION, Event, Fence, Outcome, Plan, Record, Span, Timestamp,
+    UpgradeId, UpgradePhase, WaitingOn,
 };
 use cutover_plan::{Decision, Observation, State, basis, decide, next, start};
-use cutover_ports::{Append, Holder, PortError, Promotion, StoreError};
+use cutover_ports::{Append, Holder, LeaseError, PortError, Promotion, StoreError};
 
 use crate::{EngineError, Observer, World, load};
+
+/// How long a full disk is waited for, before the controller ends and says so: somebody may make room, and until then a
+/// candidate that has requests is watched by nobody.
+const ROOM_WITHIN: Span = Span::from_mins(1);
 
 /// What one turn of the loop did.
 #[derive(Debug, Clone, PartialEq)]
@@ -278,10 +282,26 @@ impl Engine {
 
     /// Holds the lease for its whole length from now on.
     pub(crate) async fn renew(&mut self) -> Result<(), EngineError> {
-        let now = self.world.clock.now();
-        self.world.store.renew(&self.fence, now, self.world.lease).await?;
-        self.renew_at = renewal(now, &self.world);
-        Ok(())
+        let until = ROOM_WITHIN.after(self.world.clock.now());
+        loop {
+            let now = self.world.clock.now();
+            match self.world.store.renew(&self.fence, now, self.world.lease).await {
+                Err(LeaseError::Store(error)) if lacks_room(&error) && now < until => {
+                    self.no_room(&error).await
+                }
+                other => {
+                    other?;
+                    self.renew_at = renewal(now, &self.world);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The disk is full: what cannot be written down must not happen, so nothing does until there is room again.
+    async fn no_room(&self, error: &StoreError) {
+        tracing::warn!(%error, "waiting for room");
+        self.world.clock.sleep(self.world.poll).await;
     }
 
     /// What others have written.
@@ -375,11 +395,16 @@ impl Engine {
             promotion,
             now,
         };
-        let records = self
-            .world
-            .store
-            .append(Some(&self.fence), &self.id, write)
-            .await?;
+        let until = ROOM_WITHIN.after(now);
+        let records = loop {
+            let written = self.world.store.append(Some(&self.fence), &self.id, write).await;
+            match written {
+                Err(error) if lacks_room(&error) && self.world.clock.now() < until => {
+                    self.no_room(&error).await
+                }
+                other => break other?,
+            }
+        };
         for (record, state) in records.iter().zip(states) {
             self.state = state;
             if let Some(observer) = &mut self.observer {
@@ -395,19 +420,28 @@ impl Engine {
             Decision::Wait(on) => return self.wait(on).await,
             Decision::Begin { step, attempt } => {
                 let generation = self.fence.generation;
-                self.append(&[Event::Intent {
+                let holds = self
+                    .state
+                    .step(&self.plan)
+                    .is_some_and(|step| step.action.is_hold());
+                let mut events = Vec::new();
+                if holds && self.state.met.is_none() {
+                    events.extend(self.counted().await);
+                }
+                events.push(Event::Intent {
                     step,
                     generation,
                     attempt,
-                }])
-                .await?;
+                });
+                self.append(&events).await?;
             }
             Decision::Complete { step, detail } => {
-                self.append(&[Event::Outcome {
+                let mut events = vec![Event::Outcome {
                     step,
                     outcome: Outcome::Done { detail },
-                }])
-                .await?;
+                }];
+                events.extend(self.counted().await);
+                self.append(&events).await?;
             }
             Decision::Fail { step, failure } => {
                 let outcome = Outcome::DefinitelyNot {
@@ -430,19 +464,22 @@ impl Engine {
                 urgent,
                 steps,
             } => {
-                self.append(&[Event::AbortStarted {
+                let mut events = vec![Event::AbortStarted {
                     because,
                     code,
                     urgent,
                     steps,
-                }])
-                .await?;
+                }];
+                events.extend(self.counted().await);
+                self.append(&events).await?;
             }
             Decision::Stick { because, code, next } => {
                 self.append(&[Event::GotStuck { because, code, next }]).await?;
             }
             Decision::Finish { phase, summary } => {
-                self.append(&[Event::Finished { phase, summary }]).await?;
+                let mut events: Vec<Event> = self.counted().await.into_iter().collect();
+                events.push(Event::Finished { phase, summary });
+                self.append(&events).await?;
                 return Ok(Tick::Over(phase));
             }
             Decision::Doubt { step, error } => {
@@ -467,6 +504,11 @@ impl Engine {
         }
         Ok(Tick::Moved)
     }
+}
+
+/// Whether the store has no room to write in.
+fn lacks_room(error: &StoreError) -> bool {
+    matches!(error, StoreError::Failed(found) if found.code == "store.disk-full")
 }
 
 /// A third of the lease: two renewals may fail before it runs out.

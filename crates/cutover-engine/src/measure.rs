@@ -1,7 +1,7 @@
 //! Measurements: counters in, an assessment into the journal.
 
 use cutover_analysis::{AnalysisState, Mode, Reading, measure, queries_due};
-use cutover_model::{Action, AnalysisTemplate, RevisionId, Verdict, Weight};
+use cutover_model::{Action, AnalysisTemplate, Event, RevisionId, Verdict, Weight};
 use cutover_plan::AnalysisNote;
 use cutover_ports::Question;
 
@@ -64,6 +64,22 @@ impl Engine {
             self.state.analyses.insert(name, note);
         }
         Ok(Tick::Moved)
+    }
+
+    /// What the router has counted by now, for the journal: a report must not depend on who watched. Nothing where nobody's
+    /// requests move; and when the router does not answer, nothing waits for it.
+    pub(crate) async fn counted(&self) -> Option<Event> {
+        let mut moved = self.plan.services.iter();
+        if !moved.any(|change| change.from != change.to && change.listen.is_some()) {
+            return None;
+        }
+        match self.world.metrics.totals().await {
+            Ok(counts) => Some(Event::Counted { counts }),
+            Err(error) => {
+                tracing::debug!(%error, "not counted");
+                None
+            }
+        }
     }
 
     /// An analysis that begins goes on with the evidence of the same candidate's others, read last: the stated chance of a

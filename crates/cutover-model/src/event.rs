@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, HookAnswer, InstanceId, PlanId, RevisionId, Step, StepId, Timestamp, UpgradeKind,
-    UpgradePhase, Verdict, Version, WaitingOn,
+    Generation, HookAnswer, InstanceId, PlanId, RevisionId, Step, StepId, Timestamp, TrafficCounts,
+    UpgradeKind, UpgradePhase, Verdict, Version, WaitingOn,
 };
 
 /// The engine's own version, recorded so that a newer engine knows what it continues.
@@ -207,6 +207,13 @@ pub enum Event {
         next: Option<Timestamp>,
         /// What the analysis needs to go on after a restart, as JSON of `cutover-analysis`.
         state: String,
+    },
+    /// What the router had counted at this moment: before the first step that moves anything, at the end of each that does, when
+    /// it turns back, and at the end.
+    #[serde(rename_all = "camelCase")]
+    Counted {
+        /// Since the router was started.
+        counts: TrafficCounts,
     },
     /// Another system was asked or told.
     #[serde(rename_all = "camelCase")]

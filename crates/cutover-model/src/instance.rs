@@ -37,6 +37,9 @@ pub struct Instance {
     pub state: InstanceState,
     /// Since when it is so.
     pub since: Timestamp,
+    /// Why its probes do not pass, as seen last; none where nothing was seen yet, and none of one that is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unready: Option<String>,
     /// How many times the target started it again.
     pub restarts: u32,
 }

@@ -33,6 +33,25 @@ impl Version {
         &self.0
     }
 
+    /// Whether the version is one of a requirement's, such as `>=1.0.0, <2.0.0`.
+    ///
+    /// A pre-release is compared by its place in the order, unlike in Cargo, where only a bound that names a pre-release of
+    /// the same version admits one: `2.1.0-beta.1` is one of `>=1.0.0`, and not of `>=2.1.0`. Below an upper bound it must be as
+    /// its release: `2.0.0-beta.1` is not one of `<2.0.0`, because what breaks in 2.0.0 breaks there.
+    #[must_use]
+    pub fn is_one_of(&self, wanted: &semver::VersionReq) -> bool {
+        if wanted.matches(&self.0) {
+            return true;
+        }
+        let core = semver::Version::new(self.0.major, self.0.minor, self.0.patch);
+        !self.0.pre.is_empty()
+            && wanted.matches(&core)
+            && wanted
+                .comparators
+                .iter()
+                .all(|bound| lowest(bound) != Some((core.major, core.minor, core.patch)))
+    }
+
     /// The channel that the version's own pre-release tag implies: none → stable, `-beta…`/`-rc…` → beta,
     /// anything else → development.
     #[must_use]
@@ -45,6 +64,21 @@ impl Version {
         } else {
             Channel::Development
         }
+    }
+}
+
+/// The first release that a bound admits, where it has one that is named.
+fn lowest(bound: &semver::Comparator) -> Option<(u64, u64, u64)> {
+    use semver::Op;
+    match bound.op {
+        Op::Less | Op::LessEq => None,
+        // Above 1.2 begins at 1.3.0; above 1.2.3 at whatever follows.
+        Op::Greater => match (bound.minor, bound.patch) {
+            (None, _) => Some((bound.major + 1, 0, 0)),
+            (Some(minor), None) => Some((bound.major, minor + 1, 0)),
+            (Some(_), Some(_)) => None,
+        },
+        _ => Some((bound.major, bound.minor.unwrap_or(0), bound.patch.unwrap_or(0))),
     }
 }
 
@@ -119,6 +153,39 @@ impl fmt::Display for Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pre_release_is_compared_by_order() {
+        let is = |version: &str, wanted: &str| {
+            let version: Version = version.parse().unwrap();
+            version.is_one_of(&wanted.parse().unwrap())
+        };
+        for wanted in [
+            ">=1.0.0",
+            ">=1.0.0, <3.0.0",
+            "^2.0.0",
+            "*",
+            "2.*",
+            ">2.0.0",
+            "<=2.1.0",
+            ">=2.1.0-alpha",
+        ] {
+            assert!(is("2.1.0-beta.1", wanted), "{wanted}");
+        }
+        for wanted in [
+            ">=2.1.0",
+            "=2.1.0",
+            "^2.1.0",
+            "~2.1",
+            "2.1.*",
+            ">2.0",
+            "<2.1.0",
+            ">=2.1.0-beta.2",
+        ] {
+            assert!(!is("2.1.0-beta.1", wanted), "{wanted}");
+        }
+        assert!(is("2.1.0", ">=1.0.0") && !is("2.1.0", "<2.1.0"));
+    }
 
     #[test]
     fn a_leading_v_is_read_away_and_order_is_semver() {

@@ -73,7 +73,7 @@ fn accepts(service: Option<&Service>, other: &ServiceName, version: &Version) ->
     service
         .and_then(|service| service.compatible_with.get(other))
         .and_then(|text| semver::VersionReq::parse(text).ok())
-        .is_some_and(|wanted| wanted.matches(version.semver()))
+        .is_some_and(|wanted| version.is_one_of(&wanted))
 }
 
 fn problem(a: &ServiceName, a_version: &Version, b: &ServiceName, b_version: &Version) -> Diagnostic {

@@ -40,6 +40,8 @@ pub struct PlanInput<'a> {
     pub databases: &'a BTreeMap<DatabaseName, DatabaseState>,
     /// Whether the release has succeeded in the environment that it must have succeeded in; none when not asked.
     pub succeeded_before: Option<bool>,
+    /// The version that a rollback from the current one goes to; none when there is no older one.
+    pub before: Option<Version>,
     /// The blue-green slots of what runs, by service.
     pub slots: BTreeMap<ServiceName, Slot>,
 }

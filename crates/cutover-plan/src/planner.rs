@@ -15,7 +15,7 @@ use crate::input::{Goal, PlanInput, Planned, Refusal};
 use crate::schema::{Contracts, SchemaWork, oldest, schema_work};
 use crate::schema_steps::{contract_step, no_way_back, schema_step, titles};
 use crate::shape::Shape;
-use crate::{runner, strategy};
+use crate::{runner, strategy, warnings};
 
 /// A plan, or why there is none.
 pub fn plan(input: &PlanInput<'_>) -> Planned {
@@ -57,8 +57,9 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         return Planned::Nothing(why);
     }
     let strategy = strategy_of(input);
-    report.warnings = warnings(input, &initial);
+    report.warnings = warnings::not_ready(input, &initial);
     write(&mut shape, input, &work, &strategy, last, &changes);
+    report.warnings.extend(warnings::never_measured(&shape));
     report.about_ms = shape.about_ms;
     report.downtime = shape.downtime;
     if let (Some(text), Some(from)) = (&target.changelog, &from)
@@ -354,7 +355,7 @@ fn version_problems(input: &PlanInput<'_>) -> Vec<Diagnostic> {
         if input.goal == Goal::Upgrade
             && target != current
             && let Some(path) = &spec.upgrades_from
-            && !semver::VersionReq::parse(path).is_ok_and(|wanted| wanted.matches(current.semver()))
+            && !semver::VersionReq::parse(path).is_ok_and(|wanted| current.is_one_of(&wanted))
         {
             problems.push(
                 Diagnostic::error(
@@ -509,24 +510,6 @@ fn is_missing(input: &PlanInput<'_>, initial: &Desired) -> bool {
             .0
             .iter()
             .any(|(revision, want)| exist(revision) < want.replicas as usize)
-}
-
-fn warnings(input: &PlanInput<'_>, initial: &Desired) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (revision, want) in &initial.0 {
-        let ready = input
-            .instances
-            .iter()
-            .filter(|one| one.revision == *revision && one.is_ready())
-            .count();
-        if ready < want.replicas as usize {
-            warnings.push(format!(
-                "{} {}: {ready} of {} instances are ready; the others are started first",
-                revision.service, revision.version, want.replicas
-            ));
-        }
-    }
-    warnings
 }
 
 fn write(
@@ -730,13 +713,23 @@ fn finish(shape: &mut Shape<'_>, input: &PlanInput<'_>, work: &SchemaWork, chang
                 format!("relaunch {from}, by `cutover upgrade {from}`")
             }
             Some(from) if *from < shape.target.version => format!("relaunch {from}, by `cutover rollback`"),
-            Some(_) if matches!(input.goal, Goal::Restart(_)) => {
-                "it is the same version and configuration".to_owned()
-            }
+            Some(_) if matches!(input.goal, Goal::Restart(_)) => match &input.before {
+                Some(before) => format!("relaunch {before}, by `cutover rollback`"),
+                None => "it is the same version and configuration".to_owned(),
+            },
             Some(from) => format!("the former configuration, by `cutover rollback --to {from}`"),
             None => "it is the first release".to_owned(),
         };
-        shape.back(&by)
+        match shape.back(&by) {
+            // A restart leaves what there was to go back to.
+            WayBack::To { by, .. } if matches!(input.goal, Goal::Restart(_)) && input.before.is_some() => {
+                WayBack::To {
+                    version: input.before.clone(),
+                    by,
+                }
+            }
+            back => back,
+        }
     };
     let heard = if shape.gated {
         HookPoint::PostRollout

@@ -245,8 +245,12 @@ impl Hold<'_> {
 fn shortfall(seen: &Observation, id: &RevisionId, ready: u32, wanted: u32) -> String {
     let trouble = seen.of(id).find_map(|instance| match &instance.state {
         InstanceState::Crashed { reason } => Some(format!(", one {reason}")),
-        InstanceState::NotReady => Some(", one fails its readiness probe".to_owned()),
-        InstanceState::Starting | InstanceState::Ready | InstanceState::Stopping => None,
+        InstanceState::NotReady => Some(match &instance.unready {
+            Some(why) => format!(", one fails its readiness probe: {why}"),
+            None => ", one fails its readiness probe".to_owned(),
+        }),
+        InstanceState::Starting => instance.unready.as_ref().map(|why| format!(", one {why}")),
+        InstanceState::Ready | InstanceState::Stopping => None,
     });
     format!(
         "{} {} to be ready: {ready} of {wanted}{}",

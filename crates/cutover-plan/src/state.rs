@@ -8,6 +8,8 @@ use cutover_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Met;
+
 /// Which way it goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -200,6 +202,9 @@ pub struct State {
     pub soaked_at: Option<Timestamp>,
     /// Analyses by name.
     pub analyses: BTreeMap<String, AnalysisNote>,
+    /// What clients met of it; none where nothing was counted before the first instance was touched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<Met>,
     /// What is waited for.
     pub waiting: Option<WaitingOn>,
     /// Whether the intent of a contract was written that the version before cannot live with (invariant I10).

@@ -5,6 +5,7 @@ use cutover_model::{
     StepId, UpgradeKind, UpgradePhase, Verdict, Version,
 };
 
+use crate::Met;
 use crate::state::{AnalysisNote, Back, CallNote, Course, Doing, State, StepTime, Stuck};
 
 /// An event that cannot follow a state: a damaged journal, or a bug.
@@ -57,6 +58,7 @@ pub fn start(plan: &Plan, record: &Record) -> Result<State, IllegalTransition> {
         soaked_ms: 0,
         soaked_at: None,
         analyses: std::collections::BTreeMap::new(),
+        met: None,
         waiting: None,
         contract_begun: false,
         stuck: None,
@@ -134,6 +136,12 @@ pub fn next(plan: &Plan, state: &State, record: &Record) -> Result<State, Illega
                 },
             );
         }
+        Event::Counted { counts } => match &mut then.met {
+            Some(met) => met.count(&plan.services, counts),
+            None if !state.holds_have_begun(plan) => then.met = Some(Met::from_now(counts)),
+            // How much there was before is not known.
+            None => {}
+        },
         Event::Called {
             step,
             answer,
@@ -216,6 +224,12 @@ pub fn next(plan: &Plan, state: &State, record: &Record) -> Result<State, Illega
 impl State {
     fn is_current(&self, plan: &Plan, id: StepId) -> bool {
         self.step(plan).is_some_and(|step| step.id == id)
+    }
+
+    /// Whether instances or traffic may have been moved.
+    fn holds_have_begun(&self, plan: &Plan) -> bool {
+        let mut begun = plan.steps.iter().take(self.begun);
+        begun.any(|step| step.action.is_hold())
     }
 
     fn is_doing(&self, plan: &Plan, id: StepId) -> bool {
@@ -347,9 +361,9 @@ impl State {
             Command::Resume => {
                 self.paused = None;
                 self.waiting = None;
-                self.forget_verdicts();
-                if let Doing::Failed { attempts, .. } = self.doing {
-                    self.doing = Doing::Idle { attempts };
+                // Going on is no answer to a step that has failed: a candidate that was found bad gets no more requests by it.
+                if !matches!(self.doing, Doing::Failed { .. }) {
+                    self.forget_verdicts();
                 }
             }
             Command::Abort => {
@@ -477,6 +491,7 @@ const fn word(event: &Event) -> &'static str {
         Event::Measured { .. } => "a measurement",
         Event::SoakTick { .. } => "a soak tick",
         Event::Called { .. } => "a call",
+        Event::Counted { .. } => "a count",
         Event::Requested { .. } => "a request",
         Event::AbortStarted { .. } => "an abort",
         Event::GotStuck { .. } => "being stuck",

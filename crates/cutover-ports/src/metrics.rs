@@ -1,7 +1,7 @@
 //! What is measured while a release takes traffic.
 
 use cutover_analysis::Counters;
-use cutover_model::RevisionId;
+use cutover_model::{RevisionId, TrafficCounts};
 
 use crate::PortError;
 
@@ -10,4 +10,7 @@ use crate::PortError;
 pub trait MetricSource: Send + Sync {
     /// Since the source started. A revision that it does not know has counted nothing.
     async fn counters(&self, revision: &RevisionId) -> Result<Counters, PortError>;
+
+    /// Requests of all revisions since the source started, as the journal keeps them.
+    async fn totals(&self) -> Result<TrafficCounts, PortError>;
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use cutover_analysis::{Counters, DrawnAt};
-use cutover_model::{Diagnostic, Fence, RevisionId, RouteTable, ServiceName, Span};
+use cutover_model::{
+    Diagnostic, Fence, RevisionCounts, RevisionId, RouteTable, ServiceName, Span, TrafficCounts,
+};
 use cutover_ports::{MetricSource, PortError, RouteAck, Router, RouterState, Waiting};
 
 use crate::client::{Client, ClientError};
@@ -129,6 +131,20 @@ impl MetricSource for ProxyRouter {
             counters.latency = found.latency;
         }
         Ok(counters)
+    }
+
+    async fn totals(&self) -> Result<TrafficCounts, PortError> {
+        let stats = self.client.stats().await.map_err(|error| read_failed(&error))?;
+        let revisions = stats.revisions.into_iter().map(|one| RevisionCounts {
+            requests: one.assigned,
+            failed: one.errors + one.cut_answers,
+            revision: one.revision,
+        });
+        Ok(TrafficCounts {
+            epoch: stats.epoch,
+            revisions: revisions.collect(),
+            unanswered: stats.routes.iter().map(|route| route.unavailable).sum(),
+        })
     }
 }
 

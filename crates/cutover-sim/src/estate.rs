@@ -215,6 +215,7 @@ impl Estate {
                 address: one.address.clone(),
                 state: one.state.clone(),
                 since: one.since,
+                unready: None,
                 restarts: one.restarts,
             })
             .collect();
@@ -242,6 +243,7 @@ impl Estate {
             instances: &instances,
             databases: &databases,
             succeeded_before: None,
+            before: None,
             slots: self.slots.clone(),
         };
         match plan(&input) {

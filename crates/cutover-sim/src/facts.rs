@@ -82,6 +82,7 @@ impl Facts {
             | Event::Outcome { .. }
             | Event::Waiting { .. }
             | Event::Measured { .. }
+            | Event::Counted { .. }
             | Event::Called { .. }
             | Event::SoakTick { .. }
             | Event::Requested { .. } => {}

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use cutover_model::{DatabaseName, Digest, Migration, ReleaseId, RevisionId, ServiceName, Version};
 use serde::Serialize;
 
-use crate::{Application, Health, Release, Service, StoredFile, Target};
+use crate::{Application, Artifact, Health, Release, Service, StoredFile, Target};
 
 /// What the edge found out about one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceParts {
-    /// The digest of what is run: the program's bytes, and whatever else of the release it reads at start.
-    pub artifact: Digest,
+    /// What is run: the program, and the release's folder where the command names one.
+    pub artifact: Artifact,
     /// The digest of its configuration as resolved, keyed (HMAC) so that secrets cannot be guessed from it.
     pub config: Digest,
     /// Asks for new instances although nothing changed; any text that was not used before.
@@ -77,6 +77,7 @@ impl ReleaseDraft<'_> {
         let mut application = self.application.at_version(self.version);
         let mut revisions = BTreeMap::new();
         let mut contents = BTreeMap::new();
+        let mut artifacts = BTreeMap::new();
         for (name, service) in &self.application.services {
             let parts = self
                 .parts
@@ -90,12 +91,16 @@ impl ReleaseDraft<'_> {
                 let revision = previous.revisions.get(name)?;
                 Some((revision, previous.application.services.get(name)?))
             });
+            let mut artifact = Some(parts.artifact.clone());
             let revision = match kept {
                 Some((revision, as_it_runs)) => {
                     if let Some(service) = application.services.get_mut(name) {
                         service.target = as_it_runs.target.clone();
                         service.environment = as_it_runs.environment.clone();
                     }
+                    artifact = self
+                        .previous
+                        .and_then(|previous| previous.artifacts.get(name).cloned());
                     revision.clone()
                 }
                 None => RevisionId {
@@ -106,6 +111,7 @@ impl ReleaseDraft<'_> {
             };
             revisions.insert(name.clone(), revision);
             contents.insert(name.clone(), content);
+            artifacts.extend(artifact.map(|artifact| (name.clone(), artifact)));
         }
         Ok(Release {
             id: ReleaseId(Digest::of(b"")),
@@ -113,6 +119,7 @@ impl ReleaseDraft<'_> {
             application,
             revisions,
             contents,
+            artifacts,
             migrations: self.migrations,
             files: self.files,
             changelog: self.changelog,
@@ -123,7 +130,7 @@ impl ReleaseDraft<'_> {
 
 fn content(service: &Service, environment: &BTreeMap<String, String>, parts: &ServiceParts) -> Digest {
     Digest::of_value(&Contents {
-        artifact: &parts.artifact,
+        artifact: &parts.artifact.digest,
         config: &parts.config,
         target: &service.target,
         environment,

@@ -37,7 +37,7 @@ pub use gates::Gates;
 pub use lint::{Lint, LintException};
 pub use parse::{Parsed, parse, parse_with_warnings, place};
 pub use reference::{Reference, references, resolve};
-pub use release::{Release, StoredFile};
+pub use release::{Artifact, Release, ReleaseFolder, StoredFile};
 pub use runner::{Runner, RunnerCommands, RunnerPlace, RunnerPreset};
 pub use schema::{json_schema, schema_at};
 pub use service::{

@@ -24,12 +24,40 @@ pub struct Release {
     /// Equal contents keep their revision from release to release.
     #[serde(default)]
     pub contents: BTreeMap<ServiceName, Digest>,
+    /// What each service runs, as its files were: before any of it is started again, they are compared. A release that was
+    /// stored before this was written down has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<ServiceName, Artifact>,
     /// Per database, its migrations in order.
     pub migrations: BTreeMap<DatabaseName, Vec<Migration>>,
     /// The migration files, by database.
     pub files: BTreeMap<DatabaseName, Vec<StoredFile>>,
     /// The changelog's text.
     pub changelog: Option<String>,
+}
+
+/// What a service runs: not stored itself, but known by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// The digest of all of it.
+    pub digest: Digest,
+    /// Per word of the command, what it names: bytes of a file, or the word itself.
+    pub words: Vec<Digest>,
+    /// The folders of the release that the command names: relative ones begin where `cutover.yaml` is.
+    pub folders: Vec<ReleaseFolder>,
+}
+
+/// A folder that counts with all that is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseFolder {
+    /// Where it is.
+    pub path: String,
+    /// The digest of what is in it.
+    pub digest: Digest,
+    /// Paths in it that do not count: migrations, which are stored themselves, and what the program writes.
+    pub without: Vec<String>,
 }
 
 /// A file that was stored with a release.

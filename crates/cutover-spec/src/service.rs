@@ -84,6 +84,10 @@ pub struct ProcessTarget {
     /// Where it is started; default the folder of `cutover.yaml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// What the program itself writes into the release's folder (logs, caches, uploads), as paths in it: no part of what
+    /// is compared between releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
     /// Between SIGTERM and SIGKILL; default 10s.
     #[serde(default = "grace")]
     pub stop_grace: Span,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{Digest, ServiceName};
-use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts, UnfinishedDraft, parse};
+use cutover_spec::{Application, Artifact, Release, ReleaseDraft, ServiceParts, UnfinishedDraft, parse};
 
 const FILE: &str = r#"apiVersion: cutover/v1
 application: shop
@@ -25,7 +25,11 @@ fn parts(api: &str, worker: &str) -> BTreeMap<ServiceName, ServiceParts> {
         .into_iter()
         .map(|(service, artifact)| {
             let parts = ServiceParts {
-                artifact: Digest::of(artifact.as_bytes()),
+                artifact: Artifact {
+                    digest: Digest::of(artifact.as_bytes()),
+                    words: Vec::new(),
+                    folders: Vec::new(),
+                },
                 config: Digest::of(b"config"),
                 restart: None,
             };

@@ -129,6 +129,7 @@ impl Core {
             .instances
             .iter()
             .map(|(id, record)| {
+                let unready = handles.get(id).and_then(|handle| handle.unready());
                 let (state, since) = handles.get(id).map_or_else(
                     || (InstanceState::Starting, self.clock.now()),
                     |handle| handle.status(),
@@ -139,6 +140,7 @@ impl Core {
                     address: record.port.map(|port| format!("127.0.0.1:{port}")),
                     state,
                     since,
+                    unready,
                     restarts: record.restarts,
                 }
             })

@@ -86,6 +86,7 @@ mod tests {
                 command: vec!["x".to_owned()],
                 ports: None,
                 directory: None,
+                ignore: Vec::new(),
                 stop_grace: cutover_model::Span::ZERO,
             }),
             environment: BTreeMap::from([

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cutover_spec::{Degraded, Health, Probe};
@@ -33,11 +34,23 @@ pub(crate) struct Subject {
     pub(crate) was_ready: bool,
 }
 
-/// Watches for ever, telling `ready` of each change of readiness; returns why the process must be started again.
-pub(crate) async fn watch(prober: &Prober, subject: &Subject, ready: &UnboundedSender<bool>) -> String {
+/// What is told while a process is watched.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Noticed {
+    /// Its readiness has changed.
+    Ready(bool),
+    /// It is not ready for another reason than before.
+    Because(String),
+}
+
+/// Watches for ever, telling each change of readiness and of what keeps it from being ready; returns why the process must be
+/// started again.
+pub(crate) async fn watch(prober: &Prober, subject: &Subject, tell: &UnboundedSender<Noticed>) -> String {
     let watch = Watch {
         prober,
         subject,
+        tell,
+        because: Mutex::new(None),
         owns_port: AtomicBool::new(false),
     };
     if let Some(startup) = &subject.health.startup
@@ -47,7 +60,7 @@ pub(crate) async fn watch(prober: &Prober, subject: &Subject, ready: &UnboundedS
         return reason;
     }
     tokio::select! {
-        never = watch.readiness(ready) => match never {},
+        never = watch.readiness() => match never {},
         reason = watch.liveness() => reason,
     }
 }
@@ -55,11 +68,25 @@ pub(crate) async fn watch(prober: &Prober, subject: &Subject, ready: &UnboundedS
 struct Watch<'a> {
     prober: &'a Prober,
     subject: &'a Subject,
+    tell: &'a UnboundedSender<Noticed>,
+    /// What was told last.
+    because: Mutex<Option<String>>,
     /// Looked up again after every failure.
     owns_port: AtomicBool,
 }
 
 impl Watch<'_> {
+    /// Tells why a look that asks for readiness failed, once.
+    fn unready(&self, answer: &Result<(), String>) {
+        let Err(reason) = answer else { return };
+        let mut last = self.because.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() != Some(reason) {
+            *last = Some(reason.clone());
+            // The receiver ends together with this future.
+            let _unheard = self.tell.send(Noticed::Because(reason.clone()));
+        }
+    }
+
     /// One look; without a probe only at the port.
     async fn look(&self, probe: Option<&Probe>, degraded: Degraded) -> Result<(), String> {
         let Some(port) = self.subject.port else {
@@ -85,9 +112,9 @@ impl Watch<'_> {
         let owns = tokio::task::spawn_blocking(move || cutover_os::group_owns_port(leader, addr)).await;
         match owns {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(format!("does not listen on port {port}")),
-            Ok(Err(error)) => Err(format!("who listens on port {port} is unknown: {error}")),
-            Err(_) => Err(format!("who listens on port {port} is unknown")),
+            Ok(Ok(false)) => Err(format!("does not listen on {addr}")),
+            Ok(Err(error)) => Err(format!("who listens on {addr} is unknown: {error}")),
+            Err(_) => Err(format!("who listens on {addr} is unknown")),
         }
     }
 
@@ -99,6 +126,7 @@ impl Watch<'_> {
         let mut tracker = Tracker::new(probe.success_threshold, 1, false);
         loop {
             let answer = self.look(Some(probe), Degraded::Ready).await;
+            self.unready(&answer);
             if tracker.observe(answer.is_ok()) {
                 return Ok(());
             }
@@ -111,7 +139,7 @@ impl Watch<'_> {
         }
     }
 
-    async fn readiness(&self, ready: &UnboundedSender<bool>) -> Infallible {
+    async fn readiness(&self) -> Infallible {
         let health = &self.subject.health;
         // Without a port there is nobody to ask.
         let asked = health.readiness().filter(|_| self.subject.port.is_some());
@@ -134,6 +162,7 @@ impl Watch<'_> {
         }
         loop {
             let answer = self.look(asked.as_ref(), health.degraded).await;
+            self.unready(&answer);
             let mut wait = if was_ready_once {
                 period
             } else {
@@ -153,8 +182,9 @@ impl Watch<'_> {
             if now_ready != is_ready {
                 is_ready = now_ready;
                 // The receiver ends together with this future.
-                let _unheard = ready.send(is_ready);
+                let _unheard = self.tell.send(Noticed::Ready(is_ready));
                 if is_ready {
+                    *self.because.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     was_ready_once = true;
                     wait = period;
                 }

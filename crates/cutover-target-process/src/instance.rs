@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::environment;
-use crate::health::{Subject, watch};
+use crate::health::{Noticed, Subject, watch};
 use crate::launch::{Launch, LaunchError};
 use crate::log_file;
 use crate::process::{Process, describe};
@@ -25,6 +25,8 @@ use crate::saved::SavedInstance;
 #[derive(Debug)]
 pub(crate) struct InstanceHandle {
     status: Mutex<(InstanceState, Timestamp)>,
+    /// Why its probes do not pass, as seen last.
+    unready: Mutex<Option<String>>,
     /// Asks it to end for good.
     pub(crate) stop: CancellationToken,
     /// It has ended and its record is gone.
@@ -35,6 +37,7 @@ impl InstanceHandle {
     pub(crate) fn new(state: InstanceState, since: Timestamp) -> Arc<Self> {
         Arc::new(Self {
             status: Mutex::new((state, since)),
+            unready: Mutex::new(None),
             stop: CancellationToken::new(),
             done: CancellationToken::new(),
         })
@@ -42,6 +45,17 @@ impl InstanceHandle {
 
     pub(crate) fn status(&self) -> (InstanceState, Timestamp) {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why it is not ready, while it is not.
+    pub(crate) fn unready(&self) -> Option<String> {
+        let waits = matches!(self.status().0, InstanceState::Starting | InstanceState::NotReady);
+        let reason = self.unready.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.clone().filter(|_| waits)
+    }
+
+    pub(crate) fn note_unready(&self, reason: Option<String>) {
+        *self.unready.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     pub(crate) fn set(&self, state: InstanceState, now: Timestamp) {
@@ -161,6 +175,7 @@ pub(crate) async fn run(core: Arc<Core>, id: InstanceId, handle: Arc<InstanceHan
         let Target::Process(target) = &spec.target;
         let grace = target.stop_grace.as_duration();
         if !was_ready {
+            handle.note_unready(None);
             handle.set(InstanceState::Starting, core.clock.now());
         }
         let watched = watched(&core, &id, &handle, &process, &record, &spec, was_ready).await;
@@ -272,7 +287,15 @@ async fn watched(
             () = handle.stop.cancelled() => break Turn::Stop,
             () = process.ended() => break Turn::Ended,
             reason = &mut watch => break Turn::Unhealthy(reason),
-            Some(ready) = told.recv() => {
+            Some(noticed) = told.recv() => {
+                let ready = match noticed {
+                    Noticed::Ready(ready) => ready,
+                    Noticed::Because(reason) => {
+                        tracing::debug!(instance = %id, reason, "not ready");
+                        handle.note_unready(Some(redact(&reason, &spec.environment)));
+                        continue;
+                    }
+                };
                 let now = core.clock.now();
                 let state = if ready { InstanceState::Ready } else { InstanceState::NotReady };
                 tracing::info!(instance = %id, ready, "readiness");

@@ -163,6 +163,7 @@ mod tests {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             ports: None,
             directory: directory.map(str::to_owned),
+            ignore: Vec::new(),
             stop_grace: cutover_model::Span::ZERO,
         }
     }

@@ -44,6 +44,11 @@ impl Paths {
         self.own().join("state.json")
     }
 
+    /// Why the supervisor that was started last is not there.
+    pub(crate) fn failure(&self) -> PathBuf {
+        self.own().join("failure.json")
+    }
+
     /// What the supervisor itself has to say.
     pub(crate) fn log(&self) -> PathBuf {
         self.logs().join("supervisor.log")

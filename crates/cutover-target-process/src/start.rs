@@ -62,6 +62,8 @@ pub(crate) async fn connect_or_start(
         Err(Reach::Failed(error)) => return Err(*error),
     }
     let log_from = log_file::length(&paths.log());
+    // Whatever an earlier one has left.
+    drop(fs_err::remove_file(paths.failure()));
     let process = spawn(paths, spec)?;
     loop {
         match Connection::open(paths).await {
@@ -72,6 +74,9 @@ pub(crate) async fn connect_or_start(
         if process.has_ended() {
             let exit = process.reap().ok().flatten();
             let why = crate::process::describe(exit);
+            if let Some(said) = said(paths) {
+                return Err(said);
+            }
             let line = log_file::last_line(&paths.log(), log_from);
             return Err(failed(paths, &why, line.as_deref().map(log_file::shorten)));
         }
@@ -107,6 +112,17 @@ fn spawn(paths: &Paths, spec: &SpawnSpec) -> Result<PidFd, PortError> {
         ..SpawnOptions::default()
     };
     cutover_os::spawn(&mut command, options).map_err(refused)
+}
+
+/// The supervisor's own reason for not being there.
+fn said(paths: &Paths) -> Option<PortError> {
+    let text = fs_err::read_to_string(paths.failure()).ok()?;
+    let said: Diagnostic = serde_json::from_str(&text).ok()?;
+    let message = format!("the supervisor cannot be started: {}", said.message);
+    let log = paths.log().display().to_string();
+    Some(PortError::refused(
+        Diagnostic { message, ..said }.note("its log", log),
+    ))
 }
 
 fn failed(paths: &Paths, why: &str, line: Option<String>) -> PortError {

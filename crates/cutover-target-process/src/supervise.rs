@@ -108,6 +108,29 @@ impl SuperviseError {
 /// # Errors
 /// If another supervisor has the folder, or its state cannot be read.
 pub async fn supervise(options: SupervisorOptions) -> Result<(), SuperviseError> {
+    let state_dir = options.state_dir.clone();
+    let result = run(options).await;
+    if let Err(error) = &result
+        && !matches!(error, SuperviseError::AlreadyRunning { .. })
+    {
+        tell_client(&state_dir, &error.diagnostic());
+    }
+    result
+}
+
+/// Leaves the reason for the client that started it: stderr is a log, and hard to read back. As well as it goes, since the
+/// folder itself may be what is wrong.
+fn tell_client(state_dir: &Path, why: &Diagnostic) {
+    let written = Paths::new(state_dir).and_then(|paths| {
+        let text = serde_json::to_string(why)?;
+        fs_err::write(paths.failure(), text)
+    });
+    if let Err(error) = written {
+        tracing::debug!(%error, "the reason is in the log only");
+    }
+}
+
+async fn run(options: SupervisorOptions) -> Result<(), SuperviseError> {
     let folder = |what, source| SuperviseError::Folder {
         what,
         path: options.state_dir.clone(),

@@ -237,6 +237,9 @@ pub(crate) struct Rollback {
     /// The version to go back to [default: the one before]
     #[arg(long, value_name = "VERSION")]
     pub(crate) to: Option<Version>,
+    /// Start what lies on the disk now, even if that is not what was released
+    #[arg(long)]
+    pub(crate) changed_files: bool,
     /// Begin, and go on in the background
     #[arg(long)]
     pub(crate) detach: bool,
@@ -249,6 +252,9 @@ pub(crate) struct Rollback {
 pub(crate) struct Restart {
     /// Only this service
     pub(crate) service: Option<ServiceName>,
+    /// Start what lies on the disk now, even if that is not what was released
+    #[arg(long)]
+    pub(crate) changed_files: bool,
     /// Begin, and go on in the background
     #[arg(long)]
     pub(crate) detach: bool,

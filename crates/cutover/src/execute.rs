@@ -81,7 +81,7 @@ pub(crate) async fn execute(
     match place {
         Place::Background => {
             engine.give_up_lease().await;
-            drive::hand_over(ctx)?;
+            drive::hand_over(ctx).await?;
             Ok(Executed::Recorded)
         }
         Place::Here(role) => Ok(Executed::Here(drive(ctx, machine, engine, role).await?)),
@@ -191,7 +191,7 @@ async fn stand(ctx: &Context, machine: &Machine, plan: &Plan) -> Result<(), Fail
 }
 
 /// Where clients are to connect, nobody else listens.
-async fn free_addresses(machine: &Machine, plan: &Plan) -> Result<(), Failure> {
+pub(crate) async fn free_addresses(machine: &Machine, plan: &Plan) -> Result<(), Failure> {
     let ours = machine.listeners().await;
     let found: Vec<Diagnostic> = plan
         .services

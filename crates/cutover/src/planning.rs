@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use cutover_engine::World;
-use cutover_model::{DatabaseName, DatabaseState, Diagnostic, ExitCode, Plan, ServiceName, Slot, Version};
+use cutover_model::{
+    DatabaseName, DatabaseState, Diagnostic, ExitCode, Instance, Plan, ServiceName, Slot, Version,
+};
 use cutover_plan::{Goal, PlanInput, Planned};
 use cutover_ports::{Databases as _, Stable, Store as _, Target as _};
-use cutover_spec::Release;
+use cutover_spec::{Release, Target};
 
 use crate::breaks;
 use crate::cli::ServiceChoice;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::release::{Key, build, restarted};
+use crate::release::{Key, build, restarted, unchanged};
 use crate::world::{self, Machine};
 
 /// A plan, or why there is none, and what is needed to carry it out.
@@ -114,6 +116,12 @@ pub(crate) async fn upgrade(
     )
     .map_err(Failure::usage)?;
     must_not_break(ctx, &release, previous)?;
+    // What was built just now is as it lies there; of services that stay as they are nothing was read.
+    if only.is_some() {
+        let instances = machine.target.observe().await?;
+        let all = format!("cutover upgrade {version}");
+        must_be_as_released(ctx, &release, &instances, &all)?;
+    }
     propose(ctx, machine, Goal::Upgrade, release, current, expected).await
 }
 
@@ -131,11 +139,70 @@ fn must_not_break(ctx: &Context, release: &Release, current: Option<&Release>) -
     })
 }
 
+/// What stored revisions are started from: the program files themselves are not kept with a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// Only what was released.
+    AsReleased,
+    /// Whatever lies there now: a person says so.
+    AsTheyAre,
+}
+
+impl Files {
+    /// As `--changed-files` says.
+    pub(crate) const fn of(changed: bool) -> Self {
+        if changed {
+            Self::AsTheyAre
+        } else {
+            Self::AsReleased
+        }
+    }
+}
+
+/// Refuses to start what is not what was released. What runs already is let alone: a way back to instances that are kept must
+/// not fail for what lies on the disk now.
+fn must_be_as_released(
+    ctx: &Context,
+    release: &Release,
+    instances: &[Instance],
+    instead: &str,
+) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    for (name, revision) in &release.revisions {
+        let (Some(service), Some(stored)) = (
+            release.application.services.get(name),
+            release.artifacts.get(name),
+        ) else {
+            continue;
+        };
+        let run = instances.iter().filter(|one| one.revision == *revision).count();
+        if run >= service.replicas as usize {
+            continue;
+        }
+        let Target::Process(target) = &service.target;
+        if let Err(problem) = unchanged(ctx.folder(), name, target, stored) {
+            found.push(if problem.code == "release.changed" {
+                problem
+                    .note("next", "put the files of the release back")
+                    .help(instead)
+            } else {
+                problem
+            });
+        }
+    }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::usage(found))
+    }
+}
+
 /// Back to an older release, as it was stored.
 pub(crate) async fn rollback(
     ctx: &Context,
     machine: &Machine,
     to: Option<&Version>,
+    files: Files,
 ) -> Result<Proposal, Failure> {
     let (stable, current) = must_be_deployed(ctx).await?;
     let succeeded = ctx.store.succeeded().await?;
@@ -144,13 +211,13 @@ pub(crate) async fn rollback(
         Some(version) => succeeded
             .iter()
             .find(|one| one.version == *version && one.release != stable.release),
-        None => succeeded
-            .iter()
-            .filter(|one| one.version < stable.version)
-            .max_by(|a, b| a.version.cmp(&b.version)),
+        None => before(&succeeded, &stable.version),
     };
     let Some(found) = found else {
-        let known: Vec<String> = succeeded.iter().map(|one| one.version.to_string()).collect();
+        let mut known: Vec<&Version> = succeeded.iter().map(|one| &one.version).collect();
+        known.sort();
+        known.dedup();
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
         let message = match to {
             Some(version) if *version == stable.version => {
                 format!("{version} is what runs, and it has had no other configuration")
@@ -167,6 +234,11 @@ pub(crate) async fn rollback(
             .into());
     };
     let release = stored(ctx, &found.release).await?;
+    if files == Files::AsReleased {
+        let instances = machine.target.observe().await?;
+        let again = format!("cutover rollback --to {} --changed-files", release.version);
+        must_be_as_released(ctx, &release, &instances, &again)?;
+    }
     propose(
         ctx,
         machine,
@@ -178,11 +250,18 @@ pub(crate) async fn rollback(
     .await
 }
 
+/// Where a rollback goes that is not told where to.
+fn before<'a>(succeeded: &'a [Stable], current: &Version) -> Option<&'a Stable> {
+    let older = succeeded.iter().filter(|one| one.version < *current);
+    older.max_by(|a, b| a.version.cmp(&b.version))
+}
+
 /// New instances of what runs.
 pub(crate) async fn restart(
     ctx: &Context,
     machine: &Machine,
     service: Option<&ServiceName>,
+    files: Files,
 ) -> Result<Proposal, Failure> {
     let (stable, current) = must_be_deployed(ctx).await?;
     let services: Vec<ServiceName> = match service {
@@ -200,6 +279,14 @@ pub(crate) async fn restart(
         None => current.revisions.keys().cloned().collect(),
     };
     let release = restarted(current.clone(), &services, &uuid::Uuid::now_v7().to_string());
+    if files == Files::AsReleased {
+        let instances = machine.target.observe().await?;
+        let again = service.map_or_else(
+            || "cutover restart --changed-files".to_owned(),
+            |name| format!("cutover restart {name} --changed-files"),
+        );
+        must_be_as_released(ctx, &release, &instances, &again)?;
+    }
     propose(
         ctx,
         machine,
@@ -245,6 +332,13 @@ async fn propose(
         Some((stable, _)) => slots(ctx, stable).await?,
         None => BTreeMap::new(),
     };
+    let before = match &current {
+        Some((stable, _)) => {
+            let succeeded = ctx.store.succeeded().await?;
+            before(&succeeded, &stable.version).map(|one| one.version.clone())
+        }
+        None => None,
+    };
     let current = current.map(|(_, release)| release);
     let instances = machine.target.observe().await?;
     let databases = observe_databases(ctx, &release, current.as_ref()).await?;
@@ -257,6 +351,7 @@ async fn propose(
         instances: &instances,
         databases: &databases,
         succeeded_before,
+        before,
         slots,
     });
     Ok(Proposal {
@@ -319,6 +414,10 @@ fn foreign(
     let message = format!("the database {name} belongs to another state");
     let found = Diagnostic::error("fence.foreign-store", message)
         .note("its state", owner.to_string())
-        .note("this one", ctx.store.id().to_string());
+        .note("this one", ctx.store.id().to_string())
+        .note(
+            "only if",
+            "that state is lost: whoever still uses it is refused from then on",
+        );
     Some(found.help(format!("cutover upgrade {version} --adopt")))
 }

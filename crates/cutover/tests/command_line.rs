@@ -167,6 +167,14 @@ fn a_version_without_a_program_and_a_missing_secret_are_both_named() {
     let ran = cutover(folder.path(), &["upgrade", "9.9.9"]);
     assert_eq!(ran.code, 2);
     assert!(
+        ran.stderr.contains("error[release.no-such-version]") && ran.stderr.contains("1.0.0"),
+        "{}",
+        ran.stderr
+    );
+    std::fs::create_dir_all(folder.path().join("releases/9.9.9")).unwrap();
+    let ran = cutover(folder.path(), &["upgrade", "9.9.9"]);
+    assert_eq!(ran.code, 2);
+    assert!(
         ran.stderr.contains("error[release.program-missing]"),
         "{}",
         ran.stderr

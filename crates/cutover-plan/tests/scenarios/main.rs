@@ -109,6 +109,28 @@ fn canary_that_is_watched_from_a_step_on() {
 }
 
 #[test]
+fn an_analysis_that_will_never_measure_is_warned_of() {
+    let warned = |pause: &str| {
+        let strategy = format!(
+            "canary: {{steps: [{{setWeight: 50}}, {{pause: {pause}}}], analysis: {{template: errors}}, scaleDownDelay: 1s}}"
+        );
+        let shop = Shop::of(&strategy).running("1.0.0");
+        match shop.plan("1.1.0", Goal::Upgrade) {
+            Planned::Plan(plan) => plan
+                .report
+                .warnings
+                .iter()
+                .any(|one| one.contains("judge nothing")),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(warned("{duration: 1s}"));
+    assert!(!warned("{duration: 10m}"));
+    // A person may take their time.
+    assert!(!warned("{}"));
+}
+
+#[test]
 fn canary_whose_contract_follows() {
     let shop = Shop::canary().with("contract: {after: 10s}").running("1.0.0");
     insta::assert_snapshot!(show(&shop.plan("1.1.0", Goal::Upgrade)));

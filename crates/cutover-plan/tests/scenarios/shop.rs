@@ -8,7 +8,7 @@ use cutover_model::{
     Version,
 };
 use cutover_plan::{Goal, PlanInput, Planned, plan};
-use cutover_spec::{Application, Release, ReleaseDraft, ServiceParts};
+use cutover_spec::{Application, Artifact, Release, ReleaseDraft, ServiceParts};
 
 const API: &str = r#"
   api:
@@ -225,7 +225,11 @@ impl Shop {
                 (
                     name.clone(),
                     ServiceParts {
-                        artifact: Digest::of(artifact.as_bytes()),
+                        artifact: Artifact {
+                            digest: Digest::of(artifact.as_bytes()),
+                            words: Vec::new(),
+                            folders: Vec::new(),
+                        },
                         config,
                         restart,
                     },
@@ -289,6 +293,7 @@ impl Shop {
             instances: &instances,
             databases: &databases,
             succeeded_before: self.succeeded_before,
+            before: None,
             slots: BTreeMap::new(),
         })
     }
@@ -320,6 +325,7 @@ fn running(release: &Release) -> Vec<Instance> {
                 address: Some(format!("127.0.0.1:{}", 20_000 + n)),
                 state: InstanceState::Ready,
                 since: Timestamp::UNIX_EPOCH,
+                unready: None,
                 restarts: 0,
             });
         }

@@ -2,8 +2,8 @@
 
 use cutover_analysis::Counters;
 use cutover_model::{
-    DatabaseName, Diagnostic, Fence, HookAnswer, HookOutcome, Plan, RevisionId, Slot, Smoke, Span, Timestamp,
-    Track, UpgradeId,
+    DatabaseName, Diagnostic, Fence, HookAnswer, HookOutcome, Plan, RevisionCounts, RevisionId, Slot, Smoke,
+    Span, Timestamp, Track, TrafficCounts, UpgradeId,
 };
 use cutover_ports::{
     BackupReport, Backups, Check, Checks, Clock, HookCall, MetricSource, PortError, QuerySource, Question,
@@ -49,6 +49,23 @@ impl MetricSource for Sim {
     async fn counters(&self, revision: &RevisionId) -> Result<Counters, PortError> {
         self.look(Op::Count, |world| {
             world.traffic.counters.get(revision).cloned().unwrap_or_default()
+        })
+        .await
+    }
+
+    async fn totals(&self) -> Result<TrafficCounts, PortError> {
+        self.look(Op::Count, |world| {
+            let counters = world.traffic.counters.iter();
+            let revisions = counters.map(|(revision, one)| RevisionCounts {
+                revision: revision.clone(),
+                requests: one.requests,
+                failed: one.errors,
+            });
+            TrafficCounts {
+                epoch: 1,
+                revisions: revisions.collect(),
+                unanswered: 0,
+            }
         })
         .await
     }

@@ -41,6 +41,7 @@ impl SimInstance {
             address: self.address.clone(),
             state: self.state.clone(),
             since: self.since,
+            unready: None,
             restarts: self.restarts,
         }
     }

@@ -85,6 +85,7 @@ pub(crate) fn release(text: &str) -> Release {
         )]
         .into(),
         contents: std::collections::BTreeMap::new(),
+        artifacts: std::collections::BTreeMap::new(),
         migrations: std::collections::BTreeMap::new(),
         files: std::collections::BTreeMap::new(),
         changelog: Some("# Ünïcode, 'quotes' and \"more\"\n".into()),

@@ -121,9 +121,10 @@ async fn a_supervisor_that_cannot_start_says_why() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("state.json"), r#"{"format":99}"#).unwrap();
     let error = world.target.ping().await.unwrap_err();
-    assert_refused(&error, "target.supervisor-failed", "exited with status 1");
-    let words = &error.diagnostic.notes[0].1;
-    assert!(words.contains("supervisor.state-newer"), "{words}");
+    assert_refused(&error, "supervisor.state-newer", "99");
+    std::fs::write(folder.join("state.json"), "{").unwrap();
+    let error = world.target.ping().await.unwrap_err();
+    assert_refused(&error, "supervisor.state-damaged", "state.json");
     std::fs::remove_file(folder.join("state.json")).unwrap();
 }
 

@@ -13,14 +13,23 @@ async fn readiness_rises_and_falls_with_the_answers() {
     spec.health.readiness = Some(probe("/ready"));
     world.order("ready", r#"503 {"status":"unhealthy"}"#);
     world.target.ensure(&fence(1), &spec, 1).await.unwrap();
-    world.until_state(|state| *state == InstanceState::Starting).await;
+    let unready = |all: &[Instance]| {
+        all.first()
+            .and_then(|one| one.unready.clone())
+            .unwrap_or_default()
+    };
+    let says = async |words: &str| world.until(words, async |all| unready(all).contains(words)).await;
+    says("503").await;
     world.order("ready", r#"200 {"status":"DOWN"}"#);
-    world.until_state(|state| *state == InstanceState::Starting).await;
+    says("DOWN").await;
+    assert_eq!(world.only().await.state, InstanceState::Starting);
     world.order("ready", r#"200 {"status":"UP"}"#);
     let ready = world.ready(1).await.remove(0);
+    assert_eq!(ready.unready, None);
     world.order("ready", "500 broken");
     let fallen = world.until_state(|state| *state == InstanceState::NotReady).await;
     assert_eq!(fallen.restarts, 0);
+    assert!(fallen.unready.is_some_and(|why| why.contains("500")));
     assert!(fallen.since > ready.since);
     world.order("ready", "200 fine");
     world.ready(1).await;

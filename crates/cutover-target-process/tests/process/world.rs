@@ -95,6 +95,7 @@ impl World {
                 command: server_command(),
                 ports: Some(self.ports),
                 directory: None,
+                ignore: Vec::new(),
                 stop_grace: Span::from_secs(5),
             }),
             environment: self.server_environment(),

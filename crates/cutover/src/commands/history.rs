@@ -74,7 +74,7 @@ async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool, chart: Option
         ctx.printer.style(),
     ));
     ctx.printer.data("\n");
-    drive::show(ctx, &id, None).await?;
+    drive::show(ctx, &id).await?;
     Ok(ExitCode::Done)
 }
 

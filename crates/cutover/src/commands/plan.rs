@@ -5,20 +5,21 @@ use cutover_plan::Planned;
 
 use crate::cli::{Plan, ServiceChoice};
 use crate::context::Context;
-use crate::execute::nothing;
+use crate::execute::{free_addresses, nothing};
 use crate::failure::Outcome;
-use crate::planning;
+use crate::planning::{self, Files};
 use crate::render;
 use crate::world::Machine;
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, plan: Plan) -> Outcome {
     let proposal = if plan.rollback {
-        planning::rollback(ctx, machine, Some(&plan.version)).await?
+        planning::rollback(ctx, machine, Some(&plan.version), Files::AsReleased).await?
     } else {
         planning::upgrade(ctx, machine, &plan.version, &plan.service, plan.from.clone()).await?
     };
     match proposal.planned {
         Planned::Plan(found) => {
+            free_addresses(machine, &found).await?;
             if ctx.printer.is_json() {
                 ctx.printer.json_pretty(&*found);
             } else {

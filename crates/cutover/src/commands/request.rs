@@ -65,7 +65,8 @@ fn aborted(outcome: Outcome) -> Outcome {
     })
 }
 
-/// Goes on: with a request when somebody paused it or it failed, without one when it was only left.
+/// Goes on: with a request when somebody paused it, without one when it was only left. One whose step has failed is not gone on
+/// with: a person says whether it is tried again.
 pub(super) async fn resume(ctx: &Context, machine: &Machine, resume: Resume) -> Outcome {
     let open = must_be_open(ctx).await?;
     let role = if resume.in_background {
@@ -75,7 +76,8 @@ pub(super) async fn resume(ctx: &Context, machine: &Machine, resume: Resume) -> 
     };
     if role == Role::Foreground {
         let (_, _, state) = load(&ctx.store, &open.id).await?;
-        let held = state.paused.is_some() || matches!(state.doing, Doing::Failed { .. });
+        let failed = matches!(state.doing, Doing::Failed { .. }) && state.phase == UpgradePhase::Paused;
+        let held = state.paused.is_some() || failed;
         if held && !state.phase.is_final() && !state.is_back() && state.phase != UpgradePhase::Stuck {
             ask(ctx, &open, Command::Resume, resume.why.as_deref()).await?;
         }

@@ -7,7 +7,7 @@ use crate::cli::{MigrateWhich, Restart, Rollback, Upgrade};
 use crate::context::Context;
 use crate::execute::{Place, execute, must_be_free, open_upgrade};
 use crate::failure::{Failure, Outcome};
-use crate::planning;
+use crate::planning::{self, Files};
 use crate::world::Machine;
 
 use super::{confirm, migrate, request};
@@ -75,7 +75,13 @@ pub(super) async fn rollback(ctx: &Context, machine: &Machine, rollback: Rollbac
         return request::run(ctx, machine, Command::Abort, rollback.why).await;
     }
     must_be_free(ctx).await?;
-    let proposal = planning::rollback(ctx, machine, rollback.to.as_ref()).await?;
+    let proposal = planning::rollback(
+        ctx,
+        machine,
+        rollback.to.as_ref(),
+        Files::of(rollback.changed_files),
+    )
+    .await?;
     execute(ctx, machine, proposal, Place::of(rollback.detach))
         .await?
         .conclude(ctx)
@@ -84,7 +90,13 @@ pub(super) async fn rollback(ctx: &Context, machine: &Machine, rollback: Rollbac
 
 pub(super) async fn restart(ctx: &Context, machine: &Machine, restart: Restart) -> Outcome {
     must_be_free(ctx).await?;
-    let proposal = planning::restart(ctx, machine, restart.service.as_ref()).await?;
+    let proposal = planning::restart(
+        ctx,
+        machine,
+        restart.service.as_ref(),
+        Files::of(restart.changed_files),
+    )
+    .await?;
     execute(ctx, machine, proposal, Place::of(restart.detach))
         .await?
         .conclude(ctx)

@@ -35,7 +35,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
 /// Follows an upgrade to its end, or until somebody leaves; the report then, and its exit code.
 pub(super) async fn follow(ctx: &Context, machine: &Machine, id: &UpgradeId) -> Outcome {
     let (plan, records, mut state) = load(&ctx.store, id).await?;
-    let mut meter = Meter::start(&machine.proxy, &plan).await;
+    let mut meter = Meter::new(&machine.proxy, &plan);
     let mut screen = Screen::new(&ctx.printer, plan.clone(), state.clone(), true);
     if let Some(record) = records.last() {
         screen.take(&Seen {
@@ -73,7 +73,7 @@ pub(super) async fn follow(ctx: &Context, machine: &Machine, id: &UpgradeId) -> 
     }
     screen.close();
     if state.phase.is_final() || state.phase == UpgradePhase::Stuck {
-        show(ctx, id, None).await?;
+        show(ctx, id).await?;
     }
     Ok(exit_of(state.phase))
 }

@@ -1,16 +1,14 @@
 //! The demo's account: what clients met of each upgrade, and whether the promise was kept.
 
 use cutover_engine::load;
-use cutover_model::{
-    Action, Diagnostic, Plan, StrategyKind, UpgradePhase, Verdict, Version, WayBack, Weight,
-};
+use cutover_model::{Action, Diagnostic, Plan, StrategyKind, UpgradePhase, Version, WayBack, Weight};
 use serde::Serialize;
 use shop::load::LoadReport;
 
 use crate::context::Context;
 use crate::drive::End;
 use crate::failure::Failure;
-use crate::render::Run;
+use crate::render::{Judgement, Run};
 
 /// How often a bound on an error rate is looked at, as Flagger documents it, in seconds.
 const RULE_INTERVAL: u64 = 60;
@@ -53,7 +51,7 @@ pub(super) struct UpgradeAccount {
     pub(super) requests_failed: u64,
     /// Error answers of the candidate.
     pub(super) candidate_errors: u64,
-    pub(super) verdict: Option<Verdict>,
+    pub(super) verdict: Option<Judgement>,
     /// What "go back" means after it.
     pub(super) way_back: String,
 }

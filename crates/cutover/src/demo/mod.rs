@@ -183,7 +183,7 @@ impl Stage<'_> {
             commands::history(ctx, 10).await?;
             for (version, end) in [("1.1.0", &good_end), ("1.2.0", &bad_end)] {
                 self.say(&format!("The report of the upgrade to {version}:"));
-                crate::drive::show(ctx, &end.id, end.exposure.as_ref()).await?;
+                crate::drive::show(ctx, &end.id).await?;
             }
         }
         self.conclude(&account)

@@ -1,4 +1,4 @@
-//! What clients meet during an upgrade, from the proxy's own counters.
+//! What clients meet in this moment of an upgrade, from the proxy's own counters. What they met of all of it is in the journal.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use cutover_model::{Plan, RevisionId, ServiceName};
 use cutover_proxy::{Client, ProxyRouter, RevisionStats, Stats};
 use tokio::time::Instant;
 
-use crate::render::{Exposure, Sample, ServiceTraffic, Traffic};
+use crate::render::{Sample, ServiceTraffic, Traffic};
 
 /// Rates are over so many samples, a second apart.
 const WINDOW: usize = 5;
@@ -15,7 +15,6 @@ const WINDOW: usize = 5;
 pub(crate) struct Meter {
     client: Client,
     moves: Vec<Move>,
-    first: Option<Stats>,
     window: VecDeque<(Instant, Stats)>,
 }
 
@@ -26,10 +25,9 @@ struct Move {
 }
 
 impl Meter {
-    /// Counts from now on.
-    pub(crate) async fn start(proxy: &ProxyRouter, plan: &Plan) -> Self {
+    /// Of the services that move.
+    pub(crate) fn new(proxy: &ProxyRouter, plan: &Plan) -> Self {
         let client = proxy.client().clone();
-        let first = client.stats().await.ok();
         let moves = plan
             .services
             .iter()
@@ -42,7 +40,6 @@ impl Meter {
         Self {
             client,
             moves: moves.collect(),
-            first,
             window: VecDeque::new(),
         }
     }
@@ -103,39 +100,6 @@ impl Meter {
             },
             p99_ms: latency.quantile(0.99).map(|us| us as f64 / 1000.0),
         })
-    }
-
-    /// What clients met since the start; none when it cannot be known, because the proxy did not answer or was started
-    /// again meanwhile.
-    pub(crate) async fn exposure(&self) -> Option<Exposure> {
-        let first = self.first.as_ref()?;
-        let last = self.client.stats().await.ok()?;
-        (first.epoch == last.epoch && !self.moves.is_empty()).then(|| self.between(first, &last))
-    }
-
-    fn between(&self, first: &Stats, last: &Stats) -> Exposure {
-        let mut met = Exposure::default();
-        for now in &last.revisions {
-            let before = revision(first, &now.revision);
-            let since = |of: fn(&RevisionStats) -> u64| of(now).saturating_sub(before.map_or(0, of));
-            let failed = since(|stats| stats.errors + stats.cut_answers);
-            met.served += since(|stats| stats.assigned);
-            if self
-                .moves
-                .iter()
-                .any(|one| one.to.as_ref() == Some(&now.revision))
-            {
-                met.exposed += since(|stats| stats.assigned);
-                met.candidate_errors += failed;
-            } else {
-                met.failed += failed;
-            }
-        }
-        for now in &last.routes {
-            let before = first.routes.iter().find(|route| route.service == now.service);
-            met.failed += now.unavailable - before.map_or(0, |route| route.unavailable.min(now.unavailable));
-        }
-        met
     }
 }
 

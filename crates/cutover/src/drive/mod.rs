@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use cutover_engine::{Engine, load, request};
-use cutover_model::{Command, ExitCode, UpgradeId, UpgradePhase};
+use cutover_model::{Command, ExitCode, Plan, UpgradeId, UpgradePhase};
 use cutover_plan::{Doing, State};
 use cutover_ports::Clock as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,8 +24,8 @@ pub(crate) use tap::Seen;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::render::{Ask, Exposure, Run, report, report_json};
-use crate::world::{Machine, SystemClock, who};
+use crate::render::{Ask, Run, report, report_json};
+use crate::world::{Machine, SystemClock, controller, who};
 use tap::Tap;
 
 /// How often the picture is drawn anew.
@@ -57,8 +57,6 @@ pub(crate) struct End {
     pub(crate) id: UpgradeId,
     /// Where it stands now.
     pub(crate) phase: UpgradePhase,
-    /// What clients met of it.
-    pub(crate) exposure: Option<Exposure>,
     /// Whether it goes on without this process.
     pub(crate) detached: bool,
 }
@@ -67,7 +65,7 @@ impl End {
     /// Says how it ended: the report as data, and the exit code.
     pub(crate) async fn conclude(self, ctx: &Context) -> Outcome {
         if !self.detached {
-            show(ctx, &self.id, self.exposure.as_ref()).await?;
+            show(ctx, &self.id).await?;
         }
         Ok(exit_of(self.phase))
     }
@@ -81,7 +79,7 @@ pub(crate) async fn drive(
     role: Role,
 ) -> Result<End, Failure> {
     let id = engine.id().clone();
-    let mut meter = Meter::start(&machine.proxy, engine.plan()).await;
+    let mut meter = Meter::new(&machine.proxy, engine.plan());
     let (sender, mut records) = mpsc::unbounded_channel();
     engine.observe_with(Box::new(Tap::new(sender)));
     let mut screen = Screen::new(
@@ -118,13 +116,12 @@ pub(crate) async fn drive(
     }
     let opens = opens_by_itself(&screen, engine.state());
     screen.close();
-    let exposure = meter.exposure().await;
     let phase = match result {
         Ok(phase) => phase,
         Err(error) => {
             // Another controller may take over at once; a lease that is lost already is no matter.
             engine.give_up_lease().await;
-            return Err(error.into());
+            return Err(left_standing(error.into(), engine.plan(), engine.state()));
         }
     };
     let leaves = leave.load(Ordering::Relaxed) == DETACH && !phase.is_final() && phase != UpgradePhase::Stuck;
@@ -132,14 +129,34 @@ pub(crate) async fn drive(
     // A gate that opens by itself is left as well, with the report and its exit code, to a controller that sees it open.
     let left = leave.load(Ordering::Relaxed) == GATE && phase == UpgradePhase::WaitingForGate;
     if detached || (left && opens && role == Role::Foreground) {
-        hand_over(ctx)?;
+        hand_over(ctx).await?;
     }
-    Ok(End {
-        id,
-        phase,
-        exposure,
-        detached,
-    })
+    Ok(End { id, phase, detached })
+}
+
+/// A full disk has ended it here, and not the upgrade: where it stands is said, and that a person is needed.
+fn left_standing(mut failure: Failure, plan: &Plan, state: &State) -> Failure {
+    if !failure.is("store.disk-full") || state.begun == 0 {
+        return failure;
+    }
+    let at = state.step(plan).map_or_else(
+        || "the upgrade stands at its end".to_owned(),
+        |step| {
+            format!(
+                "the upgrade stands at step {}: {} {}",
+                step.id, step.stage, step.title
+            )
+        },
+    );
+    for found in &mut failure.found {
+        found.notes.push(("state".to_owned(), at.clone()));
+        let look = found.help.take().unwrap_or_else(|| "df -h".to_owned());
+        found
+            .notes
+            .push(("next".to_owned(), format!("make room ({look}), then go on")));
+        found.help = Some("cutover resume".to_owned());
+    }
+    failure.with_exit(ExitCode::Stuck)
 }
 
 /// What to do where nobody is asked: `--yes` answers, and a gate or a failure that waits for a person is left to one.
@@ -188,9 +205,16 @@ async fn answer(ctx: &Context, id: &UpgradeId, ask: Ask, screen: &mut Screen, le
     }
 }
 
-/// Leaves an upgrade to a controller in the background, and says so.
-pub(crate) fn hand_over(ctx: &Context) -> Result<(), Failure> {
+/// How long a controller in the background is given to be at work before it is said to be.
+const TAKEN_WITHIN: Duration = Duration::from_secs(3);
+
+/// Leaves an upgrade to a controller in the background, and says so once that is at it.
+pub(crate) async fn hand_over(ctx: &Context) -> Result<(), Failure> {
     let pid = background::start(ctx)?;
+    let deadline = tokio::time::Instant::now() + TAKEN_WITHIN;
+    while controller(&ctx.store).await?.is_none() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let log = ctx.state.controller_log();
     ctx.printer.advise(&format!(
         "It goes on in the background, as pid {pid}.\n  come back   cutover watch\n  its log     {}\n",
@@ -200,7 +224,7 @@ pub(crate) fn hand_over(ctx: &Context) -> Result<(), Failure> {
 }
 
 /// The report of an upgrade, as data.
-pub(crate) async fn show(ctx: &Context, id: &UpgradeId, exposure: Option<&Exposure>) -> Result<(), Failure> {
+pub(crate) async fn show(ctx: &Context, id: &UpgradeId) -> Result<(), Failure> {
     let (plan, records, state) = load(&ctx.store, id).await?;
     let run = Run {
         id,
@@ -209,9 +233,9 @@ pub(crate) async fn show(ctx: &Context, id: &UpgradeId, exposure: Option<&Exposu
         records: &records,
     };
     if ctx.printer.is_json() {
-        ctx.printer.json_pretty(&report_json(&run, exposure));
+        ctx.printer.json_pretty(&report_json(&run));
     } else {
-        ctx.printer.data(&report(&run, exposure, ctx.printer.style()));
+        ctx.printer.data(&report(&run, ctx.printer.style()));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A release from today's files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cutover_db::DatabaseUrl;
 use cutover_migrate::{MigrationFile, from_files, missing_placeholders, read_folder};
@@ -11,6 +11,7 @@ use cutover_spec::{Application, Database, Release, ReleaseDraft, ServiceParts, S
 use super::artifact::artifact;
 use super::certificates;
 use super::key::Key;
+use super::versions::no_such;
 use crate::lookup::Lookup;
 
 /// The release of a version. With `only`, no other service moves: the others keep what the previous release has of them.
@@ -25,6 +26,9 @@ pub(crate) fn build(
     previous: Option<&Release>,
     only: Option<&[ServiceName]>,
 ) -> Result<Release, Vec<Diagnostic>> {
+    if let Some(found) = no_such(application, folder, version) {
+        return Err(vec![found]);
+    }
     let at = application.at_version(version);
     let lookup = Lookup::new(folder, application);
     let mut wrong = Vec::new();
@@ -122,6 +126,9 @@ fn with_the_others(mut release: Release, previous: &Release, only: &[ServiceName
         if let Some(contents) = previous.contents.get(name) {
             release.contents.insert(name.clone(), contents.clone());
         }
+        if let Some(artifact) = previous.artifacts.get(name) {
+            release.artifacts.insert(name.clone(), artifact.clone());
+        }
     }
     release.sealed()
 }
@@ -155,8 +162,10 @@ fn service_parts(
     let pairs = environment
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
+    let migrations = at.databases.values().filter_map(|one| one.migrations.as_ref());
+    let migrations: Vec<PathBuf> = migrations.map(PathBuf::from).collect();
     Ok(ServiceParts {
-        artifact: artifact(folder, name, written, target)?,
+        artifact: artifact(folder, name, written, target, &migrations)?,
         config: key.digest(pairs),
         restart: None,
     })

@@ -7,8 +7,10 @@ mod build;
 pub(crate) mod certificates;
 mod key;
 mod restart;
+mod tree;
+mod versions;
 
-pub(crate) use artifact::program;
+pub(crate) use artifact::{program, unchanged};
 pub(crate) use build::{build, database_url, migrations};
 pub(crate) use key::Key;
 pub(crate) use restart::restarted;

@@ -48,6 +48,6 @@ pub(crate) use report::{Run, report};
 pub(crate) use report_json::report_json;
 pub(crate) use status::{Status, status};
 pub(crate) use story::story;
-pub(crate) use traffic::{Exposure, Sample, ServiceTraffic, Traffic};
-pub(crate) use verdicts::decided;
+pub(crate) use traffic::{Sample, ServiceTraffic, Traffic};
+pub(crate) use verdicts::{Judgement, decided};
 pub(crate) use words::addressed;

@@ -4,13 +4,12 @@ use cutover_model::Span;
 use serde_json::{Value, json};
 
 use super::report::{Run, headline, next_commands, turned_words, until};
-use super::traffic::Exposure;
 use super::verdicts::judged;
 
 /// The report of an upgrade as one value.
-pub(crate) fn report_json(run: &Run<'_>, exposure: Option<&Exposure>) -> Value {
+pub(crate) fn report_json(run: &Run<'_>) -> Value {
     let (plan, state) = (run.plan, run.state);
-    let exposed = run.exposed(exposure);
+    let (met, exposed) = (state.met.as_ref(), run.exposed());
     let back = match &state.course {
         cutover_plan::Course::Back(back) => Some(back),
         cutover_plan::Course::Forward => None,
@@ -25,21 +24,21 @@ pub(crate) fn report_json(run: &Run<'_>, exposure: Option<&Exposure>) -> Value {
         "strategy": plan.strategy,
         "plan": plan.id,
         "phase": state.phase,
-        "headline": headline(run, exposure),
+        "headline": headline(run),
         "by": run.by(),
         "started_at": state.created_at,
         "ended_at": state.at,
         "duration_ms": run.took().as_millis(),
         "switch_ms": run.switch_ms(),
-        "requests_served": exposure.map(|met| met.served),
-        "requests_failed": exposure.map(|met| met.failed),
-        "requests_exposed": exposed.map(|(reached, _)| reached),
-        "candidate_errors": exposed.map(|(_, errors)| errors),
+        "requests_served": met.map(|met| met.served),
+        "requests_failed": met.map(|met| met.failed),
+        "requests_exposed": exposed.map(|one| one.requests),
+        "candidate_errors": exposed.map(|one| one.errors),
         "requests_cut": run.cut(),
         "verdict": run.verdict(),
         "verdicts": judged(plan, state).iter().map(|one| json!({
             "analysis": one.words(),
-            "verdict": one.note.verdict,
+            "verdict": one.judgement(),
             "because": one.note.because,
             "requests": one.note.requests,
             "errors": one.note.errors,
@@ -85,17 +84,19 @@ mod tests {
 
     #[test]
     fn of_one_that_was_caught() {
-        let met = Exposure {
+        let mut told = fixtures::caught();
+        told.state.met = Some(cutover_plan::Met {
             served: 2_118,
             failed: 0,
             exposed: 38,
             candidate_errors: 9,
-        };
-        insta::assert_json_snapshot!(report_json(&fixtures::caught().run(), Some(&met)));
+            ..cutover_plan::Met::default()
+        });
+        insta::assert_json_snapshot!(report_json(&told.run()));
     }
 
     #[test]
     fn of_a_good_upgrade() {
-        insta::assert_json_snapshot!(report_json(&fixtures::succeeded().run(), None));
+        insta::assert_json_snapshot!(report_json(&fixtures::succeeded().run()));
     }
 }

@@ -41,6 +41,13 @@ pub(crate) struct Status<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl Status<'_> {
+    /// Whether nothing runs of what is wanted.
+    fn is_down(&self) -> bool {
+        self.instances.is_empty() && self.desired.0.values().any(|want| want.replicas > 0)
+    }
+}
+
 /// The state of an application.
 pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
     let mut page = Page::new();
@@ -57,6 +64,10 @@ pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
             migration.id
         );
         value(&mut page, label, Tone::Plain, &text, style);
+    }
+    if let Some(stable) = seen.stable.filter(|_| seen.running.is_none() && seen.is_down()) {
+        let next = format!("nothing runs; next: cutover upgrade {}", stable.version);
+        value(&mut page, "down", Tone::Wrong, &next, style);
     }
     match seen.way_back {
         Some(WayBack::To { version, by }) => {
@@ -268,12 +279,19 @@ fn revision(
     }
 }
 
+fn unready(one: &Instance) -> String {
+    one.unready
+        .as_ref()
+        .map(|why| format!(": {why}"))
+        .unwrap_or_default()
+}
+
 fn instance(one: &Instance, now: Timestamp) -> (Tone, String) {
     let since = words::took(Span::between(one.since, now));
     let (tone, mut text) = match &one.state {
         InstanceState::Ready => (Tone::Plain, format!("ready for {since}")),
-        InstanceState::Starting => (Tone::Waiting, format!("starting for {since}")),
-        InstanceState::NotReady => (Tone::Waiting, format!("not ready for {since}")),
+        InstanceState::Starting => (Tone::Waiting, format!("starting for {since}{}", unready(one))),
+        InstanceState::NotReady => (Tone::Waiting, format!("not ready for {since}{}", unready(one))),
         InstanceState::Stopping => (Tone::Dim, format!("stopping for {since}")),
         InstanceState::Crashed { reason } => (Tone::Wrong, format!("crashed {since} ago: {reason}")),
     };
@@ -308,6 +326,7 @@ mod tests {
             address: Some(format!("127.0.0.1:{port}")),
             state,
             since: format!("2026-03-12T13:{minute:02}:11Z").parse().unwrap(),
+            unready: None,
             restarts,
         };
         let crashed = InstanceState::Crashed {
@@ -320,6 +339,16 @@ mod tests {
             one("api-4", "api@1.0.0#0a0a0a", 20004, crashed, 58, 3),
             one("api-5", "api@1.1.0#1b1b1b", 20005, InstanceState::Ready, 59, 0),
         ]
+    }
+
+    #[test]
+    fn one_that_starts_says_what_is_missing() {
+        let mut one = instances().remove(0);
+        one.state = InstanceState::Starting;
+        one.unready = Some("does not listen on 127.0.0.1:20001".to_owned());
+        let now = Span::from_millis(1_900).after(one.since);
+        let (_, words) = instance(&one, now);
+        assert_eq!(words, "starting for 1.9s: does not listen on 127.0.0.1:20001");
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Teller {
                 }
                 measured(analysis, *verdict, because, *requests, *errors)
             }
-            Event::SoakTick { .. } => return None,
+            Event::SoakTick { .. } | Event::Counted { .. } => return None,
             // A good answer is the step's outcome, and a bad one is what is waited for.
             Event::Called { answer, tries, .. } => {
                 Told::new(Rank::Detail, "called", format!("try {tries}: {}", answer.said))

@@ -35,17 +35,3 @@ pub(crate) struct ServiceTraffic {
 
 /// All services that change. Empty: nothing was measured, and the wanted state is shown instead.
 pub(crate) type Traffic = Vec<ServiceTraffic>;
-
-/// What clients met during an upgrade, from the routers' counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Exposure {
-    /// Requests that were answered, by whom ever.
-    pub(crate) served: u64,
-    /// Requests that failed, without the error answers of the candidate itself.
-    pub(crate) failed: u64,
-    /// Requests that reached the candidate.
-    pub(crate) exposed: u64,
-    /// Error answers of the candidate.
-    pub(crate) candidate_errors: u64,
-}

@@ -1,7 +1,7 @@
 //! The analyses of an upgrade as lines: which, with which verdict, and why.
 
 use cutover_analysis::{AnalysisState, Chart};
-use cutover_model::{Action, Plan, Timestamp, Verdict};
+use cutover_model::{Action, AnalysisTemplate, Plan, Timestamp, Verdict};
 use cutover_plan::{AnalysisNote, State};
 
 /// An analysis and what came of it.
@@ -11,6 +11,26 @@ pub(crate) struct Judged<'a> {
     pub(crate) name: &'a str,
     /// What is known.
     pub(crate) note: &'a AnalysisNote,
+    /// What was asked.
+    template: &'a AnalysisTemplate,
+}
+
+/// A verdict, or that there was nothing to judge by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It was judged.
+    Verdict(Verdict),
+    /// It was there, and measured nothing.
+    NoData,
+}
+
+impl serde::Serialize for Judgement {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Verdict(verdict) => verdict.serialize(to),
+            Self::NoData => to.serialize_str("NoData"),
+        }
+    }
 }
 
 impl Judged<'_> {
@@ -25,6 +45,27 @@ impl Judged<'_> {
             Some(verdict) => verdict.word(),
             None => "no objection",
         }
+    }
+
+    /// The verdict; none for a background analysis that has measured something and not objected.
+    pub(crate) fn judgement(&self) -> Option<Judgement> {
+        match (self.note.verdict, self.unjudged()) {
+            (Some(verdict), _) => Some(Judgement::Verdict(verdict)),
+            (None, Some(_)) => Some(Judgement::NoData),
+            (None, None) => None,
+        }
+    }
+
+    /// Why it has said nothing, not even that there is no objection: too few requests, and no measurement that ended.
+    pub(crate) fn unjudged(&self) -> Option<String> {
+        if self.note.verdict.is_some() {
+            return None;
+        }
+        let state: AnalysisState = serde_json::from_str(&self.note.state).ok()?;
+        let (requests, _) = state.exposed();
+        let needed = self.template.min_requests.max(1);
+        (!state.has_measured() && requests < needed)
+            .then(|| format!("{requests} of {}", super::words::count(needed, "request")))
     }
 
     pub(crate) fn is_bad(&self) -> bool {
@@ -45,17 +86,18 @@ pub(crate) fn analysis_words(name: &str) -> String {
 
 /// All that were measured, in the order of the plan: background ones first.
 pub(crate) fn judged<'a>(plan: &'a Plan, state: &'a State) -> Vec<Judged<'a>> {
-    let guards = plan.guards.iter().map(|guard| &guard.name);
+    let guards = plan.guards.iter().map(|guard| (&guard.name, &guard.template));
     let steps = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Analyze { name, .. } => Some(name),
+        Action::Analyze { name, template, .. } => Some((name, template)),
         _ => None,
     });
     guards
         .chain(steps)
-        .filter_map(|name| {
+        .filter_map(|(name, template)| {
             Some(Judged {
                 name,
                 note: state.analyses.get(name)?,
+                template,
             })
         })
         .collect()

@@ -1,7 +1,9 @@
 //! In debug builds only: a store that kills its process right after a chosen record of a journal is on the disk, so that
-//! tests can see what another controller makes of every position.
+//! tests can see what another controller makes of every position; or one that has no room while a file is there.
 
-use cutover_model::{Event, Fence, Plan, Record, ReleaseId, Span, StoreId, Timestamp, UpgradeId};
+use std::path::PathBuf;
+
+use cutover_model::{Diagnostic, Event, Fence, Plan, Record, ReleaseId, Span, StoreId, Timestamp, UpgradeId};
 use cutover_ports::{Append, Holder, Lease, LeaseError, Stable, Store, StoreError, UpgradeHead};
 use cutover_spec::Release;
 use cutover_store::SqliteStore;
@@ -9,21 +11,40 @@ use cutover_store::SqliteStore;
 /// Which record, by its place in the journal.
 const SWITCH: &str = "CUTOVER_KILL_AT";
 
+/// Which file stands for a full disk.
+const FULL_WHILE: &str = "CUTOVER_FULL_WHILE";
+
 /// Passes everything on.
 pub(crate) struct KillingStore {
     inner: SqliteStore,
-    at: u64,
+    at: Option<u64>,
+    full_while: Option<PathBuf>,
 }
 
 impl KillingStore {
     /// None unless the environment asks for it.
     pub(crate) fn from_env(inner: SqliteStore) -> Option<Self> {
-        let at = std::env::var(SWITCH).ok()?.parse().ok()?;
-        Some(Self { inner, at })
+        let at = std::env::var(SWITCH).ok().and_then(|at| at.parse().ok());
+        let full_while = std::env::var_os(FULL_WHILE).map(PathBuf::from);
+        (at.is_some() || full_while.is_some()).then_some(Self {
+            inner,
+            at,
+            full_while,
+        })
+    }
+
+    /// Refuses as a full disk does.
+    fn room(&self) -> Result<(), StoreError> {
+        match &self.full_while {
+            Some(file) if file.exists() => Err(StoreError::Failed(Box::new(
+                Diagnostic::error("store.disk-full", "there is no room for the state").help("df -h"),
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn written(&self, records: &[Record]) {
-        if records.iter().any(|record| record.seq == self.at) {
+        if records.iter().any(|record| Some(record.seq) == self.at) {
             let me = nix::unistd::Pid::this();
             // Nothing runs after it: no destructor, no flush.
             let _ = nix::sys::signal::kill(me, nix::sys::signal::Signal::SIGKILL);
@@ -48,6 +69,7 @@ impl Store for KillingStore {
     }
 
     async fn renew(&self, fence: &Fence, now: Timestamp, length: Span) -> Result<Lease, LeaseError> {
+        self.room()?;
         self.inner.renew(fence, now, length).await
     }
 
@@ -82,6 +104,7 @@ impl Store for KillingStore {
         id: &UpgradeId,
         write: Append<'_>,
     ) -> Result<Vec<Record>, StoreError> {
+        self.room()?;
         let records = self.inner.append(fence, id, write).await?;
         self.written(&records);
         Ok(records)

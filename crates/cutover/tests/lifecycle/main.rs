@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+mod counts;
+mod files;
 mod hooks;
 mod runner;
 mod stage;
@@ -241,6 +243,13 @@ fn a_failed_smoke_test_goes_back_by_itself_or_waits_when_told_so() {
         .exits(4)
         .json();
     assert_eq!(waits["phase"], "Paused", "{waits:#}");
+    let refused = stage.run(&["resume"]).exits(1);
+    assert!(
+        refused.stderr.contains("upgrade.step-failed"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("cutover retry"), "{}", refused.stderr);
     let aborted = stage.run(&["abort"]).exits(0);
     assert!(aborted.stdout.contains("1.0.0"), "{}", aborted.stdout);
     assert_eq!(stage.status()["upgrade"], Value::Null);
@@ -459,6 +468,11 @@ fn a_database_whose_state_is_lost_is_taken_over_when_a_person_says_so() {
     let stage = Stage::new(QUICK);
     stage.run(&["upgrade", "1.0.0"]).exits(0);
     stage.run(&["down", "--yes"]).exits(0);
+    let down = stage.run(&["status"]).exits(0).stdout;
+    assert!(
+        down.contains("nothing runs; next: cutover upgrade 1.0.0"),
+        "{down}"
+    );
     std::fs::rename(stage.path().join("state"), stage.path().join("lost")).unwrap();
     let refused = stage.run(&["upgrade", "1.1.0"]).exits(1).stderr;
     assert!(

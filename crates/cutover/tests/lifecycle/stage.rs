@@ -39,7 +39,7 @@ impl Ran {
 
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
-    listen: u16,
+    pub(crate) listen: u16,
     ports: cutover_testkit::PortBlock,
 }
 
