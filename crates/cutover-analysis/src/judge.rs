@@ -341,7 +341,7 @@ impl Evidences<'_> {
                 Classification::Pass => successful(found.reason),
                 Classification::High => failed(format!("higher than stable: {}", found.reason)),
                 Classification::Low => failed(format!("lower than stable: {}", found.reason)),
-                Classification::Nodata if test.must_have_data => failed(found.reason),
+                Classification::Nodata if test.must_have_data && found.silent => failed(found.reason),
                 Classification::Nodata => no_data(0, &found.reason),
             },
         }

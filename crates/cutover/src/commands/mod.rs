@@ -61,7 +61,10 @@ pub(crate) async fn run(cli: Cli, printer: &Printer) -> Outcome {
             command: Migrate::Rules { rule, page },
         } => lint::rules(printer, rule.as_deref(), page),
         Command::Supervise(supervise) => supervise::run(&globals, printer, supervise.state_dir).await,
-        command => in_context(command, &Context::open(&globals, printer.clone())?).await,
+        command => {
+            let ctx = Context::open(&globals, printer.clone())?;
+            Box::pin(in_context(command, &ctx)).await
+        }
     }
 }
 
