@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod down;
 mod hooks;
 mod runner;
 mod stage;
