@@ -5,6 +5,7 @@
 
 mod counts;
 mod files;
+mod down;
 mod hooks;
 mod runner;
 mod stage;
