@@ -478,11 +478,15 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
     let statements = match split(dialect, &file.text) {
         Ok(statements) => statements,
         Err(error) => {
-            errors.push(
-                Diagnostic::error("migrate.unparsable", format!("{}: {}", file.name, error.problem))
-                    .at(place(error.byte_offset, 1))
-                    .help("cutover migrate validate"),
-            );
+            let found = Diagnostic::error("migrate.unparsable", format!("{}: {}", file.name, error.problem))
+                .at(place(error.byte_offset, 1))
+                .help("cutover migrate validate");
+            errors.push(match error.problem {
+                SplitProblem::CutBody => found.label(
+                    "write BEGIN … END around the body, or a line `DELIMITER //` above it and `//` behind it",
+                ),
+                _ => found,
+            });
             return None;
         }
     };

@@ -73,6 +73,8 @@ pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {
     let head = words(dialect, statement, 2);
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     match head.as_slice() {
+        // A body outside of a routine.
+        ["BEGIN", "NOT"] if dialect.is_mysql() => false,
         // A savepoint nests within the runner's transaction.
         ["ROLLBACK", "TO"] => false,
         ["START", "TRANSACTION"] | ["PREPARE", "TRANSACTION"] => true,
@@ -275,6 +277,11 @@ mod tests {
         ] {
             assert_eq!(controls_transaction(Dialect::Postgres, text), expected, "{text}");
         }
+        assert!(!controls_transaction(
+            Dialect::MariaDb,
+            "BEGIN NOT ATOMIC SELECT 1; END"
+        ));
+        assert!(controls_transaction(Dialect::MariaDb, "BEGIN WORK"));
     }
 
     #[test]
