@@ -250,11 +250,19 @@ fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagn
                     ),
                 )
                 .at(file())
+                .note("missing", shown(missing))
                 .note("why", "a file that was forgotten looks the same as a gap")
+                .note(
+                    "if it never was",
+                    format!(
+                        "and {after} is applied nowhere: mv {} {}",
+                        later.name(),
+                        renumbered(later, &shown(missing), after)
+                    ),
+                )
                 .help(format!(
-                    "mv {} {}",
-                    later.name(),
-                    renumbered(later, &shown(missing), after)
+                    "git log --diff-filter=DR --summary -- '*{}_*'",
+                    shown(missing)
                 )),
             );
         }
@@ -553,6 +561,7 @@ fn directive(dialect: Dialect, name: &str, error: &DirectiveError, at: Location)
             nearest: Some(nearest),
             ..
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
+        DirectiveProblem::Form(_) => diagnostic.label("write `cutover:`, in lower case, with the colon right behind it"),
         DirectiveProblem::Unknown { nearest: None, .. } if dialect == Dialect::MongoDb => diagnostic.label(
             "known are about, phase, retires, precheck, verify, irreversible, reviewed, ignore and commands",
         ),
