@@ -6,7 +6,7 @@ use cutover_model::{DatabaseName, Diagnostic, Digest, Location, Migration, Migra
 use cutover_spec::StoredFile;
 use cutover_sql::{
     Dialect, DirectiveError, DirectiveProblem, Header, SplitProblem, Sync, controls_transaction, header,
-    lacks_data, locate, normalised, split,
+    lacks_data, locate, normalised, sends_rows, split,
 };
 
 use crate::derive::Before;
@@ -521,12 +521,24 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
                 .help("cutover migrate validate"),
             );
         }
+        if sends_rows(dialect, &statement.text) {
+            let at = place(statement.byte_offset, statement.text.len());
+            errors.push(
+                Diagnostic::error(
+                    "migrate.sends-rows",
+                    format!("{} sends rows to its client, which reads none", file.name),
+                )
+                .at(at)
+                .label("leave it out: a migration changes the database")
+                .help("cutover migrate validate"),
+            );
+        }
         if controls_transaction(dialect, &statement.text) {
             let at = place(statement.byte_offset, statement.text.len());
             errors.push(
                 Diagnostic::error(
                     "migrate.transaction-control",
-                    format!("{} begins or ends a transaction itself", file.name),
+                    format!("{} begins, ends or sets a transaction itself", file.name),
                 )
                 .at(at)
                 .label(match dialect {

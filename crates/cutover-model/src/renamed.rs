@@ -89,7 +89,7 @@ mod tests {
     fn number_or_text_make_a_file_the_one_that_is_recorded() {
         let a = file(1, 3, "a", "A");
         let b = file(2, 3, "b", "B");
-        let both = [a.clone(), b.clone()];
+        let both = [a.clone(), b];
         assert_eq!(found(&both, &both), [""; 0]);
         let of = |new: Migration| found(&[a.clone(), new], &both);
         assert_eq!(of(file(2, 3, "bb", "B")), ["002_b > 002_bb"]);
