@@ -618,7 +618,7 @@ mod tests {
         }
         for text in [
             "COPY t FROM stdin;\n1\n\\.\n",
-            "COPY t TO STDOUT;",
+            "COPY t TO '/x';",
             "COPY t FROM '/x';",
         ] {
             read(text).unwrap();
