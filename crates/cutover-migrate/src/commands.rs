@@ -297,7 +297,9 @@ impl MigrateDatabases {
         let renamed = check::renamed_of(files, &history);
         let note = match (repair, file) {
             (Repair::Checksum, Some(file)) if renamed.contains_key(id) => {
-                let former = renamed.get(id).map_or_else(|| id.clone(), |former| (*former).clone());
+                let former = renamed
+                    .get(id)
+                    .map_or_else(|| id.clone(), |former| (*former).clone());
                 Note::Rename(former, Box::new(self.row(file, options)))
             }
             (_, Some(file)) => {

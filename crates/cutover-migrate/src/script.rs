@@ -85,7 +85,7 @@ fn statements(dialect: Dialect, script: &Script) -> String {
 fn written(dialect: Dialect, script: &Script) -> String {
     let text = script.text.trim_start_matches('\u{feff}');
     let own = text.lines().any(|line| {
-        let word = line.trim_start().split_whitespace().next().unwrap_or_default();
+        let word = line.split_whitespace().next().unwrap_or_default();
         word.eq_ignore_ascii_case("DELIMITER")
     });
     if own {
