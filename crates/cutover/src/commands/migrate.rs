@@ -24,7 +24,7 @@ use super::{confirm, migrate_records as records, migrate_schema as schema};
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
     let (release, adopting) = (command.release().cloned(), command.adopting());
-    let done = carry_out(ctx, machine, command).await;
+    let done = Box::pin(carry_out(ctx, machine, command)).await;
     done.map_err(|failure| {
         let failure = match adopting {
             Some(adopting) => with_adopt(failure, &adopting),
