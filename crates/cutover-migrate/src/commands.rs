@@ -293,7 +293,15 @@ impl MigrateDatabases {
         self.files_only(database)?;
         let files = &self.find(database)?.files;
         let file = files.iter().rev().find(|file| file.migration.id == *id);
+        let history = self.look(database).await?.history;
+        let renamed = check::renamed_of(files, &history);
         let note = match (repair, file) {
+            (Repair::Checksum, Some(file)) if renamed.contains_key(id) => {
+                let former = renamed
+                    .get(id)
+                    .map_or_else(|| id.clone(), |former| (*former).clone());
+                Note::Rename(former, Box::new(self.row(file, options)))
+            }
             (_, Some(file)) => {
                 let retires = file.migration.retires.clone();
                 Note::Repair(repair, Box::new(self.row(file, options)), retires)

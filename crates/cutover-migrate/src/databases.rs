@@ -91,7 +91,7 @@ impl MigrateDatabases {
     }
 
     /// Adds a database as [`Self::with`] does, with the files of the release that counts: of a file that runs again when it
-    /// changes, the text that another release has is forgotten.
+    /// changes, the text that another release has is forgotten, and of any other the name that it has there.
     #[must_use]
     pub fn with_chosen(mut self, name: DatabaseName, url: DatabaseUrl, files: Vec<MigrationFile>) -> Self {
         if let Some(known) = self.known.get_mut(&name) {
@@ -99,7 +99,16 @@ impl MigrateDatabases {
                 let mut all = files.iter().map(|file| &file.migration.id);
                 all.any(|new| new.is_repeatable() && new.base() == id.base())
             };
-            let kept = |old: &MigrationId| !old.is_repeatable() || !again(old);
+            let numbers: BTreeMap<u64, &MigrationId> = files
+                .iter()
+                .map(|file| &file.migration.id)
+                .filter(|id| !id.is_repeatable())
+                .map(|id| (id.number, id))
+                .collect();
+            let kept = |old: &MigrationId| match numbers.get(&old.number) {
+                Some(new) => old == *new,
+                None => !old.is_repeatable() || !again(old),
+            };
             known.files.retain(|old| kept(&old.migration.id));
         }
         self.with(name, url, files)

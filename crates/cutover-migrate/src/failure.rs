@@ -61,6 +61,8 @@ pub(crate) enum Failure {
         /// Where in the statement, in bytes.
         offset: Option<usize>,
     },
+    /// All statements ran, and what they left may not be committed.
+    Uncommitted(String),
     /// Nobody can tell whether, or how much of, the statement happened.
     Doubt { said: String },
     /// Cutover itself refuses: the fence, the history, a verify query.
@@ -232,6 +234,17 @@ impl Job {
                     .help("cutover migrate validate"),
                 false,
             ),
+            Failure::Uncommitted(said) => (
+                Diagnostic::error(
+                    "migrate.statement-failed",
+                    format!("{name} cannot be committed: {said}"),
+                )
+                .at(locate(name, &script.text, 0, 1))
+                .note("why", "what is deferred is checked when all statements have run")
+                .note("database", self.what.clone())
+                .help("cutover migrate validate"),
+                false,
+            ),
             Failure::Statement { said, offset } => {
                 let code = if statement.is_some() {
                     "migrate.statement-failed"
@@ -375,14 +388,15 @@ pub(crate) fn plain(what: &str, failure: Failure) -> PortError {
             )
             .help("cutover migrate status"),
         ),
-        Failure::Forbidden(said) | Failure::Statement { said, .. } | Failure::Doubt { said } => {
-            PortError::refused(
-                Diagnostic::error(
-                    "migrate.history-failed",
-                    format!("the history in {what} cannot be used: {said}"),
-                )
-                .help("cutover migrate status"),
+        Failure::Forbidden(said)
+        | Failure::Uncommitted(said)
+        | Failure::Statement { said, .. }
+        | Failure::Doubt { said } => PortError::refused(
+            Diagnostic::error(
+                "migrate.history-failed",
+                format!("the history in {what} cannot be used: {said}"),
             )
-        }
+            .help("cutover migrate status"),
+        ),
     }
 }

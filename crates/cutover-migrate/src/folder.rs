@@ -34,12 +34,18 @@ pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry
-            .map_err(|error| unreadable(folder, &error.to_string()))?
-            .file_name();
-        if is_migration(&name.to_string_lossy()) {
-            names.push(name);
+        let refuse = |error: std::io::Error| unreadable(folder, &error.to_string());
+        let entry = entry.map_err(refuse)?;
+        let name = entry.file_name();
+        if !is_migration(&name.to_string_lossy()) {
+            continue;
         }
+        // Opening a pipe would wait for whoever writes into it. The kind comes with the name.
+        let kind = entry.file_type().map_err(refuse)?;
+        if !kind.is_file() && !kind.is_symlink() {
+            return Err(unreadable(&entry.path(), "it is not a regular file"));
+        }
+        names.push(name);
     }
     names.sort_unstable();
     let read = in_threads(&names, |names| {
@@ -327,7 +333,13 @@ mod tests {
         assert!(error.message.contains("byte 8 is not UTF-8"), "{error}");
         assert!(read_folder(&folder.path().join("none")).is_err());
         let huge = folder.path().join("000_huge.up.sql");
-        fs::remove_file(folder.path().join("001_a.up.sql")).unwrap();
+        let pipe = folder.path().join("001_a.up.sql");
+        fs::remove_file(&pipe).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let error = read_folder(folder.path()).unwrap_err();
+        assert!(error.message.contains("not a regular file"), "{error}");
+        fs::remove_file(&pipe).unwrap();
         fs::File::create(huge).unwrap().set_len(LARGEST + 1).unwrap();
         assert_eq!(read_folder(folder.path()).unwrap_err().code, "migrate.too-large");
     }

@@ -166,7 +166,10 @@ async fn once<S: SqlSession>(
 
 async fn commit<S: SqlSession>(session: &mut S) -> Result<(), Trouble> {
     session.commit().await.map_err(|failure| Trouble {
-        failure,
+        failure: match failure {
+            Failure::Statement { said, .. } => Failure::Uncommitted(said),
+            other => other,
+        },
         statement: None,
         committing: true,
     })?;

@@ -116,6 +116,7 @@ mod verify;
 mod weave;
 mod wish;
 
+pub use check::lost;
 pub use commands::{Pending, Reach, Repair, Waiting};
 pub use cutover_sql::catalog;
 pub use databases::MigrateDatabases;

@@ -6,7 +6,7 @@ use cutover_model::{DatabaseName, Diagnostic, Digest, Location, Migration, Migra
 use cutover_spec::StoredFile;
 use cutover_sql::{
     Dialect, DirectiveError, DirectiveProblem, Header, SplitProblem, Sync, controls_transaction, header,
-    lacks_data, locate, normalised, split,
+    lacks_data, locate, normalised, sends_rows, split,
 };
 
 use crate::derive::Before;
@@ -250,11 +250,19 @@ fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagn
                     ),
                 )
                 .at(file())
+                .note("missing", shown(missing))
                 .note("why", "a file that was forgotten looks the same as a gap")
+                .note(
+                    "if it never was",
+                    format!(
+                        "and {after} is applied nowhere: mv {} {}",
+                        later.name(),
+                        renumbered(later, &shown(missing), after)
+                    ),
+                )
                 .help(format!(
-                    "mv {} {}",
-                    later.name(),
-                    renumbered(later, &shown(missing), after)
+                    "git log --diff-filter=DR --summary -- '*{}_*'",
+                    shown(missing)
                 )),
             );
         }
@@ -478,11 +486,15 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
     let statements = match split(dialect, &file.text) {
         Ok(statements) => statements,
         Err(error) => {
-            errors.push(
-                Diagnostic::error("migrate.unparsable", format!("{}: {}", file.name, error.problem))
-                    .at(place(error.byte_offset, 1))
-                    .help("cutover migrate validate"),
-            );
+            let found = Diagnostic::error("migrate.unparsable", format!("{}: {}", file.name, error.problem))
+                .at(place(error.byte_offset, 1))
+                .help("cutover migrate validate");
+            errors.push(match error.problem {
+                SplitProblem::CutBody => found.label(
+                    "write BEGIN … END around the body, or a line `DELIMITER //` above it and `//` behind it",
+                ),
+                _ => found,
+            });
             return None;
         }
     };
@@ -509,12 +521,24 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
                 .help("cutover migrate validate"),
             );
         }
+        if sends_rows(dialect, &statement.text) {
+            let at = place(statement.byte_offset, statement.text.len());
+            errors.push(
+                Diagnostic::error(
+                    "migrate.sends-rows",
+                    format!("{} sends rows to its client, which reads none", file.name),
+                )
+                .at(at)
+                .label("leave it out: a migration changes the database")
+                .help("cutover migrate validate"),
+            );
+        }
         if controls_transaction(dialect, &statement.text) {
             let at = place(statement.byte_offset, statement.text.len());
             errors.push(
                 Diagnostic::error(
                     "migrate.transaction-control",
-                    format!("{} begins or ends a transaction itself", file.name),
+                    format!("{} begins, ends or sets a transaction itself", file.name),
                 )
                 .at(at)
                 .label(match dialect {
@@ -549,6 +573,7 @@ fn directive(dialect: Dialect, name: &str, error: &DirectiveError, at: Location)
             nearest: Some(nearest),
             ..
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
+        DirectiveProblem::Form(_) => diagnostic.label("write `cutover:`, in lower case, with the colon right behind it"),
         DirectiveProblem::Unknown { nearest: None, .. } if dialect == Dialect::MongoDb => diagnostic.label(
             "known are about, phase, retires, precheck, verify, irreversible, reviewed, ignore and commands",
         ),
@@ -593,7 +618,7 @@ mod tests {
         }
         for text in [
             "COPY t FROM stdin;\n1\n\\.\n",
-            "COPY t TO STDOUT;",
+            "COPY t TO '/x';",
             "COPY t FROM '/x';",
         ] {
             read(text).unwrap();

@@ -27,6 +27,8 @@ pub(crate) enum Note {
     Adopt,
     /// Corrects what is recorded of one file. The row is what the file says now, and the version what it retires.
     Repair(Repair, Box<HistoryRow>, Option<Version>),
+    /// Gives a record the name of its file. The row is what the file says now.
+    Rename(MigrationId, Box<HistoryRow>),
     /// Forgets what has no file any more.
     Forget(MigrationId, Timestamp, String),
     /// Records files as applied; only into an empty history. With the highest version that one of them retires.
@@ -93,6 +95,7 @@ async fn change<S: Session>(session: &mut S, pen: &Pen, meta: Meta, note: &Note)
             session.replace_and_log(&row, &entry).await
         }
         Note::Repair(how, now, retires) => repair(session, pen, meta, (*how, now, retires.as_ref())).await,
+        Note::Rename(former, now) => rename(session, pen, former, now).await,
         Note::Forget(id, now, by) => {
             let row = recorded(session, pen, id).await?;
             let detail = Some("forgotten: it has no file".to_owned());
@@ -180,6 +183,40 @@ async fn repair<S: Session>(
             session.remove_and_log(&now.id, &entry).await
         }
     }
+}
+
+/// What was applied stays on record with its dates; the name and the text become those of the file.
+async fn rename<S: Session>(
+    session: &mut S,
+    pen: &Pen,
+    former: &MigrationId,
+    now: &HistoryRow,
+) -> Result<(), Failure> {
+    let old = recorded(session, pen, former).await?;
+    if !old.complete {
+        let found = Diagnostic::error(
+            "migrate.interrupted",
+            format!("{former} was begun and is not finished, and its file has another name"),
+        )
+        .note(
+            "next",
+            format!("give the file the name of {former} back until it is finished"),
+        )
+        .help(format!(
+            "cutover migrate up, or cutover migrate repair --only {former} --as not-applied"
+        ));
+        return Err(PortError::refused(found).into());
+    }
+    let row = HistoryRow {
+        id: now.id.clone(),
+        checksum: now.checksum.clone(),
+        raw_checksum: now.raw_checksum.clone(),
+        phase: now.phase,
+        ..old
+    };
+    let detail = Some(format!("{former} became {}", now.id));
+    let entry = entry(&row, Act::Repair, now.applied_at, &now.applied_by, detail);
+    session.rename_and_log(former, &row, &entry).await
 }
 
 fn refuse_interrupted(id: &MigrationId) -> Failure {

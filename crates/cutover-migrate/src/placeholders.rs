@@ -83,6 +83,7 @@ impl Values {
                 Failure::Denied(self.hide(&said), grant.map(|grant| self.hide(&grant)))
             }
             Failure::Stopped(said) => Failure::Stopped(self.hide(&said)),
+            Failure::Uncommitted(said) => Failure::Uncommitted(self.hide(&said)),
             Failure::Doubt { said } => Failure::Doubt {
                 said: self.hide(&said),
             },
@@ -173,7 +174,8 @@ impl<S: SqlSession> SqlSession for Filling<'_, S> {
     }
 
     async fn commit(&mut self) -> Result<(), Failure> {
-        self.session.commit().await
+        let done = self.session.commit().await;
+        done.map_err(|failure| self.values.hidden(failure))
     }
 
     async fn rollback(&mut self) {

@@ -2,13 +2,14 @@
 
 mod blockers;
 mod lock;
+mod role;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use cutover_db::{DbError, PgSession, PostgresUrl, describe};
 use cutover_model::{DatabaseState, Fence};
-use cutover_sql::{Dialect, copied, subject_table};
+use cutover_sql::{Dialect, changes_role, copied, subject_table};
 use futures::SinkExt as _;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
@@ -21,6 +22,7 @@ use crate::session::{IndexState, Query, SqlSession, TextRow, not_one_number};
 use crate::stop::{AGAIN, Stop};
 
 use blockers::Watcher;
+use role::Roles;
 
 pub(crate) struct PostgresSession {
     session: PgSession,
@@ -32,6 +34,7 @@ pub(crate) struct PostgresSession {
     watcher: Watcher,
     stop: Stop,
     ensured: bool,
+    roles: Roles,
 }
 
 impl PostgresSession {
@@ -81,6 +84,7 @@ impl PostgresSession {
             watcher: Watcher::default(),
             stop: Stop::never(),
             ensured: false,
+            roles: Roles::default(),
         })
     }
 
@@ -149,6 +153,14 @@ impl PostgresSession {
             .iter()
             .map(|row| (0..row.len()).map(|column| row.get(column)).collect())
             .collect())
+    }
+
+    /// The session is in the role of the connection, whatever a file has taken on.
+    async fn in_own_role(&mut self) -> Result<(), Failure> {
+        match self.roles.before_own() {
+            Some(sql) => self.batch(sql).await,
+            None => Ok(()),
+        }
     }
 
     /// What cannot be cancelled is waited for; the next statement is not begun.
@@ -277,23 +289,40 @@ impl SqlSession for PostgresSession {
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
         self.lock_timeout = lock_timeout;
         let millis = lock_timeout.as_millis();
+        self.roles.begun();
         self.batch(&format!("SET lock_timeout = {millis}; BEGIN")).await
     }
 
     async fn commit(&mut self) -> Result<(), Failure> {
-        self.batch("COMMIT").await
+        self.batch("COMMIT").await?;
+        self.roles.committed();
+        Ok(())
     }
 
     async fn rollback(&mut self) {
         // Outside of a transaction this is a warning of the server, nothing else.
         drop(self.session.batch_execute("ROLLBACK").await);
+        self.roles.rolled_back();
+    }
+
+    async fn another_file(&mut self) -> Result<(), Failure> {
+        match self.roles.before_another_file() {
+            Some(sql) => self.batch(sql).await,
+            None => Ok(()),
+        }
     }
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        if let Some(sql) = self.roles.before_theirs() {
+            self.batch(&sql).await?;
+        }
         if let Some((command, data)) = copied(Dialect::Postgres, statement) {
             return self.copy(command, data).await;
         }
         let messages = self.simple(statement).await?;
+        if let Some(change) = changes_role(Dialect::Postgres, statement) {
+            self.roles.heard(statement, change);
+        }
         let counted = messages.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
             _ => None,
@@ -302,10 +331,12 @@ impl SqlSession for PostgresSession {
     }
 
     async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
+        self.in_own_role().await?;
         self.ask(sql, params).await
     }
 
     async fn both(&mut self, first: &Query, second: &Query) -> Result<(Vec<TextRow>, Vec<TextRow>), Failure> {
+        self.in_own_role().await?;
         // In this order: the driver sends what was polled first. When the first fails, so does the second, and it is
         // the first that says why.
         let (first, second) = tokio::join!(

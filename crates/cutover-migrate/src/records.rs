@@ -52,6 +52,14 @@ pub(crate) trait Records {
     /// The same, and why.
     async fn remove_and_log(&mut self, id: &MigrationId, entry: &LogEntry) -> Result<(), Failure>;
 
+    /// A row that takes the place of one with another name, and why.
+    async fn rename_and_log(
+        &mut self,
+        former: &MigrationId,
+        row: &HistoryRow,
+        entry: &LogEntry,
+    ) -> Result<(), Failure>;
+
     /// Removes the rows of other texts of one that is repeatable: only the text that ran last counts.
     async fn remove_former(&mut self, id: &MigrationId) -> Result<(), Failure>;
 
@@ -128,6 +136,16 @@ impl<S: SqlSession> Records for S {
     async fn remove_and_log(&mut self, id: &MigrationId, entry: &LogEntry) -> Result<(), Failure> {
         history::remove(self, id).await?;
         history::log(self, entry).await
+    }
+
+    async fn rename_and_log(
+        &mut self,
+        former: &MigrationId,
+        row: &HistoryRow,
+        entry: &LogEntry,
+    ) -> Result<(), Failure> {
+        history::remove(self, former).await?;
+        history::put_and_log(self, row, entry).await
     }
 
     async fn remove_former(&mut self, id: &MigrationId) -> Result<(), Failure> {

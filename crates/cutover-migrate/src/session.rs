@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cutover_ports::{MigrationReport, PortError};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, plain};
 use crate::job::{self, Job};
 use crate::placeholders::Filling;
 use crate::records::Records;
@@ -83,6 +83,8 @@ pub(crate) trait Session: Records {
 
 impl<S: SqlSession> Session for S {
     async fn file(&mut self, job: &Job) -> Result<MigrationReport, PortError> {
+        let fresh = self.another_file().await;
+        fresh.map_err(|failure| plain(&job.what, failure))?;
         let mut filling = Filling {
             session: self,
             values: &job.values,
@@ -146,6 +148,12 @@ pub(crate) trait SqlSession {
 
     /// Ends the transaction, if there is one, without a trace.
     async fn rollback(&mut self);
+
+    /// Before the first statement of a file: what another one said of the session holds no longer, where that would get in the way
+    /// of the history.
+    async fn another_file(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Runs one statement of a file, in the open transaction or outside, and answers the number of rows that the
     /// database counted.

@@ -8,7 +8,7 @@ use cutover_sql::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::half::{self, Half};
-use crate::{Direction, HistoryRow, MigrationFile};
+use crate::{Direction, HistoryRow, MigrationFile, check};
 
 /// Where a migration stands on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,11 @@ pub enum MigrationStatus {
     Unknown,
     /// Pending below a number that is applied.
     OutOfOrder,
+    /// Applied under another name.
+    Renamed {
+        /// That name.
+        from: MigrationId,
+    },
 }
 
 /// One migration on one database.
@@ -77,12 +82,15 @@ pub(crate) fn lines(
     let highest = numbered.map(|id| id.number).max();
     let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
     let known: BTreeSet<&MigrationId> = files.iter().map(|file| &file.migration.id).collect();
+    let renamed = check::renamed_of(files, history);
     let mut out: Vec<StatusLine> = files
         .iter()
         .map(|file| {
             let migration = &file.migration;
-            let row = recorded.get(&migration.id).copied();
+            let former = renamed.get(&migration.id).and_then(|former| recorded.get(former));
+            let row = recorded.get(&migration.id).or(former).copied();
             let status = match row {
+                Some(row) if row.id != migration.id => MigrationStatus::Renamed { from: row.id.clone() },
                 Some(row) => of_row(file, row, dialect),
                 None => match &migration.retires {
                     Some(retires) => MigrationStatus::Waiting {
@@ -105,7 +113,7 @@ pub(crate) fn lines(
         .collect();
     let unknown = history
         .iter()
-        .filter(|row| !known.contains(&row.id))
+        .filter(|row| !known.contains(&row.id) && !renamed.values().any(|former| **former == row.id))
         // The former text of a repeatable one, whose present text has a line of its own.
         .filter(|row| {
             let is_same = |id: &&MigrationId| id.is_repeatable() && id.base() == row.id.base();

@@ -190,6 +190,7 @@ fn said(failure: Failure) -> String {
         | Failure::DiskFull(said)
         | Failure::Denied(said, _)
         | Failure::Stopped(said)
+        | Failure::Uncommitted(said)
         | Failure::Doubt { said }
         | Failure::Statement { said, .. } => said,
         Failure::Refused(error) => error.diagnostic.message.clone(),

@@ -21,6 +21,7 @@ mod password;
 mod phase;
 mod plan;
 mod query;
+mod renamed;
 mod report;
 mod routes;
 pub mod routing;
@@ -57,6 +58,7 @@ pub use password::{cover_passwords, cover_passwords_in_place, cover_secrets, pas
 pub use phase::{MigrationPhase, Slot, Stage, StrategyKind, Track, UpgradeKind, UpgradePhase, Verdict};
 pub use plan::{Action, Guard, PLAN_FORMAT, Plan, ServiceChange, Settings, Smoke, Step, Undo, WayBack};
 pub use query::Provider;
+pub use renamed::renamed;
 pub use report::{Note, PlanReport};
 pub use routes::{Endpoint, RouteTable, RoutedRevision, ServiceRoute};
 pub use routing::RoutePolicy;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version,
+    Bytes, DatabaseName, DatabaseState, Diagnostic, Migration, MigrationPhase, Note, Version, renamed,
 };
 use cutover_spec::{ContractAfter, Release};
 
@@ -129,6 +129,10 @@ fn one_database(
         .map(|done| done.id.number)
         .max();
     let applied: BTreeMap<_, _> = seen.applied.iter().map(|done| (&done.id, done)).collect();
+    let renamed = renamed(
+        migrations,
+        seen.applied.iter().map(|done| (&done.id, &done.checksum)),
+    );
     for migration in migrations {
         let id = migration.id.to_string();
         if let Some(done) = applied.get(&migration.id).filter(|done| done.complete) {
@@ -146,6 +150,16 @@ fn one_database(
             continue;
         }
         if contracts == Contracts::Never {
+            continue;
+        }
+        if let Some(former) = renamed.get(&migration.id) {
+            work.problems.push(
+                Diagnostic::error(
+                    "migrate.renamed",
+                    format!("{name}: {former} is applied, and its file is called {id} now"),
+                )
+                .help("cutover migrate validate"),
+            );
             continue;
         }
         let why = migration.summary.clone().unwrap_or_default();

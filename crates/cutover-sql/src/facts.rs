@@ -64,7 +64,74 @@ pub fn ended(dialect: Dialect, statement: &str) -> String {
     format!("{statement}{end}\n")
 }
 
-/// Whether it begins or ends a transaction itself, which the runner of a migration does.
+/// Whether it sends rows to the client: `COPY … TO STDOUT`.
+#[must_use]
+pub fn sends_rows(dialect: Dialect, statement: &str) -> bool {
+    if dialect != Dialect::Postgres || !begins_with(statement, &["COPY"]) {
+        return false;
+    }
+    let Ok(all) = tokens(dialect, statement) else {
+        return false;
+    };
+    let mut depth = 0usize;
+    let mut before = "";
+    for token in all.iter().filter(|token| token.is_significant()) {
+        let text = token.text(statement);
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            // The grammar takes either name for the client.
+            Kind::Word if depth == 0 && before.eq_ignore_ascii_case("to") => {
+                return text.eq_ignore_ascii_case("stdout") || text.eq_ignore_ascii_case("stdin");
+            }
+            _ => {}
+        }
+        before = text;
+    }
+    false
+}
+
+/// How a statement changes whose rights count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleChange {
+    /// Until the session ends.
+    Session,
+    /// Until the transaction ends.
+    Local,
+}
+
+/// Whether it is a `SET ROLE`, a `SET SESSION AUTHORIZATION`, or takes one back.
+#[must_use]
+pub fn changes_role(dialect: Dialect, statement: &str) -> Option<RoleChange> {
+    if dialect != Dialect::Postgres || !begins_with(statement, &["SET", "RESET"]) {
+        return None;
+    }
+    let all = words(dialect, statement, 4);
+    let mut rest: Vec<&str> = all.iter().map(String::as_str).collect();
+    let change = match rest.as_slice() {
+        ["SET", "LOCAL", ..] => RoleChange::Local,
+        _ => RoleChange::Session,
+    };
+    rest.retain(|word| !matches!(*word, "LOCAL" | "SESSION"));
+    matches!(rest.as_slice(), [_, "ROLE" | "AUTHORIZATION", ..]).then_some(change)
+}
+
+/// Looked at before the whole of it is read.
+fn begins_with(statement: &str, words: &[&str]) -> bool {
+    let end = statement
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(statement.len());
+    let first = &statement[..end];
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+/// Whether a semicolon stands in it that separates nothing: it has a body.
+#[must_use]
+pub fn has_inner_semicolon(dialect: Dialect, statement: &str) -> bool {
+    tokens(dialect, statement).is_ok_and(|all| all.iter().any(|token| token.text(statement) == ";"))
+}
+
+/// Whether it begins or ends a transaction itself, or changes the one it runs in, which the runner of a migration does.
 #[must_use]
 pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {
     if dialect == Dialect::MongoDb {
@@ -73,9 +140,13 @@ pub fn controls_transaction(dialect: Dialect, statement: &str) -> bool {
     let head = words(dialect, statement, 2);
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     match head.as_slice() {
+        // A body outside of a routine.
+        ["BEGIN", "NOT"] if dialect.is_mysql() => false,
         // A savepoint nests within the runner's transaction.
         ["ROLLBACK", "TO"] => false,
         ["START", "TRANSACTION"] | ["PREPARE", "TRANSACTION"] => true,
+        // How the runner's own begins: too late for a level, and read-only it would have no history.
+        ["SET", "TRANSACTION"] => dialect == Dialect::Postgres,
         ["SET", "AUTOCOMMIT"] => dialect.is_mysql(),
         [word, ..] => matches!(*word, "BEGIN" | "COMMIT" | "ROLLBACK" | "END" | "ABORT"),
         [] => false,
@@ -272,8 +343,40 @@ mod tests {
             ("END", true),
             ("DO $$ BEGIN END $$", false),
             ("START TRANSACTION", true),
+            ("SET TRANSACTION READ ONLY", true),
         ] {
             assert_eq!(controls_transaction(Dialect::Postgres, text), expected, "{text}");
+        }
+        assert!(!controls_transaction(
+            Dialect::MariaDb,
+            "BEGIN NOT ATOMIC SELECT 1; END"
+        ));
+        assert!(controls_transaction(Dialect::MariaDb, "BEGIN WORK"));
+    }
+
+    #[test]
+    fn rows_for_the_client_and_roles_are_told_by_the_words() {
+        for (text, expected) in [
+            ("COPY t TO STDOUT", true),
+            ("copy (SELECT a AS to FROM stdin) to stdout WITH CSV", true),
+            ("COPY t TO '/tmp/x'", false),
+            ("COPY t FROM stdin", false),
+            ("SELECT 1", false),
+        ] {
+            assert_eq!(sends_rows(Dialect::Postgres, text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("SET ROLE app", Some(RoleChange::Session)),
+            ("set local role app", Some(RoleChange::Local)),
+            ("SET SESSION ROLE app", Some(RoleChange::Session)),
+            ("SET SESSION AUTHORIZATION app", Some(RoleChange::Session)),
+            ("SET LOCAL SESSION AUTHORIZATION app", Some(RoleChange::Local)),
+            ("RESET ROLE", Some(RoleChange::Session)),
+            ("SET role = 'app'", Some(RoleChange::Session)),
+            ("SET search_path = role", None),
+            ("SET LOCAL lock_timeout = 1", None),
+        ] {
+            assert_eq!(changes_role(Dialect::Postgres, text), expected, "{text}");
         }
     }
 

@@ -113,6 +113,9 @@ pub enum DirectiveProblem {
         /// What is wrong.
         said: String,
     },
+    /// Not quite `cutover:`, but what follows is a directive.
+    #[error("`{0}` is not how a directive begins")]
+    Form(String),
     /// Below the first statement.
     #[error("directives stand above the first statement")]
     TooLate,
@@ -202,6 +205,11 @@ impl<'a> Reader<'a> {
         let range = self.trimmed(range);
         let text = &self.source[range.clone()];
         let Some(directives) = text.strip_prefix("cutover:") else {
+            if let Some(length) = meant(text) {
+                let form = text[..length].to_owned();
+                self.refuse(range.start..range.start + length, DirectiveProblem::Form(form));
+                return;
+            }
             if self.header.summary.is_none()
                 && let Some(line) = text.lines().next().map(str::trim)
                 && line.chars().any(char::is_alphanumeric)
@@ -412,6 +420,35 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How long the beginning of a comment is that was meant to be `cutover:`: another case, a blank before the colon or no colon. What
+/// tells it from prose that begins with the name is a directive behind it, and without a colon the beginning of its value, too.
+fn meant(text: &str) -> Option<usize> {
+    const NAME: &str = "cutover";
+    let name = text.get(..NAME.len())?;
+    let rest = &text[NAME.len()..];
+    let colon = rest.trim_start().strip_prefix(':');
+    if !name.eq_ignore_ascii_case(NAME) || (colon.is_none() && !rest.starts_with(char::is_whitespace)) {
+        return None;
+    }
+    let said = colon.unwrap_or(rest);
+    let word = said.split_whitespace().next()?;
+    let (key, has_value) = match word.split_once('=') {
+        Some((key, _)) => (key, true),
+        None => (word, false),
+    };
+    let key = key.to_lowercase();
+    let known = KNOWN.contains(&key.as_str()) || (has_value && nearest(&key).is_some());
+    let said_more = || {
+        let said = said.to_lowercase();
+        has_value
+            || ["select", "table=", "reason="]
+                .iter()
+                .any(|value| said.contains(value))
+    };
+    let length = text.len() - said.len();
+    (known && (colon.is_some() || said_more())).then_some(length)
+}
+
 fn nearest(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     KNOWN
@@ -526,6 +563,33 @@ mod tests {
             problems("SELECT 1;\n-- cutover: phase=expand"),
             [DirectiveProblem::TooLate]
         );
+    }
+
+    #[test]
+    fn what_is_almost_a_directive_is_no_comment() {
+        for (source, form) in [
+            ("-- Cutover: precheck SELECT 1", "Cutover:"),
+            ("-- cutover precheck SELECT 1", "cutover"),
+            ("-- cutover : verify SELECT 1", "cutover :"),
+            ("-- CUTOVER: phase=contract retires=2.0.0", "CUTOVER:"),
+            ("-- cutover phse=contract", "cutover"),
+            ("/* Cutover: sync table=t */", "Cutover:"),
+            ("SELECT 1;\n-- Cutover: verify SELECT 1", "Cutover:"),
+        ] {
+            let found = header(Dialect::Postgres, source).unwrap_err().remove(0);
+            assert_eq!(found.problem, DirectiveProblem::Form(form.to_owned()), "{source}");
+            assert_eq!(&source[found.range], form);
+        }
+        for prose in [
+            "-- Cutover runs this in batches",
+            "-- cutover backfill of the names",
+            "-- Cutover: the old names go",
+            "-- cutover-lint: ignore drop-table reason=it was empty",
+            "-- cutovers phase=contract",
+            "-- cutover",
+        ] {
+            assert!(header(Dialect::Postgres, prose).is_ok(), "{prose}");
+        }
     }
 
     #[test]

@@ -30,8 +30,9 @@ pub use declare::{Batches, EndSync};
 pub use dialect::Dialect;
 pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::{
-    concurrent_index, concurrently, concurrently_dropped, controls_transaction, copied, ended, lacks_data,
-    outline, outside_transaction, sets_session, subject_table, writes_rows,
+    RoleChange, changes_role, concurrent_index, concurrently, concurrently_dropped, controls_transaction,
+    copied, ended, has_inner_semicolon, lacks_data, outline, outside_transaction, sends_rows, sets_session,
+    subject_table, writes_rows,
 };
 pub use header::{DirectiveError, DirectiveProblem, Header, Placed, header};
 pub use normal::normalised;

@@ -35,6 +35,11 @@ pub enum SplitProblem {
     /// A trigger or a function whose body has no end.
     #[error("the body of this statement is never closed by END;")]
     UnclosedBody,
+    /// A body without `BEGIN`, and without another delimiter: it ends at its first semicolon, for every client of MySQL.
+    #[error(
+        "the body of this statement ends at its first semicolon: it has no BEGIN … END, and no DELIMITER"
+    )]
+    CutBody,
     /// A file of commands that is none.
     #[error("{0}")]
     Commands(String),
@@ -67,10 +72,11 @@ impl SplitError {
 /// Semicolons within quotes, comments, dollar quotes and (PostgreSQL) parentheses do not separate; neither do those
 /// within the body of a SQLite trigger, of a PostgreSQL function with `BEGIN ATOMIC … END`, or of a routine of MySQL.
 /// There, `DELIMITER` lines say what separates in place of the semicolon; they are for this, and not sent to the server.
+/// A semicolon between such delimiters still separates statements that have no body: the server would run them one by one.
 /// The data that follow PostgreSQL's `COPY … FROM STDIN;` up to a line `\.` are part of that statement.
 ///
 /// # Errors
-/// When a quote, a comment or a body is never closed.
+/// When a quote, a comment or a body is never closed, or a body is cut in two by a semicolon.
 pub fn split(dialect: Dialect, source: &str) -> Result<Vec<Statement>, SplitError> {
     if dialect == Dialect::MongoDb {
         return command::split(source);
@@ -82,13 +88,22 @@ pub fn split(dialect: Dialect, source: &str) -> Result<Vec<Statement>, SplitErro
     let all = tokens(dialect, source)?;
     for token in all.iter().filter(|token| token.is_significant()) {
         // A delimiter of the writer's own says by itself where a body ends.
-        let own = token.kind == Kind::Semicolon && token.text(source) != ";";
-        if token.kind == Kind::Semicolon && (own || body.may_end()) {
+        let text = token.text(source);
+        let ends = match token.kind {
+            Kind::Semicolon => text != ";" || body.may_end(),
+            Kind::Other if text == ";" => body.head == Head::Plain,
+            _ => false,
+        };
+        if ends {
             if let Some((start, end)) = range.take() {
                 out.push(statement(source, &mut lines, start, end));
             }
             body = Body::new(dialect);
             continue;
+        }
+        if range.is_none() && dialect.is_mysql() && continues_a_body(text) {
+            let at = out.last().map_or(token.start, |before| before.byte_offset);
+            return Err(SplitError::new(source, at, SplitProblem::CutBody));
         }
         body.feed(token, source);
         range = Some((range.map_or(token.start, |(start, _)| start), token.end));
@@ -110,21 +125,47 @@ fn statement(source: &str, lines: &mut place::Lines<'_>, start: usize, end: usiz
     }
 }
 
+/// No statement of MySQL begins so: it is what a semicolon left of a body.
+fn continues_a_body(word: &str) -> bool {
+    ["END", "ELSE", "ELSEIF", "UNTIL"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
+}
+
 /// Whether a semicolon ends the statement that is being read.
 struct Body {
     dialect: Dialect,
     /// The first words, upper case: enough to tell a trigger or a function.
-    head: Vec<String>,
+    words: Vec<String>,
     parens: usize,
     /// PostgreSQL: open `BEGIN ATOMIC` and, within it, `CASE`.
     blocks: usize,
-    /// MySQL: whether it creates something that has a body.
-    is_routine: bool,
+    /// MySQL: how far its head is read.
+    head: Head,
     /// The word before, upper case; empty after anything else.
     last: String,
     /// SQLite, in a trigger: `;` was seen, then maybe `END`. Only `; END ;` closes a trigger (the rule of
     /// `sqlite3_complete`), because BEGIN and END may also be names.
     trigger: Trigger,
+}
+
+/// MySQL: whether a statement has a body, which only its head tells: `event` and `begin` are names elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// Nothing was read.
+    Start,
+    /// `BEGIN`, which is a transaction or, with `NOT ATOMIC`, a body.
+    Begin,
+    /// `CREATE`, and what may stand between it and the kind of the object.
+    Create,
+    /// `DEFINER`, before the name of the user or of the host.
+    Definer,
+    /// It begins with a comment that the server reads: there is no telling.
+    Opaque,
+    /// No body, or of another dialect.
+    Plain,
+    /// A body.
+    Routine,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,10 +180,10 @@ impl Body {
     const fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
-            head: Vec::new(),
+            words: Vec::new(),
             parens: 0,
             blocks: 0,
-            is_routine: false,
+            head: Head::Start,
             last: String::new(),
             trigger: Trigger::None,
         }
@@ -171,13 +212,13 @@ impl Body {
         } else {
             String::new()
         };
-        if self.head.len() < 4 {
-            self.head.push(word.clone());
+        if self.words.len() < 4 {
+            self.words.push(word.clone());
         }
         match self.dialect {
             Dialect::Sqlite => self.feed_sqlite(token, &word),
             Dialect::Postgres => self.feed_postgres(token, &word),
-            Dialect::Mysql | Dialect::MariaDb => self.feed_mysql(&word),
+            Dialect::Mysql | Dialect::MariaDb => self.feed_mysql(token.kind, &word),
             Dialect::MongoDb => {}
         }
         self.last = word;
@@ -194,7 +235,7 @@ impl Body {
     }
 
     fn is_trigger_head(&self) -> bool {
-        let head: Vec<&str> = self.head.iter().map(String::as_str).collect();
+        let head: Vec<&str> = self.words.iter().map(String::as_str).collect();
         matches!(
             head.as_slice(),
             ["CREATE", "TRIGGER"] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER"]
@@ -216,15 +257,22 @@ impl Body {
     }
 
     /// Bodies of routines, triggers and events: `BEGIN` and `CASE` up to their `END`; the `END IF` of other blocks closes
-    /// none of these.
-    fn feed_mysql(&mut self, word: &str) {
-        if !self.is_routine {
-            self.is_routine = self.head.first().is_some_and(|first| first == "CREATE")
-                && matches!(word, "TRIGGER" | "PROCEDURE" | "FUNCTION" | "EVENT");
+    /// none of these, and within parentheses there are only names and values.
+    fn feed_mysql(&mut self, kind: Kind, word: &str) {
+        match kind {
+            Kind::Open => self.parens += 1,
+            Kind::Close => self.parens = self.parens.saturating_sub(1),
+            _ => {}
+        }
+        if self.head != Head::Routine {
+            self.head = self.next_head(kind, word);
+            return;
+        }
+        if self.parens > 0 {
             return;
         }
         match word {
-            "IF" | "LOOP" | "WHILE" | "REPEAT" if self.last == "END" => self.blocks += 1,
+            "IF" | "LOOP" | "WHILE" | "REPEAT" | "FOR" if self.last == "END" => self.blocks += 1,
             "CASE" if self.last == "END" => {}
             "BEGIN" | "CASE" => self.blocks += 1,
             "END" => self.blocks = self.blocks.saturating_sub(1),
@@ -232,8 +280,33 @@ impl Body {
         }
     }
 
+    fn next_head(&mut self, kind: Kind, word: &str) -> Head {
+        match (self.head, word) {
+            (Head::Start, "CREATE") => Head::Create,
+            (Head::Start, "BEGIN") => Head::Begin,
+            // MariaDB runs them outside of routines too; a client needs a delimiter of its own for them.
+            (Head::Start, "IF" | "CASE" | "LOOP" | "WHILE" | "REPEAT" | "FOR") => Head::Routine,
+            (Head::Begin, "NOT") => {
+                self.blocks = 1;
+                Head::Routine
+            }
+            (Head::Start, "") => Head::Opaque,
+            (Head::Definer, _) if kind == Kind::Operator => Head::Definer,
+            (Head::Definer, _) => Head::Create,
+            (Head::Create, "TRIGGER" | "PROCEDURE" | "FUNCTION" | "EVENT") => Head::Routine,
+            (Head::Create, "DEFINER") => Head::Definer,
+            (Head::Create, "OR" | "REPLACE" | "AGGREGATE") => Head::Create,
+            // The `@` before the host.
+            (Head::Create, "") if kind == Kind::Operator => Head::Definer,
+            // `CURRENT_USER()`, and comments that the server reads.
+            (Head::Create, "") => Head::Create,
+            (Head::Opaque, _) => Head::Opaque,
+            _ => Head::Plain,
+        }
+    }
+
     fn is_function_head(&self) -> bool {
-        let head: Vec<&str> = self.head.iter().map(String::as_str).collect();
+        let head: Vec<&str> = self.words.iter().map(String::as_str).collect();
         matches!(
             head.as_slice(),
             ["CREATE", "FUNCTION" | "PROCEDURE", ..] | ["CREATE", "OR", "REPLACE", "FUNCTION" | "PROCEDURE"]
@@ -281,6 +354,45 @@ mod tests {
             assert!(texts[1].ends_with("SET NEW.a = 1;"), "{}", texts[1]);
             assert_eq!(&texts[2..], ["SELECT 'x//'", "SELECT 3", "/*!50003 SELECT 4 */"]);
             assert_eq!((found[0].line, found[2].line), (2, 5));
+        }
+    }
+
+    #[test]
+    fn only_the_head_makes_a_statement_of_mysql_one_with_a_body() {
+        let source = "CREATE TABLE cal (event int, begin datetime); CREATE TABLE e2 (a int, end datetime);\n\
+            CREATE VIEW v AS SELECT event, b AS begin FROM c0; CREATE TABLE `trigger` (a int);\n\
+            CREATE OR REPLACE DEFINER=`a`@'%' PROCEDURE IF NOT EXISTS p(begin int) BEGIN SELECT 1; END;\n\
+            CREATE DEFINER = event @ localhost SQL SECURITY INVOKER VIEW w AS SELECT 1 AS begin;\n\
+            CREATE DEFINER=CURRENT_USER() AGGREGATE FUNCTION f(x int) RETURNS int BEGIN RETURN 1; END;\n\
+            CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO BEGIN SELECT 1; END;\n\
+            BEGIN NOT ATOMIC IF 1 THEN SELECT 1; END IF; FOR i IN 1..2 DO SELECT i; END FOR; END; SELECT 2";
+        for dialect in [Dialect::Mysql, Dialect::MariaDb] {
+            let found = texts(dialect, source);
+            assert_eq!(found.len(), 10, "{found:#?}");
+            assert!(found[1].starts_with("CREATE TABLE e2") && found[9] == "SELECT 2");
+        }
+    }
+
+    #[test]
+    fn mysql_separates_what_has_no_body_between_other_delimiters_too() {
+        let source = "DELIMITER //\nSELECT 1; SELECT 2;//\nIF 1 THEN SELECT 3; END IF//\nCREATE TRIGGER t BEFORE INSERT \
+            ON u FOR EACH ROW IF NEW.a THEN SET NEW.b = 1; END IF//\nDELIMITER ;\nSELECT 4";
+        for dialect in [Dialect::Mysql, Dialect::MariaDb] {
+            let found = texts(dialect, source);
+            assert_eq!(found.len(), 5, "{found:#?}");
+            assert_eq!(found[..2], ["SELECT 1", "SELECT 2"]);
+            assert_eq!(found[2], "IF 1 THEN SELECT 3; END IF");
+            assert!(found[3].starts_with("CREATE TRIGGER") && found[3].ends_with("END IF"));
+        }
+    }
+
+    #[test]
+    fn a_body_of_mysql_that_a_semicolon_cuts_is_named_with_its_beginning() {
+        let source = "SELECT 1;\nCREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW\n\
+            IF NEW.a THEN SET NEW.b = 1; END IF;";
+        for dialect in [Dialect::Mysql, Dialect::MariaDb] {
+            let error = split(dialect, source).unwrap_err();
+            assert_eq!((error.problem, error.line), (SplitProblem::CutBody, 2));
         }
     }
 
@@ -392,6 +504,8 @@ mod tests {
             Just("\r\n".to_owned()),
             Just("CREATE TRIGGER t BEGIN ".to_owned()),
             Just("CREATE FUNCTION f() BEGIN ATOMIC ".to_owned()),
+            Just("BEGIN NOT ATOMIC ".to_owned()),
+            Just("CREATE DEFINER = a@b ".to_owned()),
             Just(" END".to_owned()),
             Just("(".to_owned()),
             Just(")".to_owned()),
@@ -428,7 +542,9 @@ mod tests {
                 let gap = at..statement.byte_offset;
                 for token in all.iter().filter(|token| gap.contains(&token.start) && token.end > token.start) {
                     prop_assert!(token.end <= gap.end, "{token:?}");
-                    prop_assert!(!token.is_significant() || token.kind == Kind::Semicolon, "{token:?}");
+                    // Between other delimiters a semicolon is a character like others, and may separate all the same.
+                    let separates = token.kind == Kind::Semicolon || token.text(&source) == ";";
+                    prop_assert!(!token.is_significant() || separates, "{token:?}");
                 }
                 at = statement.byte_offset + statement.text.len();
                 prop_assert_eq!(&source[statement.byte_offset..at], statement.text.as_str());

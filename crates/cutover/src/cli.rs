@@ -8,14 +8,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use cutover_migrate::{ColumnName, Rename, Repair, Retype, Split, Tool};
-use cutover_model::{DatabaseName, EnvironmentName, MigrationPhase, ServiceName, Span, Version};
+use cutover_model::{DatabaseName, EnvironmentName, ServiceName, Span, Version};
 
 pub(crate) use analyze::{Analyze, Measured};
 
 use crate::render::{Colour, Output};
 
 mod lint;
+mod migrate;
+
+pub(crate) use migrate::{
+    Migrate, MigrateBaseline, MigrateDown, MigrateNew, MigrateRepair, MigrateSql, MigrateUp, MigrateWhich,
+};
 
 pub(crate) use lint::{LintDialect, LintFormat, LintWeight, MigrateLint};
 
@@ -315,180 +319,6 @@ pub(crate) struct Resume {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Migrate {
-    /// Write the files of a new migration
-    New(Box<MigrateNew>),
-    /// Apply what is pending
-    Up(MigrateUp),
-    /// Take the newest back
-    Down(MigrateDown),
-    /// Show what is applied and what is pending
-    Status(MigrateWhich),
-    /// Compare the files with the history
-    Validate(MigrateWhich),
-    /// Compare the database with what its migrations produce
-    Diff(MigrateWhich),
-    /// Print what would be run, and run nothing
-    Sql(MigrateSql),
-    /// Show all that was ever applied, taken back or corrected
-    History(MigrateWhich),
-    /// Record files as applied without running them, in a database that was made by other means or by another tool
-    Baseline(MigrateBaseline),
-    /// Correct what is recorded of one migration
-    Repair(MigrateRepair),
-    /// Say what migrations would do to those who use the database, to the old version, and to the data
-    Lint(MigrateLint),
-    /// Tell what the linter looks for
-    Rules {
-        /// One rule, whole [default: the list]
-        rule: Option<String>,
-        /// All rules, whole, as the page of the documentation
-        #[arg(long, hide = true, conflicts_with = "rule")]
-        page: bool,
-    },
-    /// Run the contract migrations that are pending, under an upgrade's guards
-    Contract {
-        /// Begin, and go on in the background
-        #[arg(long)]
-        detach: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateNew {
-    /// What it does, in a few words: add_full_name
-    pub(crate) name: String,
-    /// The release that brings it
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) release: Version,
-    /// The database; needed when there are several
-    #[arg(long, value_name = "NAME")]
-    pub(crate) database: Option<DatabaseName>,
-    /// When it may run
-    #[arg(long, default_value = "expand", value_parser = phase)]
-    pub(crate) phase: MigrationPhase,
-    /// Of a contract: versions below this cannot live with it
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) retires: Option<Version>,
-    /// Write all files of another name for a column; may be given several times
-    #[arg(long, value_name = "TABLE.OLD:NEW", conflicts_with = "phase")]
-    pub(crate) rename: Vec<Rename>,
-    /// Write all files of a column that becomes several
-    #[arg(long, value_name = "TABLE.OLD:NEW,NEW", conflicts_with_all = ["phase", "rename"])]
-    pub(crate) split: Option<Split>,
-    /// Write all files of a column of another type, under another name
-    #[arg(long, value_name = "TABLE.OLD:NEW:TYPE", conflicts_with_all = ["phase", "rename", "split"])]
-    pub(crate) retype: Option<Retype>,
-    /// Write all files of a column that is never NULL again
-    #[arg(long, value_name = "TABLE.COLUMN", conflicts_with_all = ["phase", "rename", "split", "retype"])]
-    pub(crate) not_null: Option<ColumnName>,
-    /// Write the files that lead to the schema of --schema
-    #[arg(long, requires = "schema", conflicts_with_all = ["phase", "split", "retype", "not_null"])]
-    pub(crate) autogenerate: bool,
-    /// The schema that is wanted, as statements that make it in an empty database
-    #[arg(long, value_name = "FILE", requires = "autogenerate")]
-    pub(crate) schema: Option<PathBuf>,
-    /// A table, or a column as TABLE.COLUMN, that is dropped and has no other name
-    #[arg(long = "drop", value_name = "NAME", requires = "autogenerate")]
-    pub(crate) drops: Vec<String>,
-}
-
-/// Which files.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct MigrateWhich {
-    /// The files of this version [default: those of the stable release]
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) release: Option<Version>,
-    /// Only this database
-    #[arg(long, value_name = "NAME")]
-    pub(crate) database: Option<DatabaseName>,
-    /// Only the databases that this service uses, or those of `all`
-    #[arg(long, value_name = "NAME|all", conflicts_with = "database")]
-    pub(crate) service: Option<ServiceChoice>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateUp {
-    #[command(flatten)]
-    pub(crate) which: MigrateWhich,
-    /// Up to and with this number
-    #[arg(long, value_name = "NUMBER", conflicts_with = "steps")]
-    pub(crate) to: Option<u64>,
-    /// How many at most, in each database
-    #[arg(long, value_name = "N", visible_alias = "most")]
-    pub(crate) steps: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateDown {
-    #[command(flatten)]
-    pub(crate) which: MigrateWhich,
-    /// How many [default: 1]
-    #[arg(long, value_name = "N", conflicts_with_all = ["to", "all"])]
-    pub(crate) steps: Option<usize>,
-    /// Down to this number, which stays applied; 0 takes back all
-    #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
-    pub(crate) to: Option<u64>,
-    /// All of them
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Even what instances of the deployed release run with
-    #[arg(long)]
-    pub(crate) in_use: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateSql {
-    #[command(flatten)]
-    pub(crate) which: MigrateWhich,
-    /// The way back instead of the way up
-    #[arg(long)]
-    pub(crate) down: bool,
-    /// Contracts, too
-    #[arg(long, conflicts_with = "down")]
-    pub(crate) contracts: bool,
-    /// Up to and with this number, or down to it
-    #[arg(long, value_name = "NUMBER", conflicts_with = "steps")]
-    pub(crate) to: Option<u64>,
-    /// How many at most, in each database
-    #[arg(long, value_name = "N")]
-    pub(crate) steps: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateBaseline {
-    #[command(flatten)]
-    pub(crate) which: MigrateWhich,
-    /// The last number that the database has already
-    #[arg(long, value_name = "NUMBER", required_unless_present = "from")]
-    pub(crate) to: Option<u64>,
-    /// What this tool's own history says is applied: flyway, alembic, golang-migrate, dbmate, sqlx, liquibase, rails
-    #[arg(long, value_name = "TOOL")]
-    pub(crate) from: Option<Tool>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateRepair {
-    #[command(flatten)]
-    pub(crate) which: MigrateWhich,
-    /// Which: its number, or its whole name where a number is not enough
-    #[arg(long, value_name = "MIGRATION")]
-    pub(crate) only: String,
-    /// What it is: as its `file` now says, `applied` (what was begun was finished by hand), or `not-applied`
-    #[arg(long = "as", value_name = "STATE", default_value = "file", value_parser = repair)]
-    pub(crate) becomes: Repair,
-}
-
-fn repair(text: &str) -> Result<Repair, String> {
-    match text {
-        "file" => Ok(Repair::Checksum),
-        "applied" => Ok(Repair::Applied),
-        "not-applied" => Ok(Repair::NotApplied),
-        _ => Err("it is one of file, applied, not-applied".to_owned()),
-    }
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum Backup {
     /// Make a verified copy of every database, or of one
     Create {
@@ -683,17 +513,6 @@ pub(crate) struct Supervise {
     /// The folder of the environment whose instances it runs [default: as --state and --env say]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-}
-
-fn phase(text: &str) -> Result<MigrationPhase, String> {
-    [
-        MigrationPhase::Expand,
-        MigrationPhase::Backfill,
-        MigrationPhase::Contract,
-    ]
-    .into_iter()
-    .find(|phase| phase.word() == text)
-    .ok_or_else(|| "it is expand, backfill or contract".to_owned())
 }
 
 /// A time in which something can happen.

@@ -66,10 +66,7 @@ pub(crate) async fn execute(
         Planned::Plan(plan) => (**plan).clone(),
         Planned::Nothing(why) => return Ok(Executed::Nothing(why.clone())),
         Planned::Refused(refusal) => {
-            return Err(Failure {
-                exit: ExitCode::Usage,
-                found: refusal.because.clone(),
-            });
+            return Err(Failure::usage(refusal.because.clone()));
         }
     };
     let world = proposal.world(ctx, machine)?;
@@ -203,9 +200,6 @@ pub(crate) async fn free_addresses(machine: &Machine, plan: &Plan) -> Result<(),
     if found.is_empty() {
         Ok(())
     } else {
-        Err(Failure {
-            exit: ExitCode::Failed,
-            found,
-        })
+        Err(Failure::many(ExitCode::Failed, found))
     }
 }

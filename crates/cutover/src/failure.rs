@@ -3,6 +3,7 @@
 use cutover_engine::EngineError;
 use cutover_model::{Diagnostic, ExitCode};
 use cutover_ports::{LeaseError, PortError, StoreError};
+use serde_json::{Map, Value};
 
 /// How a command ended.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
@@ -14,12 +15,23 @@ pub(crate) struct Failure {
     pub(crate) exit: ExitCode,
     /// What is shown; at least one.
     pub(crate) found: Vec<Diagnostic>,
+    /// What was done before, beside it in the same value of `--output json`.
+    pub(crate) beside: Map<String, Value>,
 }
 
 impl Failure {
     /// Nothing was changed, and this is why.
     pub(crate) fn new(code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
         Diagnostic::error(code, message).help(help).into()
+    }
+
+    /// Several things that are wrong.
+    pub(crate) fn many(exit: ExitCode, found: Vec<Diagnostic>) -> Self {
+        Self {
+            exit,
+            found,
+            beside: Map::new(),
+        }
     }
 
     /// The same, with another exit code.
@@ -34,11 +46,8 @@ impl Failure {
     }
 
     /// Wrong usage or a wrong file.
-    pub(crate) const fn usage(found: Vec<Diagnostic>) -> Self {
-        Self {
-            exit: ExitCode::Usage,
-            found,
-        }
+    pub(crate) fn usage(found: Vec<Diagnostic>) -> Self {
+        Self::many(ExitCode::Usage, found)
     }
 }
 
@@ -56,10 +65,7 @@ impl From<Diagnostic> for Failure {
             code if is_usage(code) => ExitCode::Usage,
             _ => ExitCode::Failed,
         };
-        Self {
-            exit,
-            found: vec![found],
-        }
+        Self::many(exit, vec![found])
     }
 }
 

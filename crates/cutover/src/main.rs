@@ -12,6 +12,7 @@ mod drive;
 mod execute;
 mod failure;
 mod lookup;
+mod lost;
 mod planning;
 mod release;
 mod render;
@@ -40,10 +41,7 @@ fn main() -> ProcessExit {
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            match failure.found.as_slice() {
-                [one] => printer.problem(one),
-                all => printer.problems(all),
-            }
+            printer.failure(&failure.found, failure.beside);
             failure.exit.into()
         }
     }

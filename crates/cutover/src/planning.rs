@@ -14,6 +14,7 @@ use crate::breaks;
 use crate::cli::ServiceChoice;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::lost;
 use crate::release::{Key, build, restarted, unchanged};
 use crate::world::{self, Machine};
 
@@ -106,15 +107,18 @@ pub(crate) async fn upgrade(
         .collect();
     let key = Key::open(&ctx.state.key())?;
     let previous = current.as_ref().map(|(_, release)| release);
-    let release = build(
+    let built = build(
         application,
         ctx.folder(),
         &key,
         version,
         previous,
         only.as_deref(),
-    )
-    .map_err(Failure::usage)?;
+    );
+    let release = match built {
+        Ok(release) => release,
+        Err(found) => return Err(lost::told(ctx, version, found).await),
+    };
     must_not_break(ctx, &release, previous)?;
     // What was built just now is as it lies there; of services that stay as they are nothing was read.
     if only.is_some() {
@@ -133,10 +137,7 @@ fn must_not_break(ctx: &Context, release: &Release, current: Option<&Release>) -
     if found.is_empty() {
         return Ok(());
     }
-    Err(Failure {
-        exit: ExitCode::Findings,
-        found,
-    })
+    Err(Failure::many(ExitCode::Findings, found))
 }
 
 /// What stored revisions are started from: the program files themselves are not kept with a release.
@@ -396,10 +397,7 @@ async fn observe_databases(
     if wrong.is_empty() {
         Ok(seen)
     } else {
-        Err(Failure {
-            exit: ExitCode::Failed,
-            found: wrong,
-        })
+        Err(Failure::many(ExitCode::Failed, wrong))
     }
 }
 

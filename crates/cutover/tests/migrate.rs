@@ -142,6 +142,159 @@ fn a_changed_file_is_found_and_its_record_repaired() {
 }
 
 #[test]
+fn a_file_that_was_renamed_or_lost_is_told_from_a_new_one() {
+    let stage = Stage::new();
+    stage.migrate("up", 0);
+    let moved = |from: &str, to: &str| {
+        for way in ["up", "down"] {
+            let path = |name: &str| stage.file(&format!("migrations/{name}.{way}.sql"));
+            std::fs::rename(path(from), path(to)).unwrap();
+        }
+    };
+    moved("002_b", "002_bb");
+    let (_, err) = stage.migrate("up", 1);
+    assert!(
+        err.contains("error[migrate.renamed]: 002_bb is 002_b under another name")
+            && err.contains("cutover migrate repair --only 002_bb --as file --release 1.0.0"),
+        "{err}"
+    );
+    let (out, _) = stage.migrate("status", 0);
+    assert!(
+        out.contains("✗ 002_bb") && out.contains("applied as 002_b;"),
+        "{out}"
+    );
+    stage.migrate("repair --only 2 --as file --yes", 0);
+    stage.migrate("validate", 0);
+    let (out, _) = stage.migrate("up", 0);
+    assert_eq!(out, "Nothing to do.\n");
+
+    // Its number for another file: neither is run.
+    stage.write(
+        "migrations/002_bb.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE other (x integer);",
+    );
+    moved("002_bb", "002_other");
+    let (_, err) = stage.migrate("validate", 5);
+    assert!(
+        err.contains("error[migrate.renamed]") && err.contains("mv 002_other.up.sql 005_other.up.sql"),
+        "{err}"
+    );
+
+    for way in ["up", "down"] {
+        std::fs::remove_file(stage.file(&format!("migrations/002_other.{way}.sql"))).unwrap();
+    }
+    for command in ["up", "validate"] {
+        let (_, err) = stage.migrate(command, 2);
+        assert!(
+            err.contains("error[migrate.file-missing]: 002_bb is applied, and its files are missing here")
+                && !err.contains("mv "),
+            "{err}"
+        );
+    }
+    // What was never applied is a gap.
+    std::fs::remove_file(stage.file("shop.db")).unwrap();
+    let (_, err) = stage.migrate("up", 2);
+    assert!(err.contains("error[migrate.gap]"), "{err}");
+}
+
+#[test]
+fn contracts_run_by_hand_where_nothing_is_deployed_and_shut_older_versions_out() {
+    let stage = Stage::new();
+    let (_, err) = stage.migrate("up", 0);
+    assert!(
+        err.contains("then: cutover migrate up --contracts --release 1.0.0"),
+        "{err}"
+    );
+    let (_, err) = stage.migrate("up --contracts", 2);
+    assert!(
+        err.contains("error[usage.not-confirmed]")
+            && err.contains("cutover migrate up --contracts --yes --release 1.0.0"),
+        "{err}"
+    );
+    let (out, _) = stage.migrate("up --contracts --yes", 0);
+    assert!(out.contains("✓ main  003_c"), "{out}");
+    let (out, _) = stage.migrate("status", 0);
+    assert!(out.contains("versions below 2.0.0 are retired"), "{out}");
+    let (out, _) = stage.migrate("up --contracts", 0);
+    assert_eq!(out, "Nothing to do.\n");
+}
+
+#[test]
+fn another_state_takes_the_database_over_only_when_it_is_told_to() {
+    let stage = Stage::new();
+    stage.migrate("up --to 1", 0);
+    let (_, err) = stage.migrate("up --state other", 7);
+    assert!(
+        err.contains("error[fence.stale]") && err.contains("cutover migrate up --adopt --release 1.0.0"),
+        "{err}"
+    );
+    let (_, err) = stage.migrate("up --state other --adopt", 2);
+    assert!(err.contains("error[usage.not-confirmed]"), "{err}");
+    let (out, _) = stage.migrate("up --state other --adopt --yes", 0);
+    assert!(out.contains("002_b") && !out.contains("001_a"), "{out}");
+    // Now it is the former one's turn to be refused.
+    let (_, err) = stage.migrate("down --yes", 7);
+    assert!(
+        err.contains("cutover migrate down --adopt --release 1.0.0"),
+        "{err}"
+    );
+    stage.migrate("down --yes --adopt", 0);
+    let (_, err) = stage.migrate("repair --only 1 --as not-applied --yes --state other", 7);
+    let hint = "cutover migrate repair --only 1 --as not-applied --adopt --release 1.0.0";
+    assert!(err.contains(hint), "{err}");
+}
+
+#[test]
+fn migrators_with_one_state_that_start_together_wait_for_each_other() {
+    let stage = Stage::new();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| stage.migrate("up", 0));
+        }
+    });
+    let (out, _) = stage.migrate("history", 0);
+    assert_eq!(
+        out.lines().filter(|line| line.contains(" up ")).count(),
+        3,
+        "{out}"
+    );
+}
+
+#[test]
+fn as_json_a_run_is_one_value_whatever_it_comes_to() {
+    let stage = Stage::new();
+    let value = |out: &str| serde_json::from_str::<serde_json::Value>(out).unwrap();
+    let (out, _) = stage.migrate("up --output json", 0);
+    let told = value(&out);
+    assert_eq!(told["done"].as_array().unwrap().len(), 3);
+    assert_eq!(told["waiting"][0]["migration"], "003_c");
+    assert_eq!(told["waiting"][0]["retires"], "2.0.0");
+    assert_eq!(
+        (&told["complete"], &told["error"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+    assert!(told["findings"].as_array().unwrap().is_empty());
+    stage.write(
+        "migrations/005_e.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE e (x integer);",
+    );
+    stage.write("migrations/005_e.down.sql", "DROP TABLE e;");
+    stage.write(
+        "migrations/006_f.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE e (x integer);",
+    );
+    stage.write("migrations/006_f.down.sql", "SELECT 1;");
+    let (out, _) = stage.migrate("up --output json", 1);
+    let told = value(&out);
+    assert_eq!(told["done"][0]["migration"], "005_e");
+    assert_eq!(told["complete"], false);
+    assert_eq!(told["error"]["code"], "migrate.statement-failed");
+    assert_eq!(told["error"]["help"], "cutover migrate validate --release 1.0.0");
+    let (out, _) = stage.migrate("down --yes --output json", 0);
+    assert_eq!(value(&out)["done"][0]["migration"], "005_e");
+}
+
+#[test]
 fn a_service_has_its_own_databases() {
     let stage = Stage::new();
     let config = stage.file("cutover.yaml");

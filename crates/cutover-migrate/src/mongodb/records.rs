@@ -234,6 +234,17 @@ impl Records for MongoSession {
         self.set(id, fields, true).await
     }
 
+    async fn rename_and_log(
+        &mut self,
+        former: &MigrationId,
+        row: &HistoryRow,
+        entry: &LogEntry,
+    ) -> Result<(), Failure> {
+        // Cut short in between both are on record, and nothing is run twice.
+        self.put_and_log(row, entry).await?;
+        self.remove(former).await
+    }
+
     async fn remove_former(&mut self, id: &MigrationId) -> Result<(), Failure> {
         for row in self.all().await? {
             if row.id.number == id.number && row.id != *id && row.id.base() == id.base() {

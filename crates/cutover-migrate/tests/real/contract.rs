@@ -388,6 +388,64 @@ async fn what_does_not_fit_the_history_is_found(bed: &Bed) {
     assert_eq!(refused.diagnostic.code, "migrate.out-of-order");
 }
 
+async fn a_file_that_was_renamed_is_not_run_again_and_its_record_takes_the_name(bed: &Bed) {
+    let all = files(&[&USERS, &FILL]);
+    let mut done = Vec::new();
+    bed.databases(&all)
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    for name in ["002_fill_names", "0002_fill"] {
+        let (up, down) = (format!("{name}.up.sql"), format!("{name}.down.sql"));
+        let renamed = [USERS[0], USERS[1], (&up, FILL[0].1), (&down, FILL[1].1)];
+        let databases = bed.databases(&renamed);
+        let found = databases.check(&main_db()).await;
+        assert_eq!(codes(&found), ["migrate.renamed"], "{name}");
+        let help = format!("cutover migrate repair --only {name} --as file");
+        assert_eq!(found[0].help.as_deref(), Some(help.as_str()));
+        let refused = databases
+            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.diagnostic.code, "migrate.renamed");
+        let lines = databases.status(&main_db()).await.unwrap();
+        assert_eq!(lines.len(), 2);
+        assert!(matches!(lines[1].status, MigrationStatus::Renamed { .. }));
+
+        let id = &lines[1].id;
+        databases
+            .repair(&fence(1), &main_db(), id, Repair::Checksum, &options())
+            .await
+            .unwrap();
+        assert_eq!(codes(&databases.check(&main_db()).await), [""; 0]);
+        assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 2);
+        let before = done.len();
+        databases
+            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+            .await
+            .unwrap();
+        assert_eq!(done.len(), before, "nothing is pending");
+        // Back to where it began.
+        let databases = bed.databases(&all);
+        let lines = databases.status(&main_db()).await.unwrap();
+        databases
+            .repair(&fence(1), &main_db(), &lines[1].id, Repair::Checksum, &options())
+            .await
+            .unwrap();
+    }
+    let log = bed.databases(&all).log(&main_db()).await.unwrap();
+    let details: Vec<_> = log.iter().filter_map(|entry| entry.detail.as_deref()).collect();
+    assert_eq!(
+        details,
+        [
+            "002_fill became 002_fill_names",
+            "002_fill_names became 002_fill",
+            "002_fill became 0002_fill",
+            "0002_fill became 002_fill",
+        ]
+    );
+}
+
 async fn down_takes_back_step_by_step(bed: &Bed) {
     let all = files(&[&USERS, &FILL]);
     let databases = bed.databases(&all);
@@ -671,6 +729,7 @@ on_all!(
     a_backfill_is_reopened_and_verified_before_a_contract,
     contracts_wait_until_they_are_asked_for,
     what_does_not_fit_the_history_is_found,
+    a_file_that_was_renamed_is_not_run_again_and_its_record_takes_the_name,
     down_takes_back_step_by_step,
     migrators_that_start_together_apply_each_file_once,
     a_precheck_holds_a_file_back,

@@ -72,6 +72,36 @@ CALL p();
 }
 
 #[tokio::test]
+async fn names_that_are_words_of_routines_merge_no_statements_and_a_body_alone_runs() {
+    let Some(bed) = mariadb().await else { return };
+    let files = [
+        (
+            "001_cal.up.sql",
+            "-- cutover: phase=expand
+CREATE TABLE cal (event int, begin datetime); CREATE TABLE e2 (a int, end datetime);
+CREATE VIEW v AS SELECT event, begin FROM cal;
+BEGIN NOT ATOMIC DECLARE i int DEFAULT 0; WHILE i < 3 DO INSERT INTO e2 (a) VALUES (i); SET i = i + 1; END WHILE; END;
+INSERT INTO e2 (a) VALUES (1), (nothing);",
+        ),
+        ("001_cal.down.sql", "DROP VIEW v; DROP TABLE cal, e2"),
+    ];
+    let error = bed.up(&files, 0, 1).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-failed");
+    let state = note_of(&error, "state");
+    assert!(
+        state.starts_with("4 of 5 statements of 001_cal are applied"),
+        "{state}"
+    );
+    assert_eq!(bed.number("SELECT count(*) FROM e2").await, 3);
+}
+
+fn note_of(error: &cutover_ports::PortError, key: &str) -> String {
+    let mut notes = error.diagnostic.notes.iter();
+    let found = notes.find(|(found, _)| found == key);
+    found.map_or_else(String::new, |(_, value)| value.clone())
+}
+
+#[tokio::test]
 async fn a_session_of_a_replaced_controller_is_ended_and_anybody_elses_is_named() {
     let Some(bed) = mariadb().await else { return };
     let bed = &bed;

@@ -49,6 +49,92 @@ async fn copied_data_arrive_and_are_taken_back_with_what_fails() {
 }
 
 #[tokio::test]
+async fn a_file_may_take_on_a_role_that_has_no_right_to_the_history() {
+    let Some(bed) = postgres().await else { return };
+    let role = format!("cutover_test_{}", std::process::id());
+    bed.run(&format!(
+        "CREATE ROLE {role}; CREATE SCHEMA app AUTHORIZATION {role}"
+    ))
+    .await;
+    let set = format!(
+        "-- cutover: phase=expand\nSET ROLE {role}; CREATE TABLE app.a (x integer); INSERT INTO app.a VALUES (1);"
+    );
+    let stepwise = format!(
+        "-- cutover: phase=expand\n-- cutover: transaction=none\nSET ROLE {role}; CREATE TABLE app.b (x integer); \
+         CREATE INDEX CONCURRENTLY b_x ON app.b (x); SET LOCAL ROLE {role};"
+    );
+    let files = [
+        ("001_a.up.sql", set.as_str()),
+        ("001_a.down.sql", "DROP TABLE app.a"),
+        ("002_b.up.sql", &stepwise),
+        ("002_b.down.sql", "DROP TABLE app.b"),
+        (
+            "003_c.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE c (x integer)",
+        ),
+        ("003_c.down.sql", "DROP TABLE c"),
+    ];
+    let mut done = Vec::new();
+    let ran = bed
+        .databases(&files)
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await;
+    let owned =
+        format!("SELECT count(*) FROM pg_class WHERE relowner = '{role}'::regrole AND relkind IN ('r', 'i')");
+    let (owned, rows) = (
+        bed.number(&owned).await,
+        bed.number("SELECT count(*) FROM cutover_history").await,
+    );
+    bed.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    ran.unwrap();
+    assert_eq!(
+        (owned, rows),
+        (3, 3),
+        "the tables and the index of the role, and no other"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_committed_is_the_files_fault_and_what_cannot_run_is_refused() {
+    let Some(bed) = postgres().await else { return };
+    bed.up(&TABLE, 0, 1).await.unwrap();
+    let deferred = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_d.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE d (t integer REFERENCES t DEFERRABLE INITIALLY DEFERRED); \
+             INSERT INTO d VALUES (99);",
+        ),
+        ("002_d.down.sql", "DROP TABLE d"),
+    ];
+    let error = bed.up(&deferred, 1, 1).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-failed");
+    assert!(
+        error
+            .diagnostic
+            .message
+            .contains("002_d.up.sql cannot be committed")
+            && error.diagnostic.message.contains("d_t_fkey"),
+        "{error}"
+    );
+    assert_eq!(error.certainty, Certainty::DefinitelyNot);
+    assert!(!bed.has_table("d").await);
+    for (text, code) in [
+        (
+            "SET TRANSACTION READ ONLY; SELECT 1",
+            "migrate.transaction-control",
+        ),
+        ("COPY t TO STDOUT", "migrate.sends-rows"),
+    ] {
+        let text = format!("-- cutover: phase=expand\n{text};");
+        let files = [("001_x.up.sql", text.as_str()), ("001_x.down.sql", "SELECT 1")];
+        let found = bed.try_files(&files).unwrap_err();
+        assert_eq!(found[0].code, code, "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_is_never_had_names_who_holds_it() {
     let Some(bed) = postgres().await else { return };
     let alter = [

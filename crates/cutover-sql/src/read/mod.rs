@@ -124,6 +124,10 @@ fn statement(c: &mut Cursor<'_>) -> Option<Ddl> {
     if let Some(ddl) = dml::dml(c) {
         return Some(ddl);
     }
+    // A body outside of a routine, which is no transaction.
+    if c.dialect.is_mysql() && c.starts(&["BEGIN", "NOT"]) {
+        return opaque::opaque(c);
+    }
     if let Some(control) = control(c) {
         c.skip_all();
         return Some(Ddl::Transaction(control));

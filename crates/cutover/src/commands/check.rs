@@ -53,10 +53,7 @@ pub(super) async fn run(ctx: &Context, version: Option<&Version>) -> Outcome {
         }
     }
     if !wrong.is_empty() {
-        return Err(Failure {
-            exit: ExitCode::Findings,
-            found: wrong,
-        });
+        return Err(Failure::many(ExitCode::Findings, wrong));
     }
     if ctx.printer.is_json() {
         ctx.printer

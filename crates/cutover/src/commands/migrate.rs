@@ -2,27 +2,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_migrate::{Direction, MigrateDatabases, MigrationStatus, Pending, Reach, StatusLine, new_files};
+use cutover_migrate::{Direction, MigrateDatabases, MigrationStatus, Reach, StatusLine, new_files};
 use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, MigrationId, ServiceName, Severity, Version};
-use cutover_ports::{
-    Clock as _, Databases as _, MigrateOptions, MigrationReport, PortError, Store as _, Target as _,
-};
+use cutover_ports::{Databases as _, MigrateOptions, MigrationReport, PortError, Target as _};
 use cutover_spec::{Application, Release};
 use serde_json::json;
 
 use crate::breaks;
 use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich, ServiceChoice};
 use crate::context::Context;
-use crate::drive::Signals;
 use crate::execute::{Place, execute, must_be_free};
 use crate::failure::{Failure, Outcome};
+use crate::lost;
 use crate::planning;
 use crate::release::migrations;
-use crate::world::{self, LEASE, Machine, SystemClock, is_dead, myself, who};
+use crate::world::{self, Machine};
 
+use super::migrate_lease::{adopt, deployed, leased, options};
+use super::migrate_ran::Ran;
 use super::{confirm, migrate_records as records, migrate_schema as schema};
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
+    let (release, adopting) = (command.release().cloned(), command.adopting());
+    let done = Box::pin(carry_out(ctx, machine, command)).await;
+    done.map_err(|failure| {
+        let failure = match adopting {
+            Some(adopting) => with_adopt(failure, &adopting),
+            None => failure,
+        };
+        match release {
+            Some(version) => of_release(failure, &version),
+            None => failure,
+        }
+    })
+}
+
+/// The hints of a command are for the same command, and for the release that it was told.
+pub(super) fn of_release(mut failure: Failure, version: &Version) -> Failure {
+    for help in failure.found.iter_mut().filter_map(|found| found.help.as_mut()) {
+        if help.starts_with("cutover migrate ") && !help.contains("--release") {
+            let commands: Vec<String> = help
+                .split(", or ")
+                .map(|command| format!("{command} --release {version}"))
+                .collect();
+            *help = commands.join(", or ");
+        }
+    }
+    failure
+}
+
+async fn carry_out(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
     match command {
         Migrate::New(new) => write_new(ctx, &new).await,
         Migrate::Up(up) => migrate_up(ctx, &up).await,
@@ -38,7 +67,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
         Migrate::Rules { rule, page } => super::lint::rules(&ctx.printer, rule.as_deref(), page),
         Migrate::Contract { detach } => {
             must_be_free(ctx).await?;
-            let proposal = planning::contract(ctx, machine).await?;
+            let proposal = planning::contract(ctx, machine).await.map_err(by_hand)?;
             execute(ctx, machine, proposal, Place::of(detach))
                 .await?
                 .conclude(ctx)
@@ -47,11 +76,25 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
     }
 }
 
+/// Where nothing is deployed, contracts run by hand.
+fn by_hand(mut failure: Failure) -> Failure {
+    for found in failure
+        .found
+        .iter_mut()
+        .filter(|found| found.code == "plan.not-deployed")
+    {
+        found.help = Some("cutover migrate up --contracts --release VERSION".to_owned());
+    }
+    failure
+}
+
 /// Whose files count, and the databases that are meant.
 pub(super) struct Chosen {
     pub(super) version: Version,
     pub(super) databases: MigrateDatabases,
     pub(super) names: Vec<DatabaseName>,
+    /// Whether a release is recorded as stable.
+    pub(super) deployed: bool,
 }
 
 pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
@@ -60,7 +103,10 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
     let mut databases = world::databases(ctx, &known)?;
     let (version, names): (_, BTreeSet<DatabaseName>) = match (&which.release, &current) {
         (Some(version), _) => {
-            let found = migrations(ctx.application()?, ctx.folder(), version).map_err(Failure::usage)?;
+            let found = match migrations(ctx.application()?, ctx.folder(), version) {
+                Ok(found) => found,
+                Err(found) => return Err(lost::told(ctx, version, found).await),
+            };
             let mut names: BTreeSet<DatabaseName> = found.keys().cloned().collect();
             let at = ctx.application()?.at_version(version);
             for (name, database) in &at.databases {
@@ -116,6 +162,7 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
         version,
         databases,
         names,
+        deployed: current.is_some(),
     })
 }
 
@@ -196,6 +243,21 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
     Ok(ExitCode::Done)
 }
 
+/// A command that was refused because the database belongs to another state can take it over itself.
+fn with_adopt(mut failure: Failure, adopting: &str) -> Failure {
+    let is_hint = |help: &String| help.ends_with("--adopt");
+    for found in failure
+        .found
+        .iter_mut()
+        .filter(|found| found.code == "fence.stale")
+    {
+        if found.help.as_ref().is_some_and(is_hint) {
+            found.help = Some(adopting.to_owned());
+        }
+    }
+    failure
+}
+
 fn text(line: &StatusLine) -> String {
     let (mark, state) = match &line.status {
         MigrationStatus::Applied => ('✓', "applied".to_owned()),
@@ -209,6 +271,7 @@ fn text(line: &StatusLine) -> String {
         MigrationStatus::Reopened { since } => ('!', format!("to run once more, since {since:.0}")),
         MigrationStatus::Changed => ('✗', "its file was changed since it was applied".to_owned()),
         MigrationStatus::Unknown => ('?', "applied; there is no file of it here".to_owned()),
+        MigrationStatus::Renamed { from } => ('✗', format!("applied as {from}; its file has another name")),
         MigrationStatus::OutOfOrder => ('✗', "pending below a number that is applied".to_owned()),
     };
     let by = match (&line.applied_at, &line.applied_by) {
@@ -251,10 +314,7 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
         }
     }
     if found.iter().any(|one| one.severity == Severity::Error) {
-        return Err(Failure {
-            exit: ExitCode::Findings,
-            found,
-        });
+        return Err(Failure::many(ExitCode::Findings, found));
     }
     if ctx.printer.is_json() {
         ctx.printer.json_pretty(&json!({ "findings": found }));
@@ -293,6 +353,12 @@ async fn breaking(
 
 async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     let chosen = choose(ctx, &up.which).await?;
+    if up.contracts && chosen.deployed {
+        return Err(deployed(ctx));
+    }
+    if up.adopt {
+        adopt(ctx, &chosen, "cutover migrate up --adopt").await?;
+    }
     let reach = match (up.to, up.steps) {
         (Some(number), _) => Reach::To(number),
         (None, Some(steps)) => Reach::Steps(steps),
@@ -300,48 +366,59 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     };
     // Most runs find nothing to do: they take no lease, and look at each database once.
     let mut nothing = true;
-    let mut waiting = Vec::new();
+    let mut ran = Ran::default();
+    let mut contracts = Vec::new();
     for name in &chosen.names {
-        let pending = chosen.databases.pending(name, reach, false).await?;
+        let pending = chosen.databases.pending(name, reach, up.contracts).await?;
         // What is pending of another tool's is its own to know.
         nothing &= pending.run.is_empty() && chosen.databases.tool(name).is_none();
-        waiting.push(pending);
+        let retiring = pending.run.iter().filter_map(|file| {
+            let retires = file.migration.retires.as_ref()?;
+            Some(format!("{name} {} (below {retires})", file.migration.id))
+        });
+        contracts.extend(retiring);
+        ran.wait_for(name, pending);
     }
     if nothing {
-        tell(ctx, &[], false);
-        tell_waiting(ctx, &chosen, &waiting);
-        return Ok(ExitCode::Done);
+        return ran.conclude(ctx, &chosen);
     }
-    let outcome = under_lease(ctx, &chosen, async |fence, name, options, done| {
-        // Contracts have guards that only an upgrade's plan knows: `migrate contract`.
+    let question = format!(
+        "Run {}? Nothing is deployed from here, so nobody can tell whether such versions still run somewhere: they are refused \
+         from then on, and there is no way back.",
+        contracts.join(", ")
+    );
+    if !contracts.is_empty() && !confirm(&ctx.globals, &ctx.printer, &question) {
+        return Err(Failure::new(
+            "usage.not-confirmed",
+            "a contract shuts older versions out, and nobody said yes",
+            "cutover migrate up --contracts --yes",
+        ));
+    }
+    let mut ran = under_lease(ctx, &chosen, async |fence, name, options, done| {
+        // Where something is deployed, contracts have guards that only an upgrade's plan knows: `migrate contract`.
         chosen
             .databases
-            .migrate_up(fence, name, reach, false, options, done)
+            .migrate_up(fence, name, reach, up.contracts, options, done)
             .await
     })
     .await?;
-    waiting.clear();
-    for name in &chosen.names {
-        let found = chosen.databases.examine(name, reach == Reach::All).await?;
-        let style = ctx.printer.talk_style();
-        if !found.is_empty() {
-            ctx.printer.talk(&crate::render::diagnostics(&found, &style));
-        }
-        waiting.push(chosen.databases.pending(name, Reach::All, false).await?);
+    if ran.failed.is_none()
+        && let Err(failure) = look_over(&chosen, reach, &mut ran).await
+    {
+        ran.failed = Some(failure);
     }
-    tell_waiting(ctx, &chosen, &waiting);
-    Ok(outcome)
+    ran.conclude(ctx, &chosen)
 }
 
-fn tell_waiting(ctx: &Context, chosen: &Chosen, pending: &[Pending]) {
-    for (name, pending) in chosen.names.iter().zip(pending) {
-        for waiting in &pending.waiting {
-            ctx.printer.talk(&format!(
-                "  · {name}  {}  waits until no instance below {} is left; then: cutover migrate contract\n",
-                waiting.id, waiting.retires
-            ));
-        }
+/// What is wrong with the databases afterwards, and what waits.
+async fn look_over(chosen: &Chosen, reach: Reach, ran: &mut Ran) -> Result<(), Failure> {
+    for name in &chosen.names {
+        let found = chosen.databases.examine(name, reach == Reach::All).await?;
+        ran.findings.extend(found);
+        let pending = chosen.databases.pending(name, Reach::All, false).await?;
+        ran.wait_for(name, pending);
     }
+    Ok(())
 }
 
 /// Instances of what is deployed whose release brings one of these files, and whose service may use its database.
@@ -394,6 +471,9 @@ async fn users(
 
 async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> Outcome {
     let chosen = choose(ctx, &down.which).await?;
+    if down.adopt {
+        adopt(ctx, &chosen, "cutover migrate down --adopt").await?;
+    }
     let reach = match (down.to, down.all) {
         (Some(number), _) => Reach::To(number),
         (None, true) => Reach::All,
@@ -406,8 +486,7 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
         }
     }
     if back.is_empty() {
-        tell(ctx, &[], false);
-        return Ok(ExitCode::Done);
+        return Ran::default().conclude(ctx, &chosen);
     }
     let users = users(ctx, machine, &back).await?;
     let back: Vec<String> = back.iter().map(|(name, id)| format!("{name} {id}")).collect();
@@ -438,126 +517,37 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
             "cutover migrate down --yes",
         ));
     }
-    under_lease(ctx, &chosen, async |fence, name, options, done| {
+    let ran = under_lease(ctx, &chosen, async |fence, name, options, done| {
         chosen
             .databases
             .migrate_down(fence, name, reach, options, done)
             .await
     })
-    .await
+    .await?;
+    ran.conclude(ctx, &chosen)
 }
 
 /// Runs work on each database with this process's lease; no upgrade may be under way.
-async fn under_lease<F>(ctx: &Context, chosen: &Chosen, work: F) -> Outcome
+async fn under_lease<F>(ctx: &Context, chosen: &Chosen, work: F) -> Result<Ran, Failure>
 where
     F: AsyncFn(&Fence, &DatabaseName, &MigrateOptions, &mut Vec<MigrationReport>) -> Result<(), PortError>,
 {
     let options = options(&chosen.version);
-    let (all, failed) = leased(ctx, &chosen.databases, async |fence| {
-        let mut all = Vec::new();
+    leased(ctx, &chosen.databases, async |fence| {
+        let mut ran = Ran::default();
         for name in &chosen.names {
             let mut done = Vec::new();
             let result = work(fence, name, &options, &mut done).await;
-            all.extend(done.into_iter().map(|report| (name.clone(), report)));
+            ran.done
+                .extend(done.into_iter().map(|report| (name.clone(), report)));
             if let Err(error) = result {
-                return Ok((all, Some(error)));
+                ran.failed = Some(error.into());
+                break;
             }
         }
-        Ok((all, None))
+        Ok(ran)
     })
-    .await?;
-    tell(ctx, &all, failed.is_some());
-    failed.map_or(Ok(ExitCode::Done), |error| Err(error.into()))
-}
-
-/// By hand, of a release.
-pub(super) fn options(release: &Version) -> MigrateOptions {
-    MigrateOptions {
-        release: release.clone(),
-        upgrade: None,
-        by: who(),
-    }
-}
-
-/// Works with this process's lease, which is renewed meanwhile: a migration may take longer than a lease lasts. A signal
-/// cancels the statement that runs, and what comes of that is told; a second one leaves at once.
-pub(super) async fn leased<T>(
-    ctx: &Context,
-    databases: &MigrateDatabases,
-    work: impl AsyncFnOnce(&Fence) -> Result<T, PortError>,
-) -> Result<T, Failure> {
-    must_be_free(ctx).await?;
-    let lease = ctx
-        .store
-        .acquire(&myself()?, SystemClock.now(), LEASE, &is_dead)
-        .await?;
-    let done = renewing(ctx, databases, &lease.fence, work(&lease.fence)).await;
-    ctx.store.release_lease(&lease.fence).await?;
-    done
-}
-
-async fn renewing<T>(
-    ctx: &Context,
-    databases: &MigrateDatabases,
-    fence: &Fence,
-    work: impl Future<Output = Result<T, PortError>>,
-) -> Result<T, Failure> {
-    let mut work = std::pin::pin!(work);
-    let mut renewal = tokio::time::interval(LEASE.as_duration() / 3);
-    let mut signals = Signals::new()?;
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            done = &mut work => return Ok(done?),
-            () = signals.next() => {
-                if stopping {
-                    return Err(Failure::new(
-                        "migrate.stopped",
-                        "left before the database answered: it ends by itself what it still runs",
-                        "cutover migrate status",
-                    ));
-                }
-                stopping = true;
-                databases.stop();
-                ctx.printer.talk("stopping: what runs is cancelled; once more to leave at once\n");
-            }
-            _ = renewal.tick() => {
-                ctx.store.renew(fence, SystemClock.now(), LEASE).await?;
-            }
-        }
-    }
-}
-
-fn tell(ctx: &Context, all: &[(DatabaseName, MigrationReport)], failed: bool) {
-    if ctx.printer.is_json() {
-        let done: Vec<_> = all
-            .iter()
-            .map(|(name, report)| {
-                json!({
-                    "database": name,
-                    "migration": report.id.to_string(),
-                    "took": report.took,
-                    "rows": report.rows,
-                    "already": report.already,
-                })
-            })
-            .collect();
-        ctx.printer
-            .json_pretty(&json!({ "done": done, "complete": !failed }));
-        return;
-    }
-    for (name, report) in all {
-        let rows = report
-            .rows
-            .map(|rows| format!(", {rows} rows"))
-            .or_else(|| report.moved.as_ref().map(|(from, to)| format!(", {from} → {to}")))
-            .unwrap_or_default();
-        ctx.printer
-            .data(&format!("  ✓ {name}  {}  {}{rows}\n", report.id, report.took));
-    }
-    if all.is_empty() && !failed {
-        ctx.printer.data("Nothing to do.\n");
-    }
+    .await
 }
 
 async fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {

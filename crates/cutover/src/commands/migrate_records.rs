@@ -9,7 +9,8 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
 use super::confirm;
-use super::migrate::{Chosen, choose, halfway, leased, options};
+use super::migrate::{Chosen, choose, halfway};
+use super::migrate_lease::{adopt, leased, options};
 
 pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
     let chosen = choose(ctx, &sql.which).await?;
@@ -133,6 +134,9 @@ fn line(entry: &LogEntry) -> String {
 pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outcome {
     let chosen = choose(ctx, &baseline.which).await?;
     let name = only_database(&chosen)?;
+    if baseline.adopt {
+        adopt(ctx, &chosen, &baseline.adopting()).await?;
+    }
     let options = options(&chosen.version);
     let count = leased(ctx, &chosen.databases, async |fence| {
         let databases = &chosen.databases;
@@ -163,6 +167,9 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
 pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
     let chosen = choose(ctx, &repair.which).await?;
     let name = only_database(&chosen)?;
+    if repair.adopt {
+        adopt(ctx, &chosen, &repair.adopting()).await?;
+    }
     let lines = chosen.databases.status(name).await?;
     let id = identify(&lines, &repair.only)?;
     let becomes = match repair.becomes {
@@ -215,10 +222,15 @@ fn only_database(chosen: &Chosen) -> Result<&DatabaseName, Failure> {
 /// The one migration that is meant by a number or a name.
 fn identify(lines: &[StatusLine], text: &str) -> Result<MigrationId, Failure> {
     let number = text.parse::<u64>().ok();
+    let former = lines.iter().filter_map(|line| match &line.status {
+        MigrationStatus::Renamed { from } => Some(from),
+        _ => None,
+    });
     let found: Vec<&MigrationId> = lines
         .iter()
         .map(|line| &line.id)
         .filter(|id| Some(id.number) == number || id.to_string() == text)
+        .chain(former.filter(|id| id.to_string() == text))
         .collect();
     match found.as_slice() {
         [id] => Ok((*id).clone()),

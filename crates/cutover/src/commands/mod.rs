@@ -12,6 +12,8 @@ mod lint_fix;
 mod lint_trace;
 mod logs;
 mod migrate;
+mod migrate_lease;
+mod migrate_ran;
 mod migrate_records;
 mod migrate_schema;
 mod plan;

@@ -1,7 +1,6 @@
 //! `cutover upgrade`, `rollback` and `restart`.
 
 use cutover_model::{Command, UpgradePhase, Version};
-use cutover_ports::{Databases as _, Store as _};
 
 use crate::cli::{MigrateWhich, Restart, Rollback, Upgrade};
 use crate::context::Context;
@@ -10,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::planning::{self, Files};
 use crate::world::Machine;
 
-use super::{confirm, migrate, request};
+use super::{migrate, migrate_lease, request};
 
 pub(super) async fn upgrade(ctx: &Context, machine: &Machine, upgrade: Upgrade) -> Outcome {
     must_be_free(ctx).await?;
@@ -32,35 +31,7 @@ async fn adopt(ctx: &Context, version: &Version) -> Result<(), Failure> {
         service: None,
     };
     let chosen = migrate::choose(ctx, &which).await?;
-    let mut foreign = Vec::new();
-    for name in &chosen.names {
-        let owner = chosen.databases.observe(name).await?.owner;
-        if owner.is_some_and(|owner| owner != *ctx.store.id()) {
-            foreign.push(name);
-        }
-    }
-    if foreign.is_empty() {
-        return Ok(());
-    }
-    let named: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
-    let question = format!(
-        "Take {} over from the state that it belongs to? Whoever still uses that one is refused from now on.",
-        named.join(", ")
-    );
-    if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
-            "taking a database over shuts its former state out, and nobody said yes",
-            format!("cutover upgrade {version} --adopt --yes"),
-        ));
-    }
-    migrate::leased(ctx, &chosen.databases, async |fence| {
-        for name in &foreign {
-            chosen.databases.adopt(fence, name).await?;
-        }
-        Ok(())
-    })
-    .await
+    migrate_lease::adopt(ctx, &chosen, &format!("cutover upgrade {version} --adopt")).await
 }
 
 /// While an upgrade has not ended, the way back is its abort; afterwards it is another upgrade.

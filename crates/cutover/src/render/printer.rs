@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cutover_model::{Diagnostic, EnvironmentName};
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::diagnostic::addressed;
 use super::style::Style;
@@ -164,33 +165,26 @@ impl Printer {
         self.talk(&words::addressed(text, &self.talk.environment));
     }
 
-    /// What is wrong: to stderr, also when quiet; with `--output json` as `{"error": …}` on stdout.
-    pub(crate) fn problem(&self, found: &Diagnostic) {
-        if self.is_json() {
-            let found = addressed(found, &self.talk.environment);
-            self.json(&serde_json::json!({ "error": found }));
-        } else {
-            self.write(
-                1,
-                &mut io::stderr().lock(),
-                &diagnostic(found, &self.talk_style()),
-            );
-        }
-    }
-
-    /// Several things that are wrong.
-    pub(crate) fn problems(&self, found: &[Diagnostic]) {
+    /// What is wrong: to stderr, also when quiet; with `--output json` as `{"error": …}` or `{"errors": …}` on stdout, with what
+    /// belongs beside it.
+    pub(crate) fn failure(&self, found: &[Diagnostic], mut beside: Map<String, Value>) {
         if self.is_json() {
             let environment = &self.talk.environment;
             let found: Vec<Diagnostic> = found.iter().map(|one| addressed(one, environment)).collect();
-            self.json(&serde_json::json!({ "errors": found }));
-        } else {
-            self.write(
-                1,
-                &mut io::stderr().lock(),
-                &diagnostics(found, &self.talk_style()),
-            );
+            let (key, value) = match found.as_slice() {
+                [one] => ("error", json!(one)),
+                all => ("errors", json!(all)),
+            };
+            beside.insert(key.to_owned(), value);
+            self.json(&beside);
+            return;
         }
+        let style = self.talk_style();
+        let text = match found {
+            [one] => diagnostic(one, &style),
+            all => diagnostics(all, &style),
+        };
+        self.write(1, &mut io::stderr().lock(), &text);
     }
 }
 

@@ -120,7 +120,7 @@ fn store(ctx: &Context) -> Arc<dyn Store> {
 }
 
 /// Knows every kind of database that this build has the drivers of.
-fn migrator() -> MigrateDatabases {
+pub(crate) fn migrator() -> MigrateDatabases {
     let all = MigrateDatabases::new(Arc::new(SystemClock), LockPolicy::default());
     #[cfg(feature = "full")]
     let all = all.with_mongodb(Arc::new(cutover_migrate_mongodb::MongoDb));
