@@ -4,8 +4,8 @@
 #![cfg(test)]
 
 mod counts;
-mod files;
 mod down;
+mod files;
 mod hooks;
 mod runner;
 mod stage;
