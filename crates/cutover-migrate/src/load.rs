@@ -1,12 +1,14 @@
 //! From files to migrations, with everything that is wrong with them at once.
 
+mod directive;
+
 use std::collections::BTreeMap;
 
 use cutover_model::{DatabaseName, Diagnostic, Digest, Location, Migration, MigrationId, MigrationPhase};
 use cutover_spec::StoredFile;
 use cutover_sql::{
-    Dialect, DirectiveError, DirectiveProblem, Header, SplitProblem, Sync, controls_transaction, header,
-    lacks_data, locate, normalised, sends_rows, split,
+    Dialect, Header, SplitProblem, Sync, controls_transaction, header, lacks_data, locate, normalised,
+    sends_rows, split,
 };
 
 use crate::derive::Before;
@@ -503,7 +505,7 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
         Err(found) => {
             for error in found {
                 let at = place(error.range.start, error.range.len());
-                errors.push(directive(dialect, &file.name, &error, at));
+                errors.push(directive::told(dialect, &file.name, &error, at));
             }
             return None;
         }
@@ -556,32 +558,6 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
         transaction: header.transaction,
     };
     Some((header, script))
-}
-
-fn directive(dialect: Dialect, name: &str, error: &DirectiveError, at: Location) -> Diagnostic {
-    if let DirectiveProblem::MixedPhases(..) = error.problem {
-        return Diagnostic::error("migrate.mixed-phase", format!("{name} mixes phases: {error}"))
-            .at(at)
-            .label("write a file for each phase: the earlier one runs while the old version still does")
-            .help("cutover migrate new NAME --release VERSION --phase contract --retires VERSION");
-    }
-    let diagnostic = Diagnostic::error("migrate.directive", format!("{name}: {error}"))
-        .at(at)
-        .help("cutover migrate validate");
-    match &error.problem {
-        DirectiveProblem::Unknown {
-            nearest: Some(nearest),
-            ..
-        } => diagnostic.label(format!("did you mean `{nearest}`?")),
-        DirectiveProblem::Form(_) => diagnostic.label("write `cutover:`, in lower case, with the colon right behind it"),
-        DirectiveProblem::Unknown { nearest: None, .. } if dialect == Dialect::MongoDb => diagnostic.label(
-            "known are about, phase, retires, precheck, verify, irreversible, reviewed, ignore and commands",
-        ),
-        DirectiveProblem::Unknown { nearest: None, .. } => diagnostic.label(
-            "known are phase=, reviewed=, retires=, transaction=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
-        ),
-        _ => diagnostic,
-    }
 }
 
 #[cfg(test)]
