@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod counts;
+mod down;
 mod files;
 mod hooks;
 mod runner;
