@@ -1,6 +1,4 @@
 //! Bad files and what is said about them: the snapshots are the review.
-//!
-//! Long because it is one table: who looks for what is said of a mistake finds it here.
 
 use std::fmt::Write as _;
 
@@ -548,71 +546,34 @@ fn a_query_says_where_and_what_for() {
 }
 
 #[test]
-fn providers_that_cannot_be_asked_are_refused() {
-    let found = |provider: &str| {
-        let text = format!(
-            "apiVersion: cutover/v1\napplication: shop\ndatabases:\n  main: {{url: \"sqlite:shop.db\"}}\nservices:\n  api:\n    target: {{process: {{command: [./api], ports: 20000-20999}}}}\n    \
-             databases: [main]\n    router: {{proxy: {{listen: \"127.0.0.1:8080\"}}}}\nanalysis:\n  errors:\n    metrics:\n      - query: \
-             {{provider: {{{provider}}}, successCondition: \"result[0].n < 1\"}}\n"
-        );
-        match parse_with_warnings("cutover.yaml", &text) {
-            Ok(_) => String::new(),
-            Err(found) => found
-                .iter()
-                .map(|one| format!("{}: {}\n", one.code, one.message))
-                .collect(),
-        }
-    };
-    for good in [
-        "prometheus: {address: \"https://prometheus.example\", query: up, headers: {Authorization: \"Bearer ${env:TOKEN}\"}}",
-        "sql: {database: main, query: \"select 1 as n\"}",
-        "command: {command: [./check.sh, \"${candidate.version}\"], environment: {TOKEN: \"${env:TOKEN}\"}}",
-        "logs: {pattern: \"ERROR|panicked\"}",
-        "resources: {}",
-    ] {
-        assert_eq!(found(good), "", "{good}");
-    }
-    let bad = [
-        "web: {url: \"https://u:secret@metrics.example/\"}",
-        "web: {url: \"http://metrics.example/\", headers: {Authorization: Bearer abc}}",
-        "web: {url: \"http://metrics.example/\", timeout: 0s}",
-        "sql: {database: man, query: \"select 1\"}",
-        "sql: {database: main, query: \" \"}",
-        "command: {command: []}",
-        "command: {command: [./check.sh, \"--token=${env:TOKEN}\"]}",
-        "logs: {pattern: \"(\"}",
-        "resources: {cpu: 1}",
-    ];
-    insta::assert_snapshot!(bad.map(found).concat());
-}
-
-#[test]
 fn arguments_of_templates() {
-    let found = |template: &str, used: &str| {
-        let text = format!(
-            "apiVersion: cutover/v1\napplication: shop\nservices:\n  api:\n    target: {{process: {{command: [./api], ports: 20000-20999}}}}\n    \
-             router: {{proxy: {{listen: \"127.0.0.1:8080\"}}}}\nstrategy:\n  canary:\n    analysis: {used}\nanalysis:\n  slo:\n    {template}\n    metrics:\n      - query: \
-             {{provider: {{logs: {{pattern: \"${{args.pattern}}\"}}}}, failureCondition: \"result.candidate.matching > ${{args.most}}\"}}\n"
-        );
-        match parse_with_warnings("cutover.yaml", &text) {
-            Ok(_) => String::new(),
-            Err(found) => found
-                .iter()
-                .map(|one| format!("{}: {}\n", one.code, one.message))
-                .collect(),
-        }
+    let found = |args: &str, used: &str| {
+        let query = "- query: {provider: {logs: {pattern: \"${args.pattern}\"}}, failureCondition: \"result.candidate.matching > ${args.most}\"}";
+        said_of(
+            &BASE
+                .replace("- errorRate: {max: 5}", query)
+                .replace(
+                    "errors:\n    metrics:",
+                    &format!("errors:\n    args: {args}\n    metrics:"),
+                )
+                .replace("{template: errors}", used),
+        )
     };
-    let whole = "args: {pattern: ERROR, most: null}";
-    assert_eq!(found(whole, "{template: slo, args: {most: \"3\"}}"), "");
-    insta::assert_snapshot!(
-        [
-            found(whole, "{template: slo}"),
-            found(whole, "{template: slo, args: {most: \"3\", patern: x}}"),
-            found("args: {pattern: ERROR}", "{template: slo}"),
-            found("args: {pattern: \"(\", most: \"3\"}", "{template: slo}"),
-        ]
-        .concat()
+    let whole = "{pattern: ERROR, most: null}";
+    assert_eq!(
+        found(whole, "{template: errors, args: {most: \"3\"}}"),
+        "nothing\n"
     );
+    let mut all = String::new();
+    for (args, used) in [
+        (whole, "{template: errors}"),
+        (whole, "{template: errors, args: {most: \"3\", patern: x}}"),
+        ("{pattern: ERROR}", "{template: errors}"),
+        ("{pattern: \"(\", most: \"3\"}", "{template: errors}"),
+    ] {
+        writeln!(all, "--- {args}, {used}\n{}", found(args, used)).unwrap();
+    }
+    insta::assert_snapshot!(all);
 }
 
 /// What is said of one provider.
@@ -634,6 +595,10 @@ fn providers_that_are_right_say_nothing() {
         r#"newRelic: {account: 7, query: "SELECT 1", headers: {API-Key: "${env:A}"}}"#,
         r#"cloudWatch: {region: eu-central-1, namespace: a, metricName: b, dimensions: {V: "${candidate.version}"}, statistic: p99, period: 10s, range: 10s, accessKeyId: "${env:A}", secretAccessKey: "${file:b}", sessionToken: "${env:C}"}"#,
         r#"cloudWatch: {address: "http://127.0.0.1:5000", region: r, namespace: a, metricName: b, statistic: Sum, period: 2m, accessKeyId: "${env:A}", secretAccessKey: "${env:B}"}"#,
+        r#"sql: {database: main, query: "select 1 as n"}"#,
+        r#"command: {command: [./check.sh, "${candidate.version}"], environment: {TOKEN: "${env:TOKEN}"}}"#,
+        r#"logs: {pattern: "ERROR|panicked"}"#,
+        r#"resources: {}"#,
     ] {
         assert_eq!(provider(right), "nothing\n", "{right}");
     }
@@ -706,6 +671,12 @@ fn providers() {
             "cloudWatch: {{region: r, namespace: a, metricName: b, statistic: Sum, address: monitoring, {keys}}}"
         ),
         "cloudWatch: {region: r, namespace: a, metricName: b, statistic: Sum, accessKeyId: AKIAHUNTER2, secretAccessKey: \"hunter2${env:B}\", sessionToken: \"${service:api.url}\"}",
+        "sql: {database: man, query: \"select 1\"}",
+        "sql: {database: main, query: \" \", timeout: 0s}",
+        "command: {command: []}",
+        "command: {command: [./check.sh, \"--token=${env:TOKEN}\"]}",
+        "logs: {pattern: \"(\"}",
+        "resources: {cpu: 1}",
     ] {
         writeln!(all, "--- {wrong}\n{}", provider(wrong)).unwrap();
     }

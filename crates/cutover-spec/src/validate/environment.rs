@@ -70,6 +70,23 @@ pub(super) fn variable(
     }
 }
 
+/// The words of a command hold no references: `instead` says where else they can stand.
+pub(super) fn no_references(path: &str, command: &[String], instead: &str, findings: &mut Findings<'_>) {
+    for (index, word) in command.iter().enumerate() {
+        if let Some(reference) = references(word).first() {
+            findings
+                .error(
+                    "spec.reference-in-command",
+                    &format!("{path}[{index}]"),
+                    format!(
+                        "{reference} cannot be an argument: whoever lists the processes of the machine would read it"
+                    ),
+                )
+                .label(instead);
+        }
+    }
+}
+
 /// Whether a variable is usually a secret, by the end of its name: `TOKEN_TTL` and `PASSWORD_FILE` are none.
 fn is_secret(variable: &str) -> bool {
     let upper = variable.to_ascii_uppercase();

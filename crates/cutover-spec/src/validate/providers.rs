@@ -5,7 +5,6 @@ use cutover_model::{DatabaseName, Provider};
 use super::{environment, health, matches};
 use crate::Application;
 use crate::findings::Findings;
-use crate::reference::references;
 
 pub(super) fn check(application: &Application, at: &str, provider: &Provider, findings: &mut Findings<'_>) {
     match provider {
@@ -52,17 +51,5 @@ fn words(path: &str, command: &[String], findings: &mut Findings<'_>) {
             .error("spec.invalid-value", path, "there is no program to start")
             .label("such as `[./checks/queue.sh]`");
     }
-    for (index, word) in command.iter().enumerate() {
-        if let Some(reference) = references(word).first() {
-            findings
-                .error(
-                    "spec.reference-in-command",
-                    &format!("{path}[{index}]"),
-                    format!(
-                        "{reference} cannot be an argument: whoever lists the processes of the machine would read it"
-                    ),
-                )
-                .label("give it under `environment`");
-        }
-    }
+    environment::no_references(path, command, "give it under `environment`", findings);
 }

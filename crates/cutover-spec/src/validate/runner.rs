@@ -3,7 +3,6 @@
 use cutover_model::{DatabaseName, ServiceName, Span};
 
 use crate::findings::Findings;
-use crate::reference::references;
 use crate::{Application, Database, Runner};
 
 pub(super) fn check(
@@ -64,19 +63,8 @@ fn commands(at: &str, runner: &Runner, findings: &mut Findings<'_>) {
         if command.first().is_some_and(String::is_empty) {
             findings.error("spec.invalid-value", &path, "there is no program to start");
         }
-        for (index, word) in command.iter().enumerate() {
-            if let Some(reference) = references(word).first() {
-                findings
-                    .error(
-                        "spec.reference-in-command",
-                        &format!("{path}[{index}]"),
-                        format!(
-                            "{reference} cannot be an argument: whoever lists the processes of the machine would read it"
-                        ),
-                    )
-                    .label("the address is in DATABASE_URL; give others under `environment`");
-            }
-        }
+        let instead = "the address is in DATABASE_URL; give others under `environment`";
+        super::environment::no_references(&path, command, instead, findings);
     }
     let known = runner.commands();
     let Some(down) = &known.down else { return };
