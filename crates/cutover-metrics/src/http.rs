@@ -41,6 +41,17 @@ pub(crate) struct Request {
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
+    /// A text with its references replaced; what they stand for is remembered.
+    pub(crate) fn look_up(&mut self, text: &str, resolve: &Resolve) -> Result<String, PortError> {
+        let resolved = |text: &str| resolve(text).map_err(PortError::refused);
+        for reference in references(text) {
+            if matches!(reference, Reference::Env(_) | Reference::File(_)) {
+                self.0.push(resolved(&reference.to_string())?);
+            }
+        }
+        resolved(text)
+    }
+
     /// One line without any of them, and not too long.
     fn cover(&self, text: &str) -> String {
         let covered = cover_passwords(&cover_secrets(text, &self.0));
@@ -48,7 +59,7 @@ impl Secrets {
     }
 
     /// A result without any of them: its beginning is told with the measurement, and some repeat what they were asked.
-    fn take_out(&self, value: Value) -> Value {
+    pub(crate) fn take_out(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(cover_secrets(&text, &self.0)),
             Value::Array(list) => list.into_iter().map(|one| self.take_out(one)).collect(),
@@ -89,15 +100,9 @@ impl Http {
         made.as_ref().map_err(Clone::clone)
     }
 
-    /// A text with its references replaced; what they stand for is remembered among the secrets.
+    /// See [`Secrets::look_up`].
     pub(crate) fn look_up(&self, text: &str, secrets: &mut Secrets) -> Result<String, PortError> {
-        let resolved = |text: &str| (self.resolve)(text).map_err(PortError::refused);
-        for reference in references(text) {
-            if matches!(reference, Reference::Env(_) | Reference::File(_)) {
-                secrets.0.push(resolved(&reference.to_string())?);
-            }
-        }
-        resolved(text)
+        secrets.look_up(text, &*self.resolve)
     }
 
     /// Asks, and reads the answer with `read`.

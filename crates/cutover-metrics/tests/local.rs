@@ -267,6 +267,7 @@ async fn a_commands_code_and_output_are_the_result() {
             json!({"exitCode": 0, "output": "2.0.0 2.0.0 1.0.0 api"}),
         ),
         ("test $TOKEN = s3cret", json!({"exitCode": 0, "output": ""})),
+        ("echo my $TOKEN", json!({"exitCode": 0, "output": "my ***"})),
         (
             "pwd",
             json!({"exitCode": 0, "output": folder.path().canonicalize().unwrap()}),
