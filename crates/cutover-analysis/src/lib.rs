@@ -47,5 +47,5 @@ pub use measure::{measure, queries_due, terminate};
 pub use odds::{DrawnAt, DrawnIn};
 pub use recording::{Judgement, MOST_STRATA, RecordedEvent, RecordedWeight, Recording, Side, UnfitRecording};
 pub use replay::judge;
-pub use series::{Classification, Comparison, Series, classify};
+pub use series::{Classification, Comparison, Series, classify, points_of};
 pub use state::AnalysisState;

@@ -207,7 +207,7 @@ fn mean(values: &[f64]) -> f64 {
 
 /// Judges what two providers answered; none when one of the answers is no series.
 pub(crate) fn judge(test: &SeriesTest, experiment: &Value, control: &Value) -> Result<Comparison, String> {
-    let points = |whose: &str, of| series_of(of).map_err(|what| format!("{whose} points: {what}"));
+    let points = |whose: &str, of| points_of(of).map_err(|what| format!("{whose} points: {what}"));
     Ok(classify(&Series {
         tolerance: test.tolerance,
         confidence: test.confidence,
@@ -224,13 +224,16 @@ pub(crate) fn judge(test: &SeriesTest, experiment: &Value, control: &Value) -> R
     }))
 }
 
-/// A list of numbers, the only list in a list, or rows of one column.
-fn series_of(result: &Value) -> Result<Vec<Option<f64>>, String> {
+/// The points that a provider answered: a list of numbers, the only list in a list, or rows of one column.
+///
+/// # Errors
+/// When it is something else, in words.
+pub fn points_of(result: &Value) -> Result<Vec<Option<f64>>, String> {
     let Value::Array(list) = result else {
         return Err("the result is no list of numbers".to_owned());
     };
     if let [Value::Array(_)] = &list[..] {
-        return series_of(&list[0]);
+        return points_of(&list[0]);
     }
     let point = |value: &Value| match value {
         Value::Null => Ok(None),

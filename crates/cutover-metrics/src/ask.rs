@@ -11,7 +11,7 @@ use crate::{cloud_watch, datadog, failed, graphite, influxdb, new_relic, prometh
 
 /// Asks providers over HTTP and HTTPS, without a proxy or a redirect in between.
 pub struct HttpQueries {
-    pub(crate) http: Http,
+    http: Http,
     clock: Arc<dyn Clock>,
 }
 
@@ -40,8 +40,9 @@ impl HttpQueries {
         let mut secrets = Secrets::default();
         match provider {
             Provider::Prometheus(one) => {
-                let request = prometheus::request(one, now);
-                http.ask(request, secrets, |body| prometheus::result(&json(body)?))
+                let grid = prometheus::Grid::of(one, now);
+                let request = prometheus::request(one, grid);
+                http.ask(request, secrets, |body| prometheus::result(&json(body)?, grid))
                     .await
             }
             Provider::Web(one) => {

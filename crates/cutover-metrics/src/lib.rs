@@ -15,7 +15,6 @@ mod influxdb;
 mod logs;
 mod new_relic;
 mod prometheus;
-mod range;
 mod resources;
 mod series;
 mod signature;
@@ -26,7 +25,6 @@ mod web;
 pub use ask::HttpQueries;
 pub use command::Commands;
 pub use http::Resolve;
-pub use range::RangeQuery;
 pub use source::{DatabaseOf, Providers};
 
 use cutover_model::Diagnostic;

@@ -5,19 +5,57 @@ use serde::Deserialize;
 use serde_json::{Number, Value};
 
 use crate::http::Request;
-use crate::series::{list, window};
+use crate::series::list;
 
-pub(crate) fn request(query: &PrometheusQuery, now: Timestamp) -> Request {
+/// Prometheus gives 11,000 at most; some that speak its language give more.
+const MOST_POINTS: usize = 100_000;
+
+/// The moments of a range, in milliseconds since 1970. The last is the last whole step up to now, so that two queries that are
+/// asked one after the other are about the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    first: i64,
+    step: i64,
+    count: usize,
+}
+
+impl Grid {
+    /// None of an instant query.
+    pub(crate) fn of(query: &PrometheusQuery, now: Timestamp) -> Option<Self> {
+        let length = query.range?.as_millis();
+        let step = query.step.unwrap_or(PrometheusQuery::STEP).as_millis().max(1);
+        let count = (length / step).max(1);
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        let last = now.as_millisecond().div_euclid(step) * step;
+        let back = i64::try_from(count - 1).unwrap_or(i64::MAX).saturating_mul(step);
+        Some(Self {
+            first: last.saturating_sub(back).max(0),
+            step,
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+        })
+    }
+
+    fn last(self) -> i64 {
+        let steps = i64::try_from(self.count.saturating_sub(1)).unwrap_or(i64::MAX);
+        self.first.saturating_add(self.step.saturating_mul(steps))
+    }
+
+    /// Where a value of this time, in seconds, stands.
+    fn place(self, seconds: f64) -> Option<usize> {
+        let index = ((seconds * 1_000.0) as i64 - self.first + self.step / 2).div_euclid(self.step);
+        usize::try_from(index).ok().filter(|index| *index < self.count)
+    }
+}
+
+pub(crate) fn request(query: &PrometheusQuery, grid: Option<Grid>) -> Request {
     let mut parameters = vec![("query", query.query.clone())];
-    let path = match query.range {
+    let path = match grid {
         None => "query",
-        Some(range) => {
-            let (start, end) = window(now, range);
-            let step = query.step.unwrap_or(PrometheusQuery::STEP).as_millis();
+        Some(grid) => {
             let seconds = |millis: i64| format!("{}.{:03}", millis / 1000, millis % 1000);
-            parameters.push(("start", seconds(start)));
-            parameters.push(("end", seconds(end)));
-            parameters.push(("step", format!("{}.{:03}", step / 1000, step % 1000)));
+            parameters.push(("start", seconds(grid.first)));
+            parameters.push(("end", seconds(grid.last())));
+            parameters.push(("step", seconds(grid.step)));
             "query_range"
         }
     };
@@ -45,8 +83,8 @@ struct Data {
 }
 
 /// A scalar as a number, a vector as a list of numbers, a matrix as a list of lists. What is no finite number (`NaN`,
-/// `+Inf`) is null.
-pub(crate) fn result(answer: &Value) -> Result<Value, String> {
+/// `+Inf`) is null, and so is a moment of a range at which a series has no value.
+pub(crate) fn result(answer: &Value, grid: Option<Grid>) -> Result<Value, String> {
     let answer =
         Answer::deserialize(answer).map_err(|error| format!("it is not Prometheus's answer: {error}"))?;
     let data = match answer.data {
@@ -57,9 +95,28 @@ pub(crate) fn result(answer: &Value) -> Result<Value, String> {
     match data.result_type.as_str() {
         "scalar" => point(&data.result).ok_or_else(strange),
         "vector" => list(&data.result, |one| point(one.get("value")?)).ok_or_else(strange),
-        "matrix" => list(&data.result, |one| list(one.get("values")?, point)).ok_or_else(strange),
+        "matrix" => list(&data.result, |one| match grid {
+            None => list(one.get("values")?, point),
+            Some(grid) => placed(one.get("values")?, grid),
+        })
+        .ok_or_else(strange),
         _ => Err(strange()),
     }
+}
+
+/// Prometheus leaves out what is not there.
+fn placed(values: &Value, grid: Grid) -> Option<Value> {
+    if grid.count > MOST_POINTS {
+        return None;
+    }
+    let mut found = vec![Value::Null; grid.count];
+    for pair in values.as_array()? {
+        let place = grid.place(pair.get(0)?.as_f64()?);
+        if let Some(place) = place.and_then(|place| found.get_mut(place)) {
+            *place = point(pair)?;
+        }
+    }
+    Some(Value::Array(found))
 }
 
 /// `[1700000000.0, "0.25"]`.
@@ -70,15 +127,57 @@ fn point(pair: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use cutover_model::Span;
     use serde_json::json;
 
     use super::*;
 
+    fn answer(kind: &str, value: &Value) -> Value {
+        json!({"status": "success", "data": {"resultType": kind, "result": value}})
+    }
+
+    #[test]
+    fn the_values_of_a_range_stand_at_their_moments() {
+        let query = |range, step| PrometheusQuery {
+            address: String::new(),
+            query: String::new(),
+            range: Some(Span::from_secs(range)),
+            step: Some(Span::from_secs(step)),
+            headers: std::collections::BTreeMap::new(),
+            timeout: Span::from_secs(1),
+        };
+        let now = Timestamp::from_second(1_700_000_059).unwrap();
+        let grid = Grid::of(&query(180, 30), now).unwrap();
+        assert_eq!(
+            (grid.first, grid.last(), grid.count),
+            (1_699_999_890_000, 1_700_000_040_000, 6)
+        );
+        let values = json!([
+            [1_699_999_890, "1"],
+            [1_699_999_950.0, "NaN"],
+            [1_699_999_980, "-2.5"],
+            [1_700_000_040, "+Inf"],
+            [1_700_000_070, "9"],
+        ]);
+        let matrix = answer(
+            "matrix",
+            &json!([{"metric": {}, "values": values}, {"values": []}]),
+        );
+        assert_eq!(
+            result(&matrix, Some(grid)),
+            Ok(json!([
+                [1.0, null, null, -2.5, null, null],
+                [null, null, null, null, null, null]
+            ]))
+        );
+        let strange = answer("matrix", &json!([{"values": [[1_699_999_890]]}]));
+        assert!(result(&strange, Some(grid)).is_err());
+        assert_eq!(Grid::of(&query(1, 30), now).map(|grid| grid.count), Some(1));
+    }
+
     #[test]
     fn results_become_plain_values() {
-        let of = |kind: &str, value: Value| {
-            result(&json!({"status": "success", "data": {"resultType": kind, "result": value}}))
-        };
+        let of = |kind: &str, value: Value| result(&answer(kind, &value), None);
         assert_eq!(of("scalar", json!([1.5, "0.25"])), Ok(json!(0.25)));
         assert_eq!(of("vector", json!([])), Ok(json!([])));
         assert_eq!(
@@ -97,9 +196,9 @@ mod tests {
         );
         assert!(of("string", json!([1, "x"])).unwrap_err().contains("string"));
         assert!(of("vector", json!([{"value": [1]}])).is_err());
-        assert!(result(&json!({"up": true})).is_err());
+        assert!(result(&json!({"up": true}), None).is_err());
         assert_eq!(
-            result(&json!({"status": "error", "error": "parse error"})),
+            result(&json!({"status": "error", "error": "parse error"}), None),
             Err("parse error".to_owned())
         );
     }

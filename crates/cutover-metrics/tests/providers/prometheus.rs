@@ -4,7 +4,7 @@ use cutover_analysis::{AnalysisState, Assessment, Mode, Reading, measure, querie
 use cutover_metrics::HttpQueries;
 use cutover_model::{AnalysisTemplate, Metric, Provider, Timestamp, Verdict};
 use cutover_testkit::PrometheusServer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{answer, serve};
 use crate::{NOW, provider, queries};
@@ -30,15 +30,15 @@ async fn prometheus_is_asked_and_its_death_is_an_error_of_its_own() {
         assert_eq!(found.unwrap(), expected, "{query}");
     }
     for (query, range, step, expected) in [
-        ("vector(0.25)", "1m", "30s", json!([[0.25, 0.25, 0.25]])),
-        ("scalar(vector(3))", "1s", "1s", json!([[3.0, 3.0]])),
+        ("vector(0.25)", "1m", "30s", json!([[0.25, 0.25]])),
+        ("scalar(vector(3))", "1s", "1s", json!([[3.0]])),
         ("absent(nothing) > 2", "5m", "30s", json!([])),
         // The moments themselves: the last one is now.
         (
             "time()",
             "1500ms",
             "500ms",
-            json!([[NOW as f64 - 1.5, NOW as f64 - 1.0, NOW as f64 - 0.5, NOW as f64]]),
+            json!([[NOW as f64 - 1.0, NOW as f64 - 0.5, NOW as f64]]),
         ),
     ] {
         let asked = json!({"prometheus": {"address": address, "query": query, "range": range, "step": step}});
@@ -148,7 +148,7 @@ async fn prometheus_is_killed_in_the_middle_and_comes_back() {
 #[tokio::test]
 async fn a_range_goes_to_another_path_and_ends_now() {
     let matrix = r#"{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {},
-        "values": [[1799999700, "1"], [1799999730, "NaN"]]}]}}"#;
+        "values": [[1799999970, "1"], [1800000000, "NaN"]]}]}}"#;
     let (address, told) = serve(vec![
         answer("200 OK", matrix),
         answer("200 OK", matrix),
@@ -162,18 +162,24 @@ async fn a_range_goes_to_another_path_and_ends_now() {
         }
         provider(asked)
     };
-    for (more, expected) in [
-        ("", "query?query=up%7Ba%3D%22b%22%7D"),
+    for (more, place, of, expected) in [
+        ("", 0, 2, "query?query=up%7Ba%3D%22b%22%7D"),
         (
             "range=5m",
-            "query_range?query=up%7Ba%3D%22b%22%7D&start=1799999700.000&end=1800000000.000&step=30.000",
+            8,
+            10,
+            "query_range?query=up%7Ba%3D%22b%22%7D&start=1799999730.000&end=1800000000.000&step=30.000",
         ),
         (
             "range=1m step=1500ms",
-            "query_range?query=up%7Ba%3D%22b%22%7D&start=1799999940.000&end=1800000000.000&step=1.500",
+            19,
+            40,
+            "query_range?query=up%7Ba%3D%22b%22%7D&start=1799999941.500&end=1800000000.000&step=1.500",
         ),
     ] {
-        assert_eq!(queries().ask(&ask(more)).await.unwrap(), json!([[1.0, null]]));
+        let mut points = vec![Value::Null; of];
+        points[place] = json!(1.0);
+        assert_eq!(queries().ask(&ask(more)).await.unwrap(), json!([points]));
         assert_eq!(
             told.recv().unwrap().line,
             format!("GET /api/v1/{expected} HTTP/1.1")

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cutover_analysis::Series;
-use cutover_metrics::{HttpQueries, RangeQuery};
-use cutover_model::Span;
-use cutover_ports::Clock as _;
+use cutover_analysis::{Series, points_of};
+use cutover_metrics::HttpQueries;
+use cutover_model::{PrometheusQuery, Provider, Span};
 use cutover_spec::is_plain_secret;
 use serde_json::json;
 
@@ -34,21 +33,18 @@ pub(super) async fn run(printer: &Printer, address: &str, measured: &Measured) -
     }
     let mut series = series(measured)?;
     let headers = headers(&measured.header)?;
-    let asked = |query: &Option<String>| RangeQuery {
-        address: address.to_owned(),
-        query: query.clone().unwrap_or_default(),
-        headers: headers.clone(),
-        until: SystemClock.now(),
-        since: measured.since,
-        step: measured.step,
-        timeout: ANSWER_WITHIN,
+    let asked = |query: &Option<String>| {
+        Provider::Prometheus(PrometheusQuery {
+            address: address.to_owned(),
+            query: query.clone().unwrap_or_default(),
+            range: Some(measured.since),
+            step: Some(measured.step),
+            headers: headers.clone(),
+            timeout: ANSWER_WITHIN,
+        })
     };
-    let experiment = asked(&measured.experiment);
-    let control = RangeQuery {
-        until: experiment.until,
-        ..asked(&measured.control)
-    };
-    if measured.step == Span::ZERO || experiment.points() > MOST_POINTS {
+    let points = measured.since.as_millis().checked_div(measured.step.as_millis());
+    if points.is_none_or(|points| points > MOST_POINTS) {
         return Err(unfit(format!(
             "--since {} in steps of {} is no number of points from 1 to {MOST_POINTS}",
             measured.since, measured.step
@@ -56,9 +52,16 @@ pub(super) async fn run(printer: &Printer, address: &str, measured: &Measured) -
     }
     let resolve = |text: &str| cutover_spec::resolve(text, &|reference| outside(&PathBuf::new(), reference));
     let source = HttpQueries::new(Arc::new(resolve), Arc::new(SystemClock));
+    let points = async |query| {
+        let found = source.ask(&asked(query)).await?;
+        points_of(&found).map_err(|what| {
+            let message = format!("the query gives no series to compare: {what}, such as sum(…) of them");
+            Failure::new("metrics.unavailable", message, "cutover analyze --help")
+        })
+    };
     let both = async {
-        let experiment = source.query_range(&experiment).await?;
-        Ok::<_, Failure>((experiment, source.query_range(&control).await?))
+        let experiment = points(&measured.experiment).await?;
+        Ok::<_, Failure>((experiment, points(&measured.control).await?))
     };
     match both.await {
         Ok((experiment, control)) => (series.experiment, series.control) = (experiment, control),
