@@ -24,7 +24,7 @@ pub(crate) fn not_ready(input: &PlanInput<'_>, initial: &Desired) -> Vec<String>
     warnings
 }
 
-/// Background analyses that are over before they have measured once.
+/// Background analyses that are over before they have measured once. What fails hard is seen without that.
 pub(crate) fn never_measured(shape: &Shape<'_>) -> Vec<String> {
     // None where a person ends one of them: it may last as long as they like.
     let watched = |guard: &Guard| -> Option<u64> {
@@ -48,7 +48,7 @@ pub(crate) fn never_measured(shape: &Shape<'_>) -> Vec<String> {
         let needed = guard.template.interval.as_millis() + guard.template.initial_delay.as_millis();
         if let Some(time) = watched(guard).filter(|time| *time < needed) {
             warnings.push(format!(
-                "the analysis {} measures after {}, and all pauses together last {}: it will judge nothing",
+                "the analysis {} measures after {}, and all pauses together last {}: it sees only what is clear at once",
                 guard.name.trim_start_matches("background:"),
                 Span::from_millis(needed),
                 Span::from_millis(time)

@@ -120,7 +120,7 @@ fn an_analysis_that_will_never_measure_is_warned_of() {
                 .report
                 .warnings
                 .iter()
-                .any(|one| one.contains("judge nothing")),
+                .any(|one| one.contains("clear at once")),
             other => panic!("{other:?}"),
         }
     };
