@@ -11,6 +11,7 @@ mod port;
 mod port_block;
 mod postgres;
 mod prometheus;
+mod ran;
 mod wait;
 
 pub use mariadb::{MariaDbServer, connect_mariadb, mariadb_database};
@@ -21,4 +22,5 @@ pub use port::free_port;
 pub use port_block::PortBlock;
 pub use postgres::{PostgresServer, TestkitError, postgres_database};
 pub use prometheus::PrometheusServer;
+pub use ran::Ran;
 pub use wait::wait_for;

@@ -4,32 +4,10 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use cutover_testkit::PrometheusServer;
+use cutover_testkit::{PrometheusServer, Ran};
 use serde_json::{Value, json};
-
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{}{}", self.stdout, self.stderr))
-    }
-}
 
 fn cutover(folder: &Path, arguments: &[&str]) -> Ran {
     Command::new(env!("CARGO_BIN_EXE_cutover"))

@@ -3,23 +3,9 @@
 #![cfg(test)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
+use cutover_testkit::Ran;
 
 /// Runs the binary in a folder, with a state folder in it and a known environment.
 fn cutover(folder: &Path, arguments: &[&str]) -> Ran {

@@ -4,14 +4,12 @@
 //! started for it is ended when it is dropped. Tests read as given, when, then.
 
 mod binaries;
-mod outcome;
 mod processes;
 mod stage;
 mod traffic;
 mod yaml;
 
 pub use binaries::{cutover, shop};
-pub use outcome::Outcome;
 pub use stage::Stage;
 pub use traffic::Traffic;
 pub use yaml::Spec;

@@ -8,7 +8,9 @@ use cutover_testkit::PortBlock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Outcome, Spec, binaries, processes};
+use cutover_testkit::Ran;
+
+use crate::{Spec, binaries, processes};
 
 /// One application in a folder of its own, with a state folder and ports that no other test uses. What was started for it
 /// ends with it.
@@ -100,7 +102,7 @@ impl Stage {
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub fn run(&self, arguments: &[&str]) -> Ran {
         self.command(arguments).output().expect("cutover runs").into()
     }
 

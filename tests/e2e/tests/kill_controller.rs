@@ -51,8 +51,8 @@ async fn killed_at(position: u64) {
             .env("CUTOVER_KILL_AT", position.to_string())
             .output()
             .expect("cutover runs");
-        let killed = cutover_e2e::Outcome::from(killed);
-        if killed.code == Some(0) {
+        let killed = cutover_testkit::Ran::from(killed);
+        if killed.code == 0 {
             // The journal was shorter this time (fewer looks, fewer waits): there was nothing to kill.
             return stage;
         }
@@ -66,7 +66,7 @@ async fn killed_at(position: u64) {
         let resumed = stage.run(&["resume", "--yes"]);
         // Killed after its last record, the upgrade is over, and there is nothing to go on with.
         assert!(
-            resumed.code == Some(0) || stage.status()["stable"]["version"] == "1.1.0",
+            resumed.code == 0 || stage.status()["stable"]["version"] == "1.1.0",
             "position {position}: {resumed:?}"
         );
         stage

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cutover_e2e::{Outcome, Spec, Stage, Traffic};
+use cutover_e2e::{Spec, Stage, Traffic};
+use cutover_testkit::Ran;
 
 const RATE: u32 = 150;
 
@@ -44,7 +45,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-async fn run(stage: &std::sync::Arc<Stage>, arguments: &'static [&'static str]) -> Outcome {
+async fn run(stage: &std::sync::Arc<Stage>, arguments: &'static [&'static str]) -> Ran {
     let stage = std::sync::Arc::clone(stage);
     tokio::task::spawn_blocking(move || stage.run(arguments))
         .await

@@ -4,7 +4,8 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cutover_e2e::{Outcome, Spec, Stage};
+use cutover_e2e::{Spec, Stage};
+use cutover_testkit::Ran;
 
 /// What the service is given besides its database.
 const TOKEN: &str = "tok3n-that-nobody-reads";
@@ -29,7 +30,7 @@ fn stage(program: Option<String>) -> Stage {
     stage
 }
 
-fn run(stage: &Stage, url: &str, arguments: &[&str]) -> Outcome {
+fn run(stage: &Stage, url: &str, arguments: &[&str]) -> Ran {
     let mut command = stage.command(arguments);
     command.env("SHOP_DATABASE", url).env("RUST_LOG", "debug");
     command.output().expect("cutover runs").into()
@@ -50,7 +51,7 @@ fn holds(bytes: &[u8], secrets: &[&str]) -> bool {
     })
 }
 
-fn says_nothing(outcome: &Outcome, secrets: &[&str]) {
+fn says_nothing(outcome: &Ran, secrets: &[&str]) {
     for text in [&outcome.stdout, &outcome.stderr] {
         assert!(!holds(text.as_bytes(), secrets), "{text}");
     }
@@ -201,7 +202,7 @@ async fn an_application_that_cries_them_out_is_not_repeated() {
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).expect("the program");
         let stage = stage(Some(program.display().to_string()));
         let failed = run(&stage, &url, &["upgrade", "1.0.0", "--yes"]);
-        assert_ne!(failed.code, Some(0), "{failed:?}");
+        assert_ne!(failed.code, 0, "{failed:?}");
         let told = format!("{}{}", failed.stdout, failed.stderr);
         assert!(told.contains("no postgres://"), "its last words are told: {told}");
         says_nothing(&failed, &secrets);

@@ -697,26 +697,6 @@ async fn a_dry_run_is_what_runs_and_runs_nothing(bed: &Bed) {
     assert!(!bed.has_table("users").await);
 }
 
-macro_rules! on_all {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $case() {
-                if let Some(bed) = super::bed(super::Kind::Sqlite).await { super::$case(&bed).await }
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test] async fn $case() {
-                if let Some(bed) = super::bed(super::Kind::Postgres).await { super::$case(&bed).await }
-            })+
-        }
-        mod mariadb {
-            $(#[tokio::test] async fn $case() {
-                if let Some(bed) = super::bed(super::Kind::MariaDb).await { super::$case(&bed).await }
-            })+
-        }
-    };
-}
-
 on_all!(
     everything_runs_once_and_is_recorded,
     a_wrong_statement_is_named_and_what_is_applied_said,

@@ -211,26 +211,6 @@ async fn records_of_earlier_versions_say_the_way_by_their_statements(bed: &Bed) 
     assert_eq!(refused.diagnostic.code, "migrate.half-taken-back");
 }
 
-macro_rules! on_all {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $case() {
-                if let Some(bed) = super::bed(super::Kind::Sqlite).await { super::$case(&bed).await }
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test] async fn $case() {
-                if let Some(bed) = super::bed(super::Kind::Postgres).await { super::$case(&bed).await }
-            })+
-        }
-        mod mariadb {
-            $(#[tokio::test] async fn $case() {
-                if let Some(bed) = super::bed(super::Kind::MariaDb).await { super::$case(&bed).await }
-            })+
-        }
-    };
-}
-
 on_all!(
     a_way_down_that_fails_halfway_is_not_taken_for_applied,
     a_way_down_that_fails_at_once_changes_no_record,

@@ -2,6 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failed unwrap is the failure")]
 
+/// Each case on each kind of database.
+macro_rules! on_all {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $case() {
+                if let Some(bed) = super::bed(super::Kind::Sqlite).await { super::$case(&bed).await }
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $case() {
+                if let Some(bed) = super::bed(super::Kind::Postgres).await { super::$case(&bed).await }
+            })+
+        }
+        mod mariadb {
+            $(#[tokio::test] async fn $case() {
+                if let Some(bed) = super::bed(super::Kind::MariaDb).await { super::$case(&bed).await }
+            })+
+        }
+    };
+}
+
 mod autogenerate;
 mod autogenerate_mariadb;
 mod bed;

@@ -488,6 +488,6 @@ fn a_database_whose_state_is_lost_is_taken_over_when_a_person_says_so() {
         .command(&["plan", "1.1.0"])
         .env("CUTOVER_STATE", stage.path().join("lost"))
         .output();
-    let shut_out = stage::Ran::from(former.unwrap()).exits(1).stderr;
+    let shut_out = cutover_testkit::Ran::from(former.unwrap()).exits(1).stderr;
     assert!(shut_out.contains("error[fence.foreign-store]"), "{shut_out}");
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use cutover_testkit::{PortBlock, require_or_skip};
 
-use super::stage::{GATED, QUICK, Ran, Stage};
+use cutover_testkit::Ran;
+
+use super::stage::{GATED, QUICK, Stage};
 
 /// Reads the address where Cutover puts it.
 const ENV: &str = r#"import os
