@@ -51,9 +51,21 @@ impl Database {
             (Self::Postgres(url), Kind::Cutover) => url.clone(),
             (Self::Postgres(url), Kind::Dbmate) => format!("{url}?sslmode=disable"),
             (Self::Postgres(url), Kind::Alembic) => url.replacen("postgres://", "postgresql+psycopg2://", 1),
-            (Self::Sqlite(path), Kind::Cutover | Kind::Dbmate) => format!("sqlite:{}", path.display()),
+            (Self::Sqlite(path), Kind::Cutover) => format!("sqlite:{}", path.display()),
+            // As durable as the others, which leave SQLite at its own default. Its driver's is NORMAL, with which the loss of
+            // power can damage the file (https://sqlite.org/pragma.html#pragma_synchronous).
+            (Self::Sqlite(path), Kind::Dbmate) => format!("sqlite:{}?_synchronous=FULL", path.display()),
             (Self::Sqlite(path), Kind::Alembic) => format!("sqlite:///{}", path.display()),
         }
+    }
+
+    /// Where Cutover keeps what it knows of it.
+    pub(crate) fn state(&self, folder: &Path) -> PathBuf {
+        let name = match self {
+            Self::Postgres(url) => url.rsplit('/').next().unwrap_or_default().to_owned(),
+            Self::Sqlite(path) => path.display().to_string().replace('/', "-"),
+        };
+        folder.join(format!("state-{name}"))
     }
 
     pub(crate) fn run(&self, sql: &str) -> Result<()> {

@@ -90,13 +90,12 @@ impl<'a> Project<'a> {
         command.current_dir(&self.folder);
         match kind {
             Kind::Cutover => {
-                let state = tempfile::tempdir_in(&self.folder)?;
                 fs::write(
                     self.folder.join("cutover.yaml"),
                     "apiVersion: cutover/v1\napplication: bench\ndatabases:\n  main: {url: \"${env:BENCH_URL}\", \
                      migrations: ./migrations}\nservices:\n  worker:\n    target: {process: {command: [\"/bin/true\"]}}\n",
                 )?;
-                command.env("CUTOVER_STATE", state.keep());
+                command.env("CUTOVER_STATE", database.state(&self.folder));
             }
             Kind::Dbmate => {
                 command.args(["--url", &database.url(kind)]);

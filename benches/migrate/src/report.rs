@@ -38,7 +38,8 @@ impl Report {
 
     pub(crate) fn markdown(&self) -> String {
         let mut out = format!(
-            "Medians of {} rounds; in brackets, how many times as long as Cutover.\n\n| | {} |\n|---|{}\n",
+            "Medians of {} rounds; in brackets, how many times as long as Cutover. All write to SQLite with \
+             synchronous=FULL, its own default.\n\n| | {} |\n|---|{}\n",
             self.rounds,
             self.tools.join(" | "),
             "---|".repeat(self.tools.len())

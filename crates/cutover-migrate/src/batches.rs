@@ -52,9 +52,8 @@ pub(crate) async fn run<S: SqlSession>(
     let finished = async {
         session.begin(job.policy.timeout(1)).await?;
         job.claim(session).await?;
-        job.finish(session, elapsed(start)).await?;
         forget(session, &job.file.migration.id).await?;
-        session.commit().await
+        job.finish(session, elapsed(start)).await
     };
     if let Err(failure) = finished.await {
         session.rollback().await;

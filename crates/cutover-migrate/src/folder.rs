@@ -1,5 +1,6 @@
 //! The edge to the disk: reading a folder of migrations, and writing a new pair of files into it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 const PER_THREAD: usize = 512;
 
 /// So much is read at once, in bytes.
-const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// How files of migrations end.
 pub(crate) const SQL: &str = ".sql";
@@ -31,6 +32,23 @@ pub(crate) const JSON: &str = ".json";
 /// # Errors
 /// When the folder or one of the files cannot be read as text.
 pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
+    let names = names(folder)?;
+    let read = in_threads(&names, |names| {
+        let mut buffer = vec![0; BUFFER];
+        let files = names
+            .iter()
+            .map(|name| read_file(&folder.join(name), &mut buffer));
+        files.collect::<Result<Vec<_>, _>>()
+    });
+    let mut out = Vec::with_capacity(names.len());
+    for files in read {
+        out.extend(files?);
+    }
+    Ok(out)
+}
+
+/// The names of a folder's files of migrations, in order.
+pub(crate) fn names(folder: &Path) -> Result<Vec<OsString>, Diagnostic> {
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
     let mut names = Vec::new();
     for entry in entries {
@@ -48,18 +66,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
         names.push(name);
     }
     names.sort_unstable();
-    let read = in_threads(&names, |names| {
-        let mut buffer = vec![0; BUFFER];
-        let files = names
-            .iter()
-            .map(|name| read_file(&folder.join(name), &mut buffer));
-        files.collect::<Result<Vec<_>, _>>()
-    });
-    let mut out = Vec::with_capacity(names.len());
-    for files in read {
-        out.extend(files?);
-    }
-    Ok(out)
+    Ok(names)
 }
 
 /// Does something with the parts of a long list, each in a thread of its own; answers in the list's order.
@@ -96,7 +103,7 @@ fn unreadable(path: &Path, cause: &str) -> Diagnostic {
 
 /// Most files are shorter than the buffer: opened, read at once and closed, which is most of the work of a run that finds
 /// nothing to do.
-fn read_file(path: &Path, buffer: &mut [u8]) -> Result<StoredFile, Diagnostic> {
+pub(crate) fn read_bytes(path: &Path, buffer: &mut [u8]) -> Result<Vec<u8>, Diagnostic> {
     let refuse = |error: std::io::Error| unreadable(path, &error.to_string());
     let mut file = fs::File::open(path).map_err(refuse)?;
     let mut bytes = Vec::new();
@@ -116,9 +123,13 @@ fn read_file(path: &Path, buffer: &mut [u8]) -> Result<StoredFile, Diagnostic> {
         }
         // A file on disk gives less than was asked for only at its end.
         if read < buffer.len() {
-            break;
+            return Ok(bytes);
         }
     }
+}
+
+fn read_file(path: &Path, buffer: &mut [u8]) -> Result<StoredFile, Diagnostic> {
+    let bytes = read_bytes(path, buffer)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         unreadable(path, &format!("byte {at} is not UTF-8"))

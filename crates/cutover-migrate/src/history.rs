@@ -12,7 +12,7 @@ use cutover_sql::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::fence::Meta;
+use crate::fence::{FORMAT, Meta};
 use crate::session::{Query, SqlSession, TextRow};
 
 /// Which way a file is run.
@@ -261,6 +261,33 @@ pub(crate) async fn all<S: SqlSession>(session: &mut S) -> Result<Vec<HistoryRow
     rows.iter().map(read_row).collect()
 }
 
+/// Of each file that is applied, whole, the checksum over its bytes, in no order; none where one is begun or to run once more, or
+/// where this version does not know the tables' format.
+pub(crate) async fn checksums<S: SqlSession>(
+    session: &mut S,
+) -> Result<Option<Vec<(MigrationId, Digest)>>, Failure> {
+    let meta = query(session, &meta_sql(""), Vec::new());
+    let sql = "SELECT CAST(number AS text), name, CAST(width AS text), checksum_raw,
+            CASE WHEN complete = 1 AND reopened_at IS NULL THEN '1' END FROM {t}cutover_history";
+    let all = query(session, sql, Vec::new());
+    let (meta, rows) = session.both(&meta, &all).await?;
+    let known = read_meta(&meta)?.is_some_and(|meta| meta.format <= FORMAT);
+    let whole = |row: &TextRow| row.last().is_some_and(Option::is_some);
+    if !known || !rows.iter().all(whole) {
+        return Ok(None);
+    }
+    let read = rows.iter().map(|row| {
+        let mut row = Reader::new("cutover_history", row);
+        let id = MigrationId {
+            number: row.parse()?,
+            name: row.text()?,
+            width: row.parse()?,
+        };
+        Ok((id, row.digest()?))
+    });
+    read.collect::<Result<Vec<_>, _>>().map(Some)
+}
+
 /// The row of one file.
 pub(crate) async fn one<S: SqlSession>(
     session: &mut S,
@@ -326,9 +353,25 @@ pub(crate) async fn put_and_log<S: SqlSession>(
     row: &HistoryRow,
     entry: &LogEntry,
 ) -> Result<(), Failure> {
-    let put = query(session, PUT, put_params(row));
-    let log = query(session, LOG, log_params(entry));
+    let [put, log] = put_and_entry(session, row, entry);
     session.both(&put, &log).await.map(drop)
+}
+
+/// The same, and the commit.
+pub(crate) async fn put_log_and_commit<S: SqlSession>(
+    session: &mut S,
+    row: &HistoryRow,
+    entry: &LogEntry,
+) -> Result<(), Failure> {
+    let [put, log] = put_and_entry(session, row, entry);
+    session.both_and_commit(&put, &log).await
+}
+
+fn put_and_entry<S: SqlSession>(session: &S, row: &HistoryRow, entry: &LogEntry) -> [Query; 2] {
+    [
+        query(session, PUT, put_params(row)),
+        query(session, LOG, log_params(entry)),
+    ]
 }
 
 fn put_params(row: &HistoryRow) -> Vec<Option<String>> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::failure::{Applied, Failure};
 use crate::history::{Act, LogEntry};
 use crate::placeholders::Values;
-use crate::session::{Session, SqlSession};
+use crate::session::{Session, SqlSession, uncommitted};
 use crate::stop::Stop;
 use crate::{
     Direction, HistoryRow, LockPolicy, MigrationFile, Script, batches, check, fence, half, stepwise,
@@ -159,17 +159,21 @@ async fn once<S: SqlSession>(
     }
     triggers::check(session, job).await?;
     job.check_references(broken, session.broken_references().await?)?;
-    job.finish(session, elapsed(start)).await?;
-    commit(session).await?;
+    job.look_back(session).await?;
+    job.record(session, elapsed(start))
+        .await
+        .map_err(|failure| Trouble {
+            failure,
+            statement: None,
+            committing: true,
+        })?;
+    *session.ensured() = true;
     Ok(Some(job.report(start, rows, false)))
 }
 
 async fn commit<S: SqlSession>(session: &mut S) -> Result<(), Trouble> {
     session.commit().await.map_err(|failure| Trouble {
-        failure: match failure {
-            Failure::Statement { said, .. } => Failure::Uncommitted(said),
-            other => other,
-        },
+        failure: uncommitted(failure),
         statement: None,
         committing: true,
     })?;
@@ -279,8 +283,27 @@ impl Job {
             .map(drop)
     }
 
-    /// What the history gets, in the transaction of the last statement.
+    /// The end of the transaction of the last statement.
     pub(crate) async fn finish<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
+        self.look_back(session).await?;
+        self.record(session, took).await
+    }
+
+    /// What must hold before it is recorded, and who makes place for it.
+    async fn look_back<S: Session>(&self, session: &mut S) -> Result<(), Failure> {
+        if self.direction == Direction::Down {
+            return Ok(());
+        }
+        verify::after(session, &self.file).await?;
+        let id = &self.file.migration.id;
+        if id.is_repeatable() {
+            session.remove_former(id).await?;
+        }
+        Ok(())
+    }
+
+    /// What the history gets, and the commit.
+    async fn record<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
         let migration = &self.file.migration;
         let entry = LogEntry {
             id: migration.id.clone(),
@@ -296,14 +319,11 @@ impl Job {
             detail: None,
         };
         match self.direction {
-            Direction::Down => session.remove_and_log(&migration.id, &entry).await,
-            Direction::Up => {
-                verify::after(session, &self.file).await?;
-                if migration.id.is_repeatable() {
-                    session.remove_former(&migration.id).await?;
-                }
-                session.put_and_log(&self.row(took, true), &entry).await
+            Direction::Down => {
+                session.remove_and_log(&migration.id, &entry).await?;
+                session.commit().await.map_err(uncommitted)
             }
+            Direction::Up => session.put_log_and_commit(&self.row(took, true), &entry).await,
         }
     }
 

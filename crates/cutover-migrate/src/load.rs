@@ -134,7 +134,7 @@ impl Pair<'_> {
 
 /// `004_full_name.up.sql`, or Flyway's `V4__full_name.sql`, `U4__full_name.sql` and `R__views.sql` → its identity and
 /// whether it is the up file. Commands have names of the first kind: `004_full_name.up.json`.
-fn file_name(name: &str, dialect: Dialect) -> Option<(MigrationId, bool)> {
+pub(crate) fn file_name(name: &str, dialect: Dialect) -> Option<(MigrationId, bool)> {
     let (stem, extension) = name.rsplit_once('.')?;
     if extension != dialect.extension() {
         return None;

@@ -23,7 +23,7 @@ use cutover_sql::command::{Again, again, sent};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::history::{LogEntry, Recorded};
+use crate::history::{HistoryRow, LogEntry, Recorded};
 use crate::job::Job;
 use crate::placeholders::Values;
 use crate::records::Records as _;
@@ -244,6 +244,10 @@ impl Session for MongoSession {
 
     async fn commit(&mut self) -> Result<(), Failure> {
         Ok(())
+    }
+
+    async fn put_log_and_commit(&mut self, row: &HistoryRow, entry: &LogEntry) -> Result<(), Failure> {
+        self.put_and_log(row, entry).await
     }
 
     async fn rollback(&mut self) {}

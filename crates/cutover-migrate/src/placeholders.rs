@@ -196,6 +196,11 @@ impl<S: SqlSession> SqlSession for Filling<'_, S> {
         self.session.both(first, second).await
     }
 
+    async fn both_and_commit(&mut self, first: &Query, second: &Query) -> Result<(), Failure> {
+        let done = self.session.both_and_commit(first, second).await;
+        done.map_err(|failure| self.values.hidden(failure))
+    }
+
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
         let sql = self.values.fill(sql)?;
         let rows = self.session.rows_as_written(&sql).await;

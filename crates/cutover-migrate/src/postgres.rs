@@ -4,21 +4,22 @@ mod blockers;
 mod lock;
 mod role;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cutover_db::{DbError, PgSession, PostgresUrl, describe};
 use cutover_model::{DatabaseState, Fence};
-use cutover_sql::{Dialect, changes_role, copied, subject_table};
+use cutover_sql::{Dialect, changes_role, copied, forgets_prepared, subject_table};
 use futures::SinkExt as _;
-use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{SimpleQueryMessage, Statement};
 
 use crate::failure::Failure;
 use crate::history::Recorded;
 use crate::rights;
-use crate::session::{IndexState, Query, SqlSession, TextRow, not_one_number};
+use crate::session::{IndexState, Query, SqlSession, TextRow, not_one_number, uncommitted};
 use crate::stop::{AGAIN, Stop};
 
 use blockers::Watcher;
@@ -35,6 +36,11 @@ pub(crate) struct PostgresSession {
     stop: Stop,
     ensured: bool,
     roles: Roles,
+    /// What begins the transaction, until it is sent: with what comes next.
+    opening: Option<String>,
+    /// The history's own statements that each file needs, by their text: they are read once a session. Only in one that writes, which
+    /// is direct: behind a pooler the next one may be another's.
+    prepared: Option<HashMap<String, Statement>>,
 }
 
 impl PostgresSession {
@@ -85,6 +91,8 @@ impl PostgresSession {
             stop: Stop::never(),
             ensured: false,
             roles: Roles::default(),
+            opening: None,
+            prepared: fence.map(|_| HashMap::new()),
         })
     }
 
@@ -118,7 +126,7 @@ impl PostgresSession {
         Recorded::read(self, Dialect::Postgres, state, has_log).await
     }
 
-    async fn batch(&mut self, sql: &str) -> Result<(), Failure> {
+    async fn batch(&self, sql: &str) -> Result<(), Failure> {
         self.session
             .batch_execute(sql)
             .await
@@ -137,22 +145,68 @@ impl PostgresSession {
     }
 
     async fn ask(&self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
-        let sql = sql.replace('?', "$");
-        let params: Vec<(&(dyn ToSql + Sync), Type)> = params
-            .iter()
-            .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
-            .collect();
-        let rows = self.session.query_typed(&sql, &params).await.map_err(|error| {
-            match self.failed(&error, &sql) {
-                // A place within the history's own statement helps nobody.
-                Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
-                other => other,
-            }
-        })?;
+        let answer = if let Some(statement) = self.prepared.as_ref().and_then(|all| all.get(sql)) {
+            let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+            self.session.query(statement, &params).await
+        } else {
+            let params: Vec<(&(dyn ToSql + Sync), Type)> = params
+                .iter()
+                .map(|param| (param as &(dyn ToSql + Sync), Type::TEXT))
+                .collect();
+            self.session.query_typed(&numbered(sql), &params).await
+        };
+        let rows = answer.map_err(|error| self.own_failed(&error, sql))?;
         Ok(rows
             .iter()
             .map(|row| (0..row.len()).map(|column| row.get(column)).collect())
             .collect())
+    }
+
+    fn own_failed(&self, error: &tokio_postgres::Error, sql: &str) -> Failure {
+        match self.failed(error, sql) {
+            // A place within the history's own statement helps nobody.
+            Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
+            other => other,
+        }
+    }
+
+    /// Begins what is to begin.
+    async fn opened(&mut self) -> Result<(), Failure> {
+        match self.opening.take() {
+            Some(sql) => self.batch(&sql).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What goes before two of the history's statements: the begin of their transaction, and the way back to the connection's
+    /// role. Statements that the server has not read yet are read first.
+    async fn before_own(&mut self, queries: [&Query; 2]) -> Result<String, Failure> {
+        let is_new = |query: &&Query| {
+            let prepared = self.prepared.as_ref();
+            prepared.is_some_and(|all| !all.contains_key(&query.sql))
+        };
+        let new: Vec<&Query> = queries.into_iter().filter(is_new).collect();
+        if !new.is_empty() {
+            self.opened().await?;
+            self.in_own_role().await?;
+        }
+        for query in new {
+            let types = vec![Type::TEXT; query.params.len()];
+            let statement = self.session.prepare_typed(&numbered(&query.sql), &types).await;
+            let statement = statement.map_err(|error| self.own_failed(&error, &query.sql))?;
+            if let Some(all) = &mut self.prepared {
+                all.insert(query.sql.clone(), statement);
+            }
+        }
+        let before = [self.opening.take(), self.roles.before_own().map(str::to_owned)];
+        Ok(before.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    }
+
+    async fn batch_if_any(&self, sql: &str) -> Result<(), Failure> {
+        if sql.is_empty() {
+            return Ok(());
+        }
+        self.batch(sql).await
     }
 
     /// The session is in the role of the connection, whatever a file has taken on.
@@ -232,6 +286,11 @@ impl PostgresSession {
     }
 }
 
+/// The history's statements have `?1` where this server has `$1`.
+fn numbered(sql: &str) -> String {
+    sql.replace('?', "$")
+}
+
 fn failure(error: &tokio_postgres::Error, sql: &str) -> Failure {
     let said = describe(error);
     let Some(db) = error.as_db_error() else {
@@ -290,10 +349,12 @@ impl SqlSession for PostgresSession {
         self.lock_timeout = lock_timeout;
         let millis = lock_timeout.as_millis();
         self.roles.begun();
-        self.batch(&format!("SET lock_timeout = {millis}; BEGIN")).await
+        self.opening = Some(format!("SET lock_timeout = {millis}; BEGIN"));
+        Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), Failure> {
+        self.opened().await?;
         self.batch("COMMIT").await?;
         self.roles.committed();
         Ok(())
@@ -301,7 +362,9 @@ impl SqlSession for PostgresSession {
 
     async fn rollback(&mut self) {
         // Outside of a transaction this is a warning of the server, nothing else.
-        drop(self.session.batch_execute("ROLLBACK").await);
+        if self.opening.take().is_none() {
+            drop(self.session.batch_execute("ROLLBACK").await);
+        }
         self.roles.rolled_back();
     }
 
@@ -313,6 +376,7 @@ impl SqlSession for PostgresSession {
     }
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
+        self.opened().await?;
         if let Some(sql) = self.roles.before_theirs() {
             self.batch(&sql).await?;
         }
@@ -323,6 +387,11 @@ impl SqlSession for PostgresSession {
         if let Some(change) = changes_role(Dialect::Postgres, statement) {
             self.roles.heard(statement, change);
         }
+        if let Some(all) = &mut self.prepared
+            && forgets_prepared(Dialect::Postgres, statement)
+        {
+            all.clear();
+        }
         let counted = messages.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
             _ => None,
@@ -331,23 +400,45 @@ impl SqlSession for PostgresSession {
     }
 
     async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
+        self.opened().await?;
         self.in_own_role().await?;
         self.ask(sql, params).await
     }
 
     async fn both(&mut self, first: &Query, second: &Query) -> Result<(Vec<TextRow>, Vec<TextRow>), Failure> {
-        self.in_own_role().await?;
-        // In this order: the driver sends what was polled first. When the first fails, so does the second, and it is
-        // the first that says why.
-        let (first, second) = tokio::join!(
+        let before = self.before_own([first, second]).await?;
+        // In this order: the driver sends what was polled first. When one fails, so do those after it, and it is the first that
+        // says why.
+        let (before, first, second) = tokio::join!(
             biased;
+            self.batch_if_any(&before),
             self.ask(&first.sql, &first.params),
             self.ask(&second.sql, &second.params),
         );
+        before?;
         Ok((first?, second?))
     }
 
+    async fn both_and_commit(&mut self, first: &Query, second: &Query) -> Result<(), Failure> {
+        let before = self.before_own([first, second]).await?;
+        // The same order; a transaction in which something failed is rolled back by this commit, too.
+        let (before, first, second, committed) = tokio::join!(
+            biased;
+            self.batch_if_any(&before),
+            self.ask(&first.sql, &first.params),
+            self.ask(&second.sql, &second.params),
+            self.batch("COMMIT"),
+        );
+        before?;
+        first?;
+        second?;
+        committed.map_err(uncommitted)?;
+        self.roles.committed();
+        Ok(())
+    }
+
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
+        self.opened().await?;
         let messages = self.simple(sql).await?;
         let rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
@@ -359,6 +450,7 @@ impl SqlSession for PostgresSession {
     }
 
     async fn count(&mut self, query: &str) -> Result<i64, Failure> {
+        self.opened().await?;
         let messages = self.simple(query).await?;
         let mut rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),

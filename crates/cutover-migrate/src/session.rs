@@ -9,7 +9,7 @@ use crate::failure::{Failure, plain};
 use crate::job::{self, Job};
 use crate::placeholders::Filling;
 use crate::records::Records;
-use crate::{concurrent, triggers};
+use crate::{HistoryRow, LogEntry, concurrent, history, triggers};
 
 /// A row of texts: the history's statements cast everything to text, so that one statement serves every database.
 pub(crate) type TextRow = Vec<Option<String>>;
@@ -61,6 +61,10 @@ pub(crate) trait Session: Records {
     /// Commits. `Lost` means that it is not known whether it did.
     async fn commit(&mut self) -> Result<(), Failure>;
 
+    /// The last of a transaction: a row and the entry in the log that says what came of it, and the commit, which is
+    /// [`Failure::Uncommitted`] where it alone fails.
+    async fn put_log_and_commit(&mut self, row: &HistoryRow, entry: &LogEntry) -> Result<(), Failure>;
+
     /// Ends the transaction, if there is one, without a trace.
     async fn rollback(&mut self);
 
@@ -102,6 +106,10 @@ impl<S: SqlSession> Session for S {
 
     async fn commit(&mut self) -> Result<(), Failure> {
         SqlSession::commit(self).await
+    }
+
+    async fn put_log_and_commit(&mut self, row: &HistoryRow, entry: &LogEntry) -> Result<(), Failure> {
+        history::put_log_and_commit(self, row, entry).await
     }
 
     async fn rollback(&mut self) {
@@ -169,6 +177,12 @@ pub(crate) trait SqlSession {
         Ok((rows, self.rows(&second.sql, &second.params).await?))
     }
 
+    /// The same, and the commit of the transaction.
+    async fn both_and_commit(&mut self, first: &Query, second: &Query) -> Result<(), Failure> {
+        self.both(first, second).await?;
+        self.commit().await.map_err(uncommitted)
+    }
+
     /// A query without parameters, of a file's own tables: a `?` in it is an operator.
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure>;
 
@@ -184,6 +198,14 @@ pub(crate) trait SqlSession {
 
     /// A digest of all that DDL can change, where a statement of DDL commits by itself; none elsewhere.
     async fn shape(&mut self) -> Result<Option<String>, Failure>;
+}
+
+/// What a commit that failed says.
+pub(crate) fn uncommitted(failure: Failure) -> Failure {
+    match failure {
+        Failure::Statement { said, .. } => Failure::Uncommitted(said),
+        other => other,
+    }
 }
 
 /// A verify query that is none.

@@ -18,11 +18,16 @@ use crate::stop::Stop;
 /// Between two interruptions: one that comes between two statements is lost.
 const INTERRUPT: Duration = Duration::from_millis(50);
 
+/// Without this word nothing makes a foreign key.
+const REFERENCES: &[u8] = b"references";
+
 pub(crate) struct SqliteSession {
     connection: Connection,
     path: PathBuf,
     stop: Stop,
     ensured: bool,
+    /// The state of the file in which it had no foreign key, as far as others change it.
+    refers_to_nothing: Option<i64>,
 }
 
 impl SqliteSession {
@@ -34,6 +39,7 @@ impl SqliteSession {
             path: path.to_owned(),
             stop: Stop::never(),
             ensured: false,
+            refers_to_nothing: None,
         };
         // Tables are rebuilt by migrations (SQLite's own procedure, lang_altertable.html §7): with foreign keys on, a
         // DROP TABLE would delete what points to it. What is left pointing nowhere is counted instead.
@@ -71,6 +77,7 @@ impl SqliteSession {
             path: PathBuf::from(":memory:"),
             stop: Stop::never(),
             ensured: false,
+            refers_to_nothing: None,
         })
     }
 
@@ -91,6 +98,7 @@ impl SqliteSession {
             path: path.to_owned(),
             stop: Stop::never(),
             ensured: false,
+            refers_to_nothing: None,
         };
         let wait = Duration::from_secs(5);
         drop(session.connection.busy_timeout(wait));
@@ -170,6 +178,25 @@ impl SqliteSession {
         Ok(self.connection.changes())
     }
 
+    /// Whether there are foreign keys: to count what points nowhere looks at every table, before and after each file.
+    fn has_references(&mut self) -> Result<bool, Failure> {
+        let version = self.number("PRAGMA data_version")?;
+        if version.is_some() && version == self.refers_to_nothing {
+            return Ok(false);
+        }
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM main.sqlite_master WHERE instr(lower(sql), 'references') > 0)";
+        let found = self.number(sql)? != Some(0);
+        self.refers_to_nothing = version.filter(|_| !found);
+        Ok(found)
+    }
+
+    fn number(&self, sql: &str) -> Result<Option<i64>, Failure> {
+        let asked = self.connection.prepare_cached(sql);
+        let asked = asked.and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        asked.map_err(|error| self.failure(&error))
+    }
+
     fn single(&self, query: &str) -> Result<Option<i64>, Error> {
         let mut statement = self.connection.prepare(query)?;
         let columns = statement.column_count();
@@ -219,6 +246,13 @@ impl SqlSession for SqliteSession {
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
         self.stop.check()?;
+        let names_keys = |text: &[u8]| {
+            let mut words = text.windows(REFERENCES.len());
+            words.any(|word| word.eq_ignore_ascii_case(REFERENCES))
+        };
+        if self.refers_to_nothing.is_some() && names_keys(statement.as_bytes()) {
+            self.refers_to_nothing = None;
+        }
         self.run_any(statement).map_err(|error| self.failure(&error))
     }
 
@@ -237,6 +271,9 @@ impl SqlSession for SqliteSession {
     }
 
     async fn broken_references(&mut self) -> Result<Option<u64>, Failure> {
+        if !self.has_references()? {
+            return Ok(Some(0));
+        }
         let rows = self.count("SELECT count(*) FROM pragma_foreign_key_check").await;
         match rows {
             Ok(rows) => Ok(u64::try_from(rows).ok()),

@@ -64,8 +64,7 @@ pub(crate) async fn run<S: Session>(
     let finished = async {
         session.begin(job.policy.timeout(1)).await?;
         job.claim(session).await?;
-        job.finish(session, elapsed(start)).await?;
-        session.commit().await
+        job.finish(session, elapsed(start)).await
     };
     if let Err(failure) = finished.await {
         session.rollback().await;

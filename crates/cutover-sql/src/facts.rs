@@ -116,6 +116,12 @@ pub fn changes_role(dialect: Dialect, statement: &str) -> Option<RoleChange> {
     matches!(rest.as_slice(), [_, "ROLE" | "AUTHORIZATION", ..]).then_some(change)
 }
 
+/// Whether statements that the session has prepared may be gone after it.
+#[must_use]
+pub fn forgets_prepared(dialect: Dialect, statement: &str) -> bool {
+    dialect == Dialect::Postgres && begins_with(statement, &["DEALLOCATE", "DISCARD"])
+}
+
 /// Looked at before the whole of it is read.
 fn begins_with(statement: &str, words: &[&str]) -> bool {
     let end = statement

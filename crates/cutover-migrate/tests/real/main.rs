@@ -34,6 +34,7 @@ mod half;
 mod killed;
 mod mariadb;
 mod postgres;
+mod settled;
 mod shop;
 mod sqlite;
 mod sync;

@@ -49,6 +49,70 @@ async fn copied_data_arrive_and_are_taken_back_with_what_fails() {
 }
 
 #[tokio::test]
+async fn a_file_may_throw_away_what_the_session_has_prepared() {
+    let Some(bed) = postgres().await else { return };
+    let files = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_a.up.sql",
+            "-- cutover: phase=expand\nDEALLOCATE ALL; INSERT INTO t VALUES (3, 'x')",
+        ),
+        ("002_a.down.sql", "DELETE FROM t WHERE id = 3"),
+        (
+            "003_b.up.sql",
+            "-- cutover: phase=expand transaction=none\nDISCARD PLANS; DEALLOCATE ALL; INSERT INTO t VALUES (4, 'x')",
+        ),
+        ("003_b.down.sql", "DELETE FROM t WHERE id = 4"),
+        (
+            "004_c.up.sql",
+            "-- cutover: phase=expand\nINSERT INTO t VALUES (5, 'x')",
+        ),
+        ("004_c.down.sql", "DELETE FROM t WHERE id = 5"),
+    ];
+    let mut done = Vec::new();
+    let databases = bed.databases(&files);
+    databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap();
+    assert_eq!(done.len(), 4);
+    assert_eq!(
+        bed.number("SELECT count(*) FROM cutover_history WHERE complete = 1")
+            .await,
+        4
+    );
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_log").await, 4);
+}
+
+/// The statements of the history, the begin and the commit go out together: a constraint that is only looked at by the commit
+/// still leaves nothing of the file, and nothing on record.
+#[tokio::test]
+async fn what_fails_only_at_the_commit_leaves_nothing() {
+    let Some(bed) = postgres().await else { return };
+    let files = [
+        TABLE[0],
+        TABLE[1],
+        (
+            "002_late.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE u (t integer REFERENCES t DEFERRABLE INITIALLY DEFERRED); INSERT INTO u VALUES (77)",
+        ),
+        ("002_late.down.sql", "DROP TABLE u"),
+    ];
+    let mut done = Vec::new();
+    let databases = bed.databases(&files);
+    let error = databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap_err();
+    assert_eq!(error.certainty, Certainty::DefinitelyNot, "{error:?}");
+    assert_eq!(done.len(), 1);
+    assert!(!bed.has_table("u").await);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 1);
+    assert_eq!(bed.number("SELECT count(*) FROM cutover_log").await, 1);
+}
+
+#[tokio::test]
 async fn a_file_may_take_on_a_role_that_has_no_right_to_the_history() {
     let Some(bed) = postgres().await else { return };
     let role = format!("cutover_test_{}", std::process::id());

@@ -1,6 +1,7 @@
 //! What only SQLite has: one file, one writer, tables that are rebuilt.
 
-use crate::bed::{Bed, Kind, bed, main_db};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use cutover_migrate::Reach;
 use cutover_ports::{Certainty, Databases};
 use rusqlite::Connection;
 
@@ -72,6 +73,42 @@ DROP TABLE users; ALTER TABLE users_new RENAME TO users;",
     let error = bed.up(&rebuild, 2, 1).await.unwrap_err();
     assert_eq!(error.diagnostic.code, "migrate.broken-references");
     assert_eq!(bed.number("SELECT count(*) FROM users").await, 1);
+}
+
+/// In one run: a database without foreign keys is not searched for broken ones, until a file makes one.
+#[tokio::test]
+async fn a_key_that_is_made_on_the_way_is_watched_from_then_on() {
+    let Some(bed) = bed(Kind::Sqlite).await else {
+        return;
+    };
+    let files = [
+        (
+            "001_a.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE a (id integer PRIMARY KEY); INSERT INTO a VALUES (1)",
+        ),
+        ("001_a.down.sql", "DROP TABLE a"),
+        (
+            "002_b.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE b (a integer References a (id)); INSERT INTO b VALUES (1)",
+        ),
+        ("002_b.down.sql", "DROP TABLE b"),
+        (
+            "003_c.up.sql",
+            "-- cutover: phase=expand\nCREATE TABLE c (x integer)",
+        ),
+        ("003_c.down.sql", "DROP TABLE c"),
+        ("004_lose.up.sql", "-- cutover: phase=expand\nDELETE FROM a"),
+        ("004_lose.down.sql", "INSERT INTO a VALUES (1)"),
+    ];
+    let mut done = Vec::new();
+    let databases = bed.databases(&files);
+    let error = databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await
+        .unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.broken-references");
+    assert_eq!(done.len(), 3);
+    assert_eq!(bed.number("SELECT count(*) FROM a").await, 1);
 }
 
 #[tokio::test]

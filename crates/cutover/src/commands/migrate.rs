@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_migrate::{Direction, MigrateDatabases, MigrationStatus, Reach, StatusLine, new_files};
+use cutover_migrate::{
+    Direction, MigrateDatabases, MigrationStatus, Reach, StatusLine, is_settled, new_files,
+};
 use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, MigrationId, ServiceName, Severity, Version};
-use cutover_ports::{Databases as _, MigrateOptions, MigrationReport, PortError, Target as _};
+use cutover_ports::{Databases as _, MigrateOptions, MigrationReport, PortError, Store as _, Target as _};
 use cutover_spec::{Application, Release};
 use serde_json::json;
 
@@ -13,9 +15,10 @@ use crate::cli::{Migrate, MigrateDown, MigrateNew, MigrateUp, MigrateWhich, Serv
 use crate::context::Context;
 use crate::execute::{Place, execute, must_be_free};
 use crate::failure::{Failure, Outcome};
+use crate::lookup::Lookup;
 use crate::lost;
 use crate::planning;
-use crate::release::migrations;
+use crate::release::{self, migrations};
 use crate::world::{self, Machine};
 
 use super::migrate_lease::{adopt, deployed, leased, options};
@@ -54,7 +57,7 @@ pub(super) fn of_release(mut failure: Failure, version: &Version) -> Failure {
 async fn carry_out(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
     match command {
         Migrate::New(new) => write_new(ctx, &new).await,
-        Migrate::Up(up) => migrate_up(ctx, &up).await,
+        Migrate::Up(up) => Box::pin(migrate_up(ctx, &up)).await,
         Migrate::Down(down) => migrate_down(ctx, machine, &down).await,
         Migrate::Status(which) => status(ctx, &which).await,
         Migrate::Validate(which) => validate(ctx, &which).await,
@@ -97,6 +100,17 @@ pub(super) struct Chosen {
     pub(super) deployed: bool,
 }
 
+impl Chosen {
+    /// The command that runs contracts.
+    fn contracts(&self) -> String {
+        if self.deployed {
+            "cutover migrate contract".to_owned()
+        } else {
+            format!("cutover migrate up --contracts --release {}", self.version)
+        }
+    }
+}
+
 pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
     let current = planning::current(ctx).await?.map(|(_, release)| release);
     let known: Vec<&Release> = current.iter().collect();
@@ -112,8 +126,8 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             for (name, database) in &at.databases {
                 if let Some(runner) = &database.runner {
                     let tool = world::tool(ctx, &at, version, name, database, runner)?;
-                    let lookup = crate::lookup::Lookup::new(ctx.folder(), &at);
-                    let url = crate::release::database_url(ctx.folder(), &lookup, name, &database.url)?;
+                    let lookup = Lookup::new(ctx.folder(), &at);
+                    let url = release::database_url(ctx.folder(), &lookup, name, &database.url)?;
                     databases = databases.with_tool(name.clone(), url, tool);
                     names.insert(name.clone());
                 }
@@ -351,7 +365,39 @@ async fn breaking(
     Ok(found)
 }
 
+/// Whether bytes alone tell that there is nothing to do: only of a release's own files, where nothing else is deployed whose files
+/// count as well.
+async fn settled(ctx: &Context, up: &MigrateUp) -> Result<bool, Failure> {
+    let Some(version) = &up.which.release else {
+        return Ok(false);
+    };
+    let asks_more = up.to.is_some() || up.adopt || up.which.database.is_some() || up.which.service.is_some();
+    if asks_more || ctx.store.stable().await?.is_some() {
+        return Ok(false);
+    }
+    let at = ctx.application()?.at_version(version);
+    let lookup = Lookup::new(ctx.folder(), &at);
+    for (name, database) in &at.databases {
+        if database.runner.is_some() {
+            return Ok(false);
+        }
+        let Some(place) = &database.migrations else {
+            continue;
+        };
+        let Ok(url) = release::database_url(ctx.folder(), &lookup, name, &database.url) else {
+            return Ok(false);
+        };
+        if !is_settled(name, &url, ctx.folder().join(place)).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
+    if settled(ctx, up).await? {
+        return Ran::default().conclude(ctx, "");
+    }
     let chosen = choose(ctx, &up.which).await?;
     if up.contracts && chosen.deployed {
         return Err(deployed(ctx));
@@ -380,7 +426,7 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
         ran.wait_for(name, pending);
     }
     if nothing {
-        return ran.conclude(ctx, &chosen);
+        return ran.conclude(ctx, &chosen.contracts());
     }
     let question = format!(
         "Run {}? Nothing is deployed from here, so nobody can tell whether such versions still run somewhere: they are refused \
@@ -407,7 +453,7 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
     {
         ran.failed = Some(failure);
     }
-    ran.conclude(ctx, &chosen)
+    ran.conclude(ctx, &chosen.contracts())
 }
 
 /// What is wrong with the databases afterwards, and what waits.
@@ -486,7 +532,7 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
         }
     }
     if back.is_empty() {
-        return Ran::default().conclude(ctx, &chosen);
+        return Ran::default().conclude(ctx, &chosen.contracts());
     }
     let users = users(ctx, machine, &back).await?;
     let back: Vec<String> = back.iter().map(|(name, id)| format!("{name} {id}")).collect();
@@ -524,7 +570,7 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
             .await
     })
     .await?;
-    ran.conclude(ctx, &chosen)
+    ran.conclude(ctx, &chosen.contracts())
 }
 
 /// Runs work on each database with this process's lease; no upgrade may be under way.
@@ -573,11 +619,11 @@ async fn write_new(ctx: &Context, new: &MigrateNew) -> Outcome {
     if schema::writes_statements(new) {
         return schema::write_set(ctx, new, &application, name, &folder).await;
     }
-    let lookup = crate::lookup::Lookup::new(ctx.folder(), &application);
+    let lookup = Lookup::new(ctx.folder(), &application);
     let url = application
         .databases
         .get(name)
-        .and_then(|database| crate::release::database_url(ctx.folder(), &lookup, name, &database.url).ok());
+        .and_then(|database| release::database_url(ctx.folder(), &lookup, name, &database.url).ok());
     let dialect = url.map(|url| url.dialect());
     let (up, down) = new_files(&folder, dialect, &new.name, new.phase, new.retires.as_ref())?;
     if ctx.printer.is_json() {

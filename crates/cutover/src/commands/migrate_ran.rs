@@ -8,8 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
-use super::migrate::Chosen;
-
 #[derive(Debug, Default)]
 pub(super) struct Ran {
     /// What was run, in order.
@@ -28,8 +26,8 @@ impl Ran {
         self.waiting.extend(waiting.map(|one| (name.clone(), one)));
     }
 
-    /// Tells it, and answers how the command ends.
-    pub(super) fn conclude(self, ctx: &Context, chosen: &Chosen) -> Outcome {
+    /// Tells it, and answers how the command ends. `contracts` runs those that wait.
+    pub(super) fn conclude(self, ctx: &Context, contracts: &str) -> Outcome {
         if ctx.printer.is_json() {
             let value = self.value();
             return match self.failed {
@@ -66,14 +64,9 @@ impl Ran {
             ctx.printer
                 .talk(&crate::render::diagnostics(&self.findings, &style));
         }
-        let then = if chosen.deployed {
-            "cutover migrate contract".to_owned()
-        } else {
-            format!("cutover migrate up --contracts --release {}", chosen.version)
-        };
         for (name, waiting) in &self.waiting {
             ctx.printer.talk(&format!(
-                "  · {name}  {}  waits until no instance below {} is left; then: {then}\n",
+                "  · {name}  {}  waits until no instance below {} is left; then: {contracts}\n",
                 waiting.id, waiting.retires
             ));
         }
