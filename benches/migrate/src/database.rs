@@ -1,5 +1,6 @@
 //! Databases to migrate, each fresh.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -61,11 +62,12 @@ impl Database {
 
     /// Where Cutover keeps what it knows of it.
     pub(crate) fn state(&self, folder: &Path) -> PathBuf {
+        // Short, because sockets lie in it.
         let name = match self {
-            Self::Postgres(url) => url.rsplit('/').next().unwrap_or_default().to_owned(),
-            Self::Sqlite(path) => path.display().to_string().replace('/', "-"),
+            Self::Postgres(url) => url.rsplit('/').next().map(OsStr::new),
+            Self::Sqlite(path) => path.parent().and_then(Path::file_name),
         };
-        folder.join(format!("state-{name}"))
+        folder.join("state").join(name.unwrap_or_default())
     }
 
     pub(crate) fn run(&self, sql: &str) -> Result<()> {

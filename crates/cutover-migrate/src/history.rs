@@ -181,7 +181,8 @@ pub(crate) async fn ensure<S: SqlSession>(session: &mut S) -> Result<(), Failure
         return Ok(());
     }
     for table in TABLES {
-        run(session, table, &[]).await?;
+        let table = format!("{table}{}", session.tables_end());
+        run(session, &table, &[]).await?;
     }
     Ok(())
 }

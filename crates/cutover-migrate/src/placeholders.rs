@@ -165,6 +165,10 @@ impl<S: SqlSession> SqlSession for Filling<'_, S> {
         self.session.prefix()
     }
 
+    fn tables_end(&self) -> &'static str {
+        self.session.tables_end()
+    }
+
     fn ensured(&mut self) -> &mut bool {
         self.session.ensured()
     }

@@ -54,26 +54,25 @@ impl PostgresSession {
             what: url.to_string(),
             cause: describe(&error),
         };
+        if fence.is_some() {
+            // So that the server notices soon when this process is gone, and ends what it ran (PostgreSQL 14 and newer, where
+            // its platform can).
+            let check = "SELECT set_config(name, '1000', false) FROM pg_settings
+                WHERE name = 'client_connection_check_interval'";
+            drop(session.batch_execute(check).await);
+        }
         // A role's default time-out is for the application's queries, not for DDL.
-        session
-            .batch_execute("SET statement_timeout = 0; SET standard_conforming_strings = on")
-            .await
-            .map_err(failed)?;
-        // So that the server notices soon when this process is gone, and ends what it ran (PostgreSQL 14 and newer, where
-        // its platform can).
-        let check = "SELECT set_config(name, '1000', false) FROM pg_settings
-            WHERE name = 'client_connection_check_interval'";
-        drop(session.batch_execute(check).await);
-        let sql = "SELECT quote_ident(current_schema()), pg_backend_pid()::text";
-        let row = session
-            .query_typed(sql, &[])
-            .await
-            .map_err(failed)?
-            .pop()
-            .ok_or_else(|| DbError::Failed {
-                what: url.to_string(),
-                cause: "no answer to the first query".to_owned(),
-            })?;
+        let settings = "SET statement_timeout = 0; SET standard_conforming_strings = on";
+        let (set, asked) = tokio::join!(
+            biased;
+            session.batch_execute(settings),
+            session.query_typed("SELECT quote_ident(current_schema()), pg_backend_pid()::text", &[]),
+        );
+        set.map_err(failed)?;
+        let row = asked.map_err(failed)?.pop().ok_or_else(|| DbError::Failed {
+            what: url.to_string(),
+            cause: "no answer to the first query".to_owned(),
+        })?;
         let schema: Option<String> = row.get(0);
         let Some(schema) = schema else {
             return Err(DbError::Failed {

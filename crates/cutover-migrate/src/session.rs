@@ -144,6 +144,11 @@ pub(crate) trait SqlSession {
     /// What stands before the history's tables, so that a file that changes the search path does not hide them.
     fn prefix(&self) -> &str;
 
+    /// What ends the statements that make the history's tables.
+    fn tables_end(&self) -> &'static str {
+        ""
+    }
+
     /// Whether the history's tables are known to exist: set once a transaction that ensured them is committed.
     fn ensured(&mut self) -> &mut bool;
 

@@ -174,7 +174,7 @@ fn waiting(page: &mut Page, plan: &Plan, state: &State, on: &WaitingOn, view: Vi
     }
     match on.until {
         Some(until) => {
-            let clock = words::clock(until, view.now, &view.style.zone);
+            let clock = words::clock(until, view.now, view.style.zone);
             let left = Span::between(view.now, until);
             let left = if left == Span::ZERO {
                 String::new()

@@ -63,7 +63,7 @@ pub(crate) fn history(
         let line = Line::indent(2).tone(Tone::Dim, words::short(&head.id)).to(17);
         let line = line.plain(&super::text::fit(&versions(head), 32)).to(phase);
         let line = line.tone(tone, head.phase.word()).to(phase + 16);
-        let line = line.plain(&words::day(head.created_at, now, &style.zone));
+        let line = line.plain(&words::day(head.created_at, now, style.zone));
         let took = words::took(Span::between(head.created_at, until));
         page.push(line.right(Tone::Dim, &took, style.edge()));
     }

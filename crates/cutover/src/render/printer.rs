@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cutover_model::{Diagnostic, EnvironmentName};
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::diagnostic::addressed;
-use super::style::Style;
+use super::style::{HERE, Style};
 use super::{diagnostic, diagnostics, words};
 
 /// Columns where there is no terminal to ask.
@@ -80,17 +79,16 @@ impl Printer {
     /// A printer for this process's streams.
     pub(crate) fn new(output: Output, choice: Colour, quiet: bool, environment: &EnvironmentName) -> Self {
         let (stdout, stderr) = (io::stdout(), io::stderr());
-        let zone = TimeZone::system();
         let data = Style {
             width: width(stdout.is_terminal()),
             colour: output == Output::Text && colour(choice, anstream::AutoStream::choice(&stdout)),
-            zone: zone.clone(),
+            zone: &HERE,
             environment: environment.clone(),
         };
         let talk = Style {
             width: width(stderr.is_terminal()),
             colour: colour(choice, anstream::AutoStream::choice(&stderr)),
-            zone,
+            zone: &HERE,
             environment: environment.clone(),
         };
         let live = output == Output::Text && !quiet && stderr.is_terminal() && !is_dumb();

@@ -203,7 +203,7 @@ fn head(page: &mut Page, run: &Run<'_>, style: &Style) {
             .right(Tone::Plain, &took, style.edge()),
     );
     let by = run.by().map(|by| format!(", by {by}")).unwrap_or_default();
-    let when = words::period(run.state.created_at, run.state.at, &style.zone);
+    let when = words::period(run.state.created_at, run.state.at, style.zone);
     page.push(
         Line::new()
             .tone(Tone::Dim, &format!("{when}{by}"))

@@ -108,7 +108,7 @@ fn head(page: &mut Page, seen: &Status<'_>, style: &Style) {
         .plain("  ");
     let line = match seen.stable {
         Some(stable) => {
-            let since = words::clock(stable.since, seen.now, &style.zone);
+            let since = words::clock(stable.since, seen.now, style.zone);
             let ago = words::ago(stable.since, seen.now);
             line.tone(Tone::Stable, &stable.version.to_string())
                 .plain(&format!("   {} · stable since {since}, {ago}", seen.environment))
@@ -153,7 +153,7 @@ fn upgrade(page: &mut Page, run: &Run<'_>, seen: &Status<'_>, style: &Style) {
     } else if let Some(on) = &state.waiting {
         let until = on
             .until
-            .map(|until| format!(", until {}", words::clock(until, now, &style.zone)))
+            .map(|until| format!(", until {}", words::clock(until, now, style.zone)))
             .unwrap_or_default();
         value(
             page,

@@ -1,6 +1,7 @@
 //! `cutover history show`: a journal as a story.
 
 use cutover_model::{Event, Plan, Record, UpgradeId};
+use jiff::tz::TimeZone;
 
 use super::style::Style;
 use super::telling::{Rank, Teller};
@@ -26,7 +27,7 @@ pub(crate) fn story(
             .fit(style.edge()),
     );
     if let (Some(first), Some(last)) = (records.first(), records.last()) {
-        page.push(Line::new().tone(Tone::Dim, &words::period(first.at, last.at, &style.zone)));
+        page.push(Line::new().tone(Tone::Dim, &words::period(first.at, last.at, style.zone)));
     }
     page.push(
         Line::new()
@@ -38,7 +39,7 @@ pub(crate) fn story(
     let mut teller = Teller::default();
     let mut day = records
         .first()
-        .map(|first| first.at.to_zoned(style.zone.clone()).date());
+        .map(|first| first.at.to_zoned(TimeZone::clone(style.zone)).date());
     for (at, record) in records.iter().enumerate() {
         let over = records
             .get(at + 1)
@@ -49,7 +50,7 @@ pub(crate) fn story(
         else {
             continue;
         };
-        let at = record.at.to_zoned(style.zone.clone());
+        let at = record.at.to_zoned(TimeZone::clone(style.zone));
         if day != Some(at.date()) {
             day = Some(at.date());
             page.push(Line::indent(2).tone(Tone::Dim, &at.strftime("%Y-%m-%d").to_string()));

@@ -1,7 +1,15 @@
 //! What every renderer is told about where its text will be read.
 
+use std::sync::LazyLock;
+
 use cutover_model::EnvironmentName;
 use jiff::tz::TimeZone;
+
+/// The zone of this machine's clock: found when a moment is told, because all zones are looked through for it.
+pub(crate) static HERE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
+
+#[cfg(test)]
+static UTC: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::UTC);
 
 /// Where a text will be read.
 #[derive(Debug, Clone)]
@@ -11,7 +19,7 @@ pub(crate) struct Style {
     /// Whether it may carry colour.
     pub(crate) colour: bool,
     /// The zone of the reader's clock.
-    pub(crate) zone: TimeZone,
+    pub(crate) zone: &'static LazyLock<TimeZone>,
     /// The environment that the commands in it are meant for.
     pub(crate) environment: EnvironmentName,
 }
@@ -23,7 +31,7 @@ impl Style {
         Self {
             width: 80,
             colour: false,
-            zone: TimeZone::UTC,
+            zone: &UTC,
             environment: EnvironmentName::production(),
         }
     }
