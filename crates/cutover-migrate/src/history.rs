@@ -345,7 +345,8 @@ fn read_row(row: &TextRow) -> Result<HistoryRow, Failure> {
 }
 
 pub(crate) async fn put<S: SqlSession>(session: &mut S, row: &HistoryRow) -> Result<(), Failure> {
-    run(session, PUT, &put_params(row)).await.map(drop)
+    let sql = format!("{INSERT}{OR_REPLACE}");
+    run(session, &sql, &put_params(row)).await.map(drop)
 }
 
 /// A row, and the entry in the log that says what came of it.
@@ -354,25 +355,22 @@ pub(crate) async fn put_and_log<S: SqlSession>(
     row: &HistoryRow,
     entry: &LogEntry,
 ) -> Result<(), Failure> {
-    let [put, log] = put_and_entry(session, row, entry);
+    let put = query(session, &format!("{INSERT}{OR_REPLACE}"), put_params(row));
+    let log = query(session, LOG, log_params(entry));
     session.both(&put, &log).await.map(drop)
 }
 
-/// The same, and the commit.
+/// The same, and the commit. `is_new`: nothing is on record of the file, which is the shortest way.
 pub(crate) async fn put_log_and_commit<S: SqlSession>(
     session: &mut S,
     row: &HistoryRow,
     entry: &LogEntry,
+    is_new: bool,
 ) -> Result<(), Failure> {
-    let [put, log] = put_and_entry(session, row, entry);
+    let or_replace = if is_new { "" } else { OR_REPLACE };
+    let put = query(session, &format!("{INSERT}{or_replace}"), put_params(row));
+    let log = query(session, LOG, log_params(entry));
     session.both_and_commit(&put, &log).await
-}
-
-fn put_and_entry<S: SqlSession>(session: &S, row: &HistoryRow, entry: &LogEntry) -> [Query; 2] {
-    [
-        query(session, PUT, put_params(row)),
-        query(session, LOG, log_params(entry)),
-    ]
 }
 
 fn put_params(row: &HistoryRow) -> Vec<Option<String>> {
@@ -398,10 +396,13 @@ fn put_params(row: &HistoryRow) -> Vec<Option<String>> {
     ]
 }
 
-const PUT: &str = "INSERT INTO {t}cutover_history (number, name, width, phase, checksum, checksum_raw, applied_at,
-            applied_by, took_ms, release, upgrade, complete, reopened_at)
+const INSERT: &str =
+    "INSERT INTO {t}cutover_history (number, name, width, phase, checksum, checksum_raw, applied_at, applied_by, took_ms,
+            release, upgrade, complete, reopened_at)
         VALUES (CAST(?1 AS bigint), ?2, CAST(?3 AS integer), ?4, ?5, ?6, ?7, ?8, CAST(?9 AS bigint), ?10, ?11,
-            CAST(?12 AS integer), ?13)
+            CAST(?12 AS integer), ?13)";
+
+const OR_REPLACE: &str = "
         ON CONFLICT (number, name) DO UPDATE SET width = excluded.width, phase = excluded.phase,
             checksum = excluded.checksum, checksum_raw = excluded.checksum_raw, applied_at = excluded.applied_at,
             applied_by = excluded.applied_by, took_ms = excluded.took_ms, release = excluded.release,

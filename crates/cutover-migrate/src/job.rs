@@ -139,6 +139,7 @@ async fn once<S: SqlSession>(
         commit(session).await?;
         return Ok(Some(job.report(start, None, true)));
     };
+    let is_new = row.is_none();
     let mut steps = row.iter().flat_map(|row| &row.steps);
     if steps.any(|step| step.direction == job.direction) {
         session.rollback().await;
@@ -160,13 +161,12 @@ async fn once<S: SqlSession>(
     triggers::check(session, job).await?;
     job.check_references(broken, session.broken_references().await?)?;
     job.look_back(session).await?;
-    job.record(session, elapsed(start))
-        .await
-        .map_err(|failure| Trouble {
-            failure,
-            statement: None,
-            committing: true,
-        })?;
+    let recorded = job.record(session, elapsed(start), is_new).await;
+    recorded.map_err(|failure| Trouble {
+        failure,
+        statement: None,
+        committing: true,
+    })?;
     *session.ensured() = true;
     Ok(Some(job.report(start, rows, false)))
 }
@@ -286,7 +286,7 @@ impl Job {
     /// The end of the transaction of the last statement.
     pub(crate) async fn finish<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
         self.look_back(session).await?;
-        self.record(session, took).await
+        self.record(session, took, false).await
     }
 
     /// What must hold before it is recorded, and who makes place for it.
@@ -303,7 +303,7 @@ impl Job {
     }
 
     /// What the history gets, and the commit.
-    async fn record<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
+    async fn record<S: Session>(&self, session: &mut S, took: Span, is_new: bool) -> Result<(), Failure> {
         let migration = &self.file.migration;
         let entry = LogEntry {
             id: migration.id.clone(),
@@ -323,7 +323,10 @@ impl Job {
                 session.remove_and_log(&migration.id, &entry).await?;
                 session.commit().await.map_err(uncommitted)
             }
-            Direction::Up => session.put_log_and_commit(&self.row(took, true), &entry).await,
+            Direction::Up => {
+                let row = self.row(took, true);
+                session.put_log_and_commit(&row, &entry, is_new).await
+            }
         }
     }
 

@@ -246,7 +246,12 @@ impl Session for MongoSession {
         Ok(())
     }
 
-    async fn put_log_and_commit(&mut self, row: &HistoryRow, entry: &LogEntry) -> Result<(), Failure> {
+    async fn put_log_and_commit(
+        &mut self,
+        row: &HistoryRow,
+        entry: &LogEntry,
+        _is_new: bool,
+    ) -> Result<(), Failure> {
         self.put_and_log(row, entry).await
     }
 

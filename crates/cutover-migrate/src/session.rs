@@ -62,8 +62,13 @@ pub(crate) trait Session: Records {
     async fn commit(&mut self) -> Result<(), Failure>;
 
     /// The last of a transaction: a row and the entry in the log that says what came of it, and the commit, which is
-    /// [`Failure::Uncommitted`] where it alone fails.
-    async fn put_log_and_commit(&mut self, row: &HistoryRow, entry: &LogEntry) -> Result<(), Failure>;
+    /// [`Failure::Uncommitted`] where it alone fails. `is_new`: nothing is on record of the file.
+    async fn put_log_and_commit(
+        &mut self,
+        row: &HistoryRow,
+        entry: &LogEntry,
+        is_new: bool,
+    ) -> Result<(), Failure>;
 
     /// Ends the transaction, if there is one, without a trace.
     async fn rollback(&mut self);
@@ -108,8 +113,13 @@ impl<S: SqlSession> Session for S {
         SqlSession::commit(self).await
     }
 
-    async fn put_log_and_commit(&mut self, row: &HistoryRow, entry: &LogEntry) -> Result<(), Failure> {
-        history::put_log_and_commit(self, row, entry).await
+    async fn put_log_and_commit(
+        &mut self,
+        row: &HistoryRow,
+        entry: &LogEntry,
+        is_new: bool,
+    ) -> Result<(), Failure> {
+        history::put_log_and_commit(self, row, entry, is_new).await
     }
 
     async fn rollback(&mut self) {

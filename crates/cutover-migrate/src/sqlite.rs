@@ -28,6 +28,8 @@ pub(crate) struct SqliteSession {
     ensured: bool,
     /// The state of the file in which it had no foreign key, as far as others change it.
     refers_to_nothing: Option<i64>,
+    /// Whether that was asked in the open transaction.
+    asked_in_this: bool,
 }
 
 impl SqliteSession {
@@ -40,6 +42,7 @@ impl SqliteSession {
             stop: Stop::never(),
             ensured: false,
             refers_to_nothing: None,
+            asked_in_this: false,
         };
         // Tables are rebuilt by migrations (SQLite's own procedure, lang_altertable.html §7): with foreign keys on, a
         // DROP TABLE would delete what points to it. What is left pointing nowhere is counted instead.
@@ -78,6 +81,7 @@ impl SqliteSession {
             stop: Stop::never(),
             ensured: false,
             refers_to_nothing: None,
+            asked_in_this: false,
         })
     }
 
@@ -99,6 +103,7 @@ impl SqliteSession {
             stop: Stop::never(),
             ensured: false,
             refers_to_nothing: None,
+            asked_in_this: false,
         };
         let wait = Duration::from_secs(5);
         drop(session.connection.busy_timeout(wait));
@@ -180,6 +185,11 @@ impl SqliteSession {
 
     /// Whether there are foreign keys: to count what points nowhere looks at every table, before and after each file.
     fn has_references(&mut self) -> Result<bool, Failure> {
+        // Within a transaction nobody else changes the file.
+        if self.asked_in_this && self.refers_to_nothing.is_some() {
+            return Ok(false);
+        }
+        self.asked_in_this = true;
         let version = self.number("PRAGMA data_version")?;
         if version.is_some() && version == self.refers_to_nothing {
             return Ok(false);
@@ -236,6 +246,7 @@ impl SqlSession for SqliteSession {
         self.connection
             .busy_timeout(lock_timeout)
             .map_err(|error| self.failure(&error))?;
+        self.asked_in_this = false;
         self.run("BEGIN IMMEDIATE")
     }
 
