@@ -18,7 +18,7 @@ use crate::mongodb::Driver;
 use crate::note::{Note, Pen};
 use crate::placeholders::Values;
 use crate::stop::Stop;
-use crate::{Direction, LockPolicy, MigrationFile, check, runner, sessions};
+use crate::{Direction, Faulty, LockPolicy, MigrationFile, check, runner, sessions};
 
 /// The databases of an application, and how they are migrated.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub struct MigrateDatabases {
 pub(crate) struct Known {
     pub(crate) url: DatabaseUrl,
     pub(crate) files: Vec<Arc<MigrationFile>>,
+    /// Those of the release that counts which cannot be run: a fault of another release's is told by its own.
+    pub(crate) faulty: Vec<Faulty>,
     pub(crate) values: Values,
     /// Who migrates it instead of files.
     pub(crate) tool: Option<Arc<runner::Tool>>,
@@ -74,6 +76,7 @@ impl MigrateDatabases {
         let known = self.known.entry(name).or_insert_with(|| Known {
             url: url.clone(),
             files: Vec::new(),
+            faulty: Vec::new(),
             values: Values::default(),
             tool: None,
         });
@@ -112,6 +115,16 @@ impl MigrateDatabases {
             known.files.retain(|old| kept(&old.migration.id));
         }
         self.with(name, url, files)
+    }
+
+    /// Gives a database that was added the files of the release that counts which cannot be run: `status` tells of them, and
+    /// nothing runs them.
+    #[must_use]
+    pub fn with_faulty(mut self, name: &DatabaseName, faulty: Vec<Faulty>) -> Self {
+        if let Some(known) = self.known.get_mut(name) {
+            known.faulty = faulty;
+        }
+        self
     }
 
     /// Ends what runs, and what runs later, early: a statement is cancelled in its database, and nothing more is begun.
@@ -196,7 +209,9 @@ impl MigrateDatabases {
         let syncs: Arc<[cutover_sql::Sync]> = known
             .files
             .iter()
-            .flat_map(|file| file.syncs.iter().cloned())
+            .flat_map(|file| &file.syncs)
+            .chain(known.faulty.iter().flat_map(|file| &file.syncs))
+            .cloned()
             .collect();
         let jobs = files
             .iter()

@@ -26,29 +26,82 @@ pub(crate) const SQL: &str = ".sql";
 /// Those of commands: other `.json` in the folder is not theirs.
 pub(crate) const JSON: &str = ".json";
 
+/// What was read of a folder.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// The files with their texts, by name.
+    pub files: Vec<StoredFile>,
+    /// Those that could not be read, by name.
+    pub unread: Vec<Unread>,
+}
+
+/// A file that could not be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// Its name in the folder.
+    pub name: String,
+    /// Why not.
+    pub wrong: Diagnostic,
+}
+
 /// The `.sql` files of a folder, and those of commands (`.up.json`, `.down.json`), with their texts, by name. Nothing else in it
 /// is looked at.
 ///
 /// # Errors
 /// When the folder or one of the files cannot be read as text.
 pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
-    let names = names(folder)?;
+    let Folder { files, unread } = read_whatever(folder)?;
+    match unread.into_iter().next() {
+        Some(first) => Err(first.wrong),
+        None => Ok(files),
+    }
+}
+
+/// The same files as [`read_folder`], where one that cannot be read does not take the others away.
+///
+/// # Errors
+/// When the folder itself cannot be read.
+pub fn read_whatever(folder: &Path) -> Result<Folder, Diagnostic> {
+    let Listing { names, mut unread } = list(folder)?;
     let read = in_threads(&names, |names| {
         let mut buffer = vec![0; BUFFER];
         let files = names
             .iter()
             .map(|name| read_file(&folder.join(name), &mut buffer));
-        files.collect::<Result<Vec<_>, _>>()
+        files.collect::<Vec<_>>()
     });
-    let mut out = Vec::with_capacity(names.len());
-    for files in read {
-        out.extend(files?);
+    let mut files = Vec::with_capacity(names.len());
+    for (name, read) in names.iter().zip(read.into_iter().flatten()) {
+        match read {
+            Ok(file) => files.push(file),
+            Err(wrong) => unread.push(Unread {
+                name: name.to_string_lossy().into_owned(),
+                wrong,
+            }),
+        }
     }
-    Ok(out)
+    unread.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Folder { files, unread })
 }
 
 /// The names of a folder's files of migrations, in order.
 pub(crate) fn names(folder: &Path) -> Result<Vec<OsString>, Diagnostic> {
+    let Listing { names, unread } = list(folder)?;
+    match unread.into_iter().next() {
+        Some(first) => Err(first.wrong),
+        None => Ok(names),
+    }
+}
+
+/// What a folder has that is called like a migration.
+struct Listing {
+    /// What can be opened, in order.
+    names: Vec<OsString>,
+    unread: Vec<Unread>,
+}
+
+fn list(folder: &Path) -> Result<Listing, Diagnostic> {
+    let mut unread = Vec::new();
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
     let mut names = Vec::new();
     for entry in entries {
@@ -61,12 +114,16 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<OsString>, Diagnostic> {
         // Opening a pipe would wait for whoever writes into it. The kind comes with the name.
         let kind = entry.file_type().map_err(refuse)?;
         if !kind.is_file() && !kind.is_symlink() {
-            return Err(unreadable(&entry.path(), "it is not a regular file"));
+            unread.push(Unread {
+                name: name.to_string_lossy().into_owned(),
+                wrong: unreadable(&entry.path(), "it is not a regular file"),
+            });
+            continue;
         }
         names.push(name);
     }
     names.sort_unstable();
-    Ok(names)
+    Ok(Listing { names, unread })
 }
 
 /// Does something with the parts of a long list, each in a thread of its own; answers in the list's order.

@@ -68,6 +68,7 @@ impl MigrateDatabases {
         let known = Known {
             url,
             files: Vec::new(),
+            faulty: Vec::new(),
             values: Values::default(),
             tool: Some(Arc::new(tool)),
         };
