@@ -37,6 +37,8 @@ pub(crate) struct Known {
     /// Those of the release that counts which cannot be run: a fault of another release's is told by its own.
     pub(crate) faulty: Vec<Faulty>,
     pub(crate) values: Values,
+    /// How long its locks are tried and its statements run, where it has settings of its own.
+    pub(crate) policy: Option<LockPolicy>,
     /// Who migrates it instead of files.
     pub(crate) tool: Option<Arc<runner::Tool>>,
 }
@@ -78,6 +80,7 @@ impl MigrateDatabases {
             files: Vec::new(),
             faulty: Vec::new(),
             values: Values::default(),
+            policy: None,
             tool: None,
         });
         known.url = url;
@@ -143,6 +146,20 @@ impl MigrateDatabases {
         self
     }
 
+    /// Gives a database that was added how long its locks are tried and its statements run, in place of what holds for all.
+    #[must_use]
+    pub fn with_policy(mut self, name: &DatabaseName, policy: LockPolicy) -> Self {
+        if let Some(known) = self.known.get_mut(name) {
+            known.policy = Some(policy);
+        }
+        self
+    }
+
+    fn policy(&self, database: &DatabaseName) -> &LockPolicy {
+        let own = self.known.get(database).and_then(|known| known.policy.as_ref());
+        own.unwrap_or(&self.policy)
+    }
+
     /// Takes a database over from the store that it belongs to: what `--adopt` asks for.
     ///
     /// # Errors
@@ -179,7 +196,7 @@ impl MigrateDatabases {
             what: what(database),
             dialect: url.dialect(),
             fence: fence.clone(),
-            policy: self.policy.clone(),
+            policy: self.policy(database).clone(),
             stop: Stop::by(&self.stopper),
         }
     }
@@ -219,7 +236,7 @@ impl MigrateDatabases {
                 what: what(database),
                 dialect: known.url.dialect(),
                 fence: run.fence.clone(),
-                policy: self.policy.clone(),
+                policy: self.policy(database).clone(),
                 clock: Arc::clone(&self.clock),
                 stop: Stop::by(&self.stopper),
                 file: Arc::clone(file),
@@ -354,7 +371,7 @@ impl Databases for MigrateDatabases {
                     .cloned()
                     .collect();
                 if !pending.is_empty() {
-                    let longest = self.policy.long_transaction;
+                    let longest = self.policy(database).long_transaction;
                     found.extend(sessions::look(&what(database), &known.url, longest, &pending).await);
                 }
                 found

@@ -532,6 +532,7 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
         text: file.text.clone(),
         statements,
         transaction: header.transaction,
+        timeout: header.timeout,
     };
     Some((header, script))
 }

@@ -304,6 +304,36 @@ fn how_far_a_file_came_is_told_though_nobody_can_read_it_any_more() {
 }
 
 #[test]
+fn how_long_statements_run_and_locks_are_tried_is_said_in_the_file() {
+    let stage = Stage::new();
+    let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();
+    let with = |keys: &str| spec.replace("\"./migrations\"", &format!("\"./migrations\", {keys}"));
+    stage.write("cutover.yaml", &with("statementTimeout: 1s"));
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c;";
+    stage.write(
+        "migrations/002_b.up.sql",
+        &format!("-- cutover: phase=expand\nCREATE TABLE b (x integer);\nINSERT INTO b {endless}"),
+    );
+    let (out, err) = stage.migrate("up", 1);
+    assert!(out.contains("✓ main  001_a"), "{out}");
+    assert!(err.contains("error[migrate.statement-timeout]: 002_b.up.sql: a statement ran for 1s"));
+    assert!(
+        err.contains("002_b.up.sql:3:1") && err.contains("nothing of 002_b was applied"),
+        "{err}"
+    );
+    assert!(err.contains("cutover migrate up --release 1.0.0"), "{err}");
+
+    stage.write("cutover.yaml", &with("lockTimeout: 50ms, lockTries: 2"));
+    let other = rusqlite::Connection::open(stage.file("shop.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (_, err) = stage.migrate("up", 1);
+    assert!(
+        err.contains("error[migrate.lock-timeout]") && err.contains("within 2 tries"),
+        "{err}"
+    );
+}
+
+#[test]
 fn without_its_folder_a_database_still_says_what_was_done_to_it() {
     let stage = Stage::new();
     stage.migrate("up --to 2", 0);

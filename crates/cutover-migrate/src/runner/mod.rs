@@ -70,6 +70,7 @@ impl MigrateDatabases {
             files: Vec::new(),
             faulty: Vec::new(),
             values: Values::default(),
+            policy: None,
             tool: Some(Arc::new(tool)),
         };
         self.known.insert(name, known);

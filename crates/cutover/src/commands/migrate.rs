@@ -160,6 +160,9 @@ pub(super) async fn choose_sound(ctx: &Context, which: &MigrateWhich) -> Result<
                     .with_chosen(name.clone(), set.url, set.read.sound)
                     .with_faulty(&name, set.read.faulty)
                     .with_placeholders(&name, set.placeholders);
+                if let Some(database) = at.databases.get(&name) {
+                    databases = databases.with_policy(&name, world::policy(database));
+                }
                 // What is wrong with the files that were stored is no matter any more.
                 wrong.remove(&name);
                 if !faults.is_empty() {

@@ -20,7 +20,7 @@ use cutover_metrics::{Commands, HttpQueries, Providers};
 use cutover_migrate::{LockPolicy, MigrateDatabases, from_files, read_folder, sift};
 use cutover_model::{DatabaseName, Diagnostic, Span};
 use cutover_ports::Store;
-use cutover_spec::{Application, Release};
+use cutover_spec::{Application, Database, Release};
 
 pub(crate) use checks::{MachineChecks, taken};
 pub(crate) use clock::SystemClock;
@@ -127,6 +127,19 @@ pub(crate) fn migrator() -> MigrateDatabases {
     all
 }
 
+/// How long the locks of a database are tried and its statements run: as its settings say, or as is usual.
+pub(crate) fn policy(database: &Database) -> LockPolicy {
+    let usual = LockPolicy::default();
+    let last = database.lock_timeout.unwrap_or(usual.last_timeout);
+    LockPolicy {
+        tries: database.lock_tries.unwrap_or(usual.tries),
+        first_timeout: usual.first_timeout.min(last),
+        last_timeout: last,
+        statement_timeout: database.statement_timeout,
+        ..usual
+    }
+}
+
 /// The databases with the files of these releases.
 pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateDatabases, Failure> {
     let (all, wrong) = sifted_databases(ctx, releases)?;
@@ -160,16 +173,15 @@ pub(crate) fn sifted_databases(
             if !found.is_empty() {
                 wrong.entry(name.clone()).or_default().extend(found);
             }
-            let values = match release.application.databases.get(name) {
-                Some(database) => {
-                    Lookup::new(ctx.folder(), &release.application).environment(&database.placeholders)?
-                }
-                None => BTreeMap::new(),
-            };
             all = all
                 .with(name.clone(), url, read.sound)
-                .with_faulty(name, read.faulty)
-                .with_placeholders(name, values);
+                .with_faulty(name, read.faulty);
+            if let Some(database) = release.application.databases.get(name) {
+                let lookup = Lookup::new(ctx.folder(), &release.application);
+                all = all
+                    .with_placeholders(name, lookup.environment(&database.placeholders)?)
+                    .with_policy(name, policy(database));
+            }
         }
     }
     Ok((all, wrong))
@@ -252,7 +264,8 @@ pub(crate) fn database_with_folder(
     let values = Lookup::new(ctx.folder(), application).environment(&database.placeholders)?;
     Ok(migrator()
         .with(name.clone(), url, files)
-        .with_placeholders(name, values))
+        .with_placeholders(name, values)
+        .with_policy(name, policy(database)))
 }
 
 /// The backups of the databases of these releases.
