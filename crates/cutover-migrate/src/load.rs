@@ -16,11 +16,11 @@ use cutover_sql::{
 };
 
 use crate::derive::Before;
-use crate::folder::{JSON, SQL, in_threads};
+use crate::folder::{JSON, in_threads, is_migration};
 use crate::{MigrationFile, Script, Unread, sessions, weave};
 
-use names::bad_name;
 pub(crate) use names::file_name;
+use names::{Taken, bad_name};
 pub use sifted::{Faulty, Sifted};
 
 /// Reads the migrations of a database from its files, in order. Of MongoDB they end in `.json`, of others in `.sql`; what ends in
@@ -84,10 +84,11 @@ fn paired<'a>(
     wrong: &mut Vec<Diagnostic>,
 ) -> BTreeMap<MigrationId, Pair<'a>> {
     let mut pairs: BTreeMap<MigrationId, Pair<'a>> = BTreeMap::new();
-    let is_looked_at = |file: &&StoredFile| [SQL, JSON].iter().any(|end| file.name.ends_with(end));
+    let mut misnamed = Vec::new();
+    let is_looked_at = |file: &&StoredFile| is_migration(&file.name) || file.name.ends_with(JSON);
     for file in files.iter().filter(is_looked_at) {
         let Some((id, is_up)) = file_name(&file.name, dialect) else {
-            wrong.push(bad_name(&file.name, dialect));
+            misnamed.push(file.name.as_str());
             continue;
         };
         let pair = pairs.entry(id).or_default();
@@ -111,6 +112,23 @@ fn paired<'a>(
                 pair.wrong.push(one.wrong.clone());
             }
             None => wrong.push(one.wrong.clone()),
+        }
+    }
+    if misnamed.is_empty() {
+        return pairs;
+    }
+    let unread = unread.iter().map(|one| one.name.as_str());
+    let mut taken = Taken::of(files.iter().map(|file| file.name.as_str()).chain(unread));
+    for name in misnamed {
+        let (found, id) = bad_name(name, dialect, &mut taken);
+        match id {
+            // It is there, so it leaves no gap, and what it belongs to is not complete without it.
+            Some(id) => {
+                let pair = pairs.entry(id).or_default();
+                pair.unread = Some(name);
+                pair.wrong.push(found);
+            }
+            None => wrong.push(found),
         }
     }
     pairs
@@ -155,7 +173,7 @@ impl Parsed {
 struct Pair<'a> {
     up: Option<&'a StoredFile>,
     down: Option<&'a StoredFile>,
-    /// The name of one that could not be read.
+    /// The name of one whose text does not count: it could not be read, or is called wrongly.
     unread: Option<&'a str>,
     /// What is wrong with the two beside their texts.
     wrong: Vec<Diagnostic>,

@@ -304,6 +304,48 @@ fn how_far_a_file_came_is_told_though_nobody_can_read_it_any_more() {
 }
 
 #[test]
+fn nothing_that_is_nearly_a_migration_is_passed_over() {
+    let stage = Stage::new();
+    stage.migrate("up", 0);
+    let (out, _) = stage.migrate("up", 0);
+    assert_eq!(out, "Nothing to do.\n");
+    stage.write(
+        "migrations/2026/005_e.up.sql",
+        "-- cutover: phase=expand\nSELECT 1",
+    );
+    stage.write("migrations/2026/005_e.down.sql", "SELECT 1");
+    for (command, code) in [("up", 2), ("validate", 2), ("status", 5)] {
+        let (_, err) = stage.migrate(command, code);
+        assert!(err.contains("error[migrate.in-subfolder]"), "{err}");
+        assert!(
+            err.contains(
+                "mv -n ./migrations/2026/005_e.down.sql ./migrations/2026/005_e.up.sql ./migrations"
+            ),
+            "{err}"
+        );
+    }
+    // Another database's own folder is another matter, and so is what is put aside.
+    let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();
+    let other = "databases:\n  other: {url: \"sqlite:./other.db\", migrations: \"migrations/./2026\"}\n";
+    stage.write("cutover.yaml", &spec.replace("databases:\n", other));
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("✓ other  005_e"), "{out}");
+    stage.write("cutover.yaml", &spec);
+    std::fs::rename(stage.file("migrations/2026"), stage.file("migrations/_2026")).unwrap();
+    let (out, _) = stage.migrate("up", 0);
+    assert_eq!(out, "Nothing to do.\n");
+
+    stage.write("migrations/005_e.up.SQL", "-- cutover: phase=expand\nSELECT 1");
+    stage.write("migrations/005_e.down.sql", "SELECT 1");
+    let (_, err) = stage.migrate("up", 2);
+    assert!(
+        err.contains("error[migrate.bad-name]") && err.contains("mv 005_e.up.SQL 005_e.up.sql"),
+        "{err}"
+    );
+    assert!(!err.contains("migrate.up-missing"), "{err}");
+}
+
+#[test]
 fn how_long_statements_run_and_locks_are_tried_is_said_in_the_file() {
     let stage = Stage::new();
     let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();

@@ -194,6 +194,37 @@ mod tests {
         );
     }
 
+    /// So is one whose name says clearly what was meant.
+    #[test]
+    fn what_is_called_wrongly_is_not_missing() {
+        let found = sifted(
+            &[
+                ("001_a.up.sql", UP),
+                ("001_a.down.sql", "SELECT 1"),
+                ("002-b.up.sql", UP),
+                ("002_b.down.sql", "SELECT 1"),
+                ("003_c.up.sql", UP),
+                ("003_c.down.SQL", "SELECT 1"),
+                ("004_d.up.sql", UP),
+                ("004_d.down.sql", "SELECT 1"),
+            ],
+            &[],
+        );
+        let helps: Vec<Option<String>> = found.all_wrong().into_iter().map(|one| one.help).collect();
+        assert_eq!(
+            helps,
+            [
+                Some("mv 002-b.up.sql 002_b.up.sql".to_owned()),
+                Some("mv 003_c.down.SQL 003_c.down.sql".to_owned())
+            ]
+        );
+        assert_eq!(ids(found.faulty.iter().map(|one| &one.id)), ["002_b", "003_c"]);
+        assert_eq!(
+            ids(found.sound.iter().map(|file| &file.migration.id)),
+            ["001_a", "004_d"]
+        );
+    }
+
     #[test]
     fn a_file_without_a_value_for_its_placeholder_is_not_sound() {
         let found = sifted(

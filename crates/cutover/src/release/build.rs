@@ -7,6 +7,7 @@ use cutover_db::DatabaseUrl;
 use cutover_migrate::{Folder, Sifted, read_whatever, sift};
 use cutover_model::{DatabaseName, Diagnostic, ServiceName, Version};
 use cutover_spec::{Application, Database, Release, ReleaseDraft, ServiceParts, StoredFile, Target};
+use cutover_sql::locate;
 
 use super::artifact::artifact;
 use super::certificates;
@@ -261,7 +262,11 @@ fn sifted_sets(
         let Some(place) = &database.migrations else {
             continue;
         };
-        match read_migrations(folder, lookup, name, database, place) {
+        let others = at.databases.iter().filter(|(other, _)| *other != name);
+        let others: Vec<PathBuf> = others
+            .filter_map(|(_, other)| other.migrations.as_ref().map(|place| whole(folder, place)))
+            .collect();
+        match read_migrations(folder, lookup, name, database, place, &others) {
             Ok(set) => {
                 sets.insert(name.clone(), set);
             }
@@ -271,6 +276,45 @@ fn sifted_sets(
     if wrong.is_empty() { Ok(sets) } else { Err(wrong) }
 }
 
+/// A folder as its path says it, without what says nothing.
+fn whole(folder: &Path, place: &str) -> PathBuf {
+    folder.join(place).components().collect()
+}
+
+/// As many files are named in a command, and no more.
+const NAMED: usize = 4;
+
+/// Migrations that nobody would run.
+fn in_subfolder(place: &str, below: &[PathBuf]) -> Option<Diagnostic> {
+    let first = below.first()?;
+    let folder = first.parent()?;
+    let shown = |file: &Path| Path::new(place).join(file).display().to_string();
+    let together: Vec<String> = below
+        .iter()
+        .filter(|file| file.parent() == Some(folder))
+        .map(|file| shown(file))
+        .collect();
+    let moved = if together.len() > NAMED {
+        let extension = first.extension().unwrap_or_default().to_string_lossy();
+        format!("{}/*.{extension}", shown(folder))
+    } else {
+        together.join(" ")
+    };
+    Some(
+        Diagnostic::error(
+            "migrate.in-subfolder",
+            format!("files below {place} are called like migrations, and subfolders are not read"),
+        )
+        .at(locate(&first.to_string_lossy(), "", 0, 0))
+        .note("how many", below.len().to_string())
+        .note(
+            "if they are none",
+            format!("call their folder _{}, or move it elsewhere", folder.display()),
+        )
+        .help(format!("mv -n {moved} {place}")),
+    )
+}
+
 /// The files of a folder, and the migrations in them.
 fn read_migrations(
     folder: &Path,
@@ -278,6 +322,7 @@ fn read_migrations(
     name: &DatabaseName,
     database: &Database,
     place: &str,
+    others: &[PathBuf],
 ) -> Result<MigrationSet, Diagnostic> {
     let url = database_url(folder, lookup, name, &database.url)?;
     let placeholders = lookup.environment(&database.placeholders)?;
@@ -293,8 +338,12 @@ fn read_migrations(
         .help(format!("mkdir -p {place}")))
     };
     let (files, mut read) = match found {
-        Ok(Folder { files, unread }) => {
-            let read = sift(name, &files, &unread, url.dialect());
+        Ok(Folder { files, unread, below }) => {
+            let mut read = sift(name, &files, &unread, url.dialect());
+            let own = whole(folder, place);
+            let is_others = |file: &PathBuf| others.iter().any(|other| own.join(file).starts_with(other));
+            let below: Vec<PathBuf> = below.into_iter().filter(|file| !is_others(file)).collect();
+            read.wrong.extend(in_subfolder(place, &below));
             (files, read.with_values(&placeholders))
         }
         Err(found) => (Vec::new(), Sifted::none(found)),
