@@ -50,7 +50,7 @@ pub(crate) async fn run<S: SqlSession>(
     };
     let progress = batches(session, job, batched, progress).await?;
     let finished = async {
-        session.begin(job.policy.timeout(1)).await?;
+        session.begin(job.lock_timeout(1)).await?;
         job.claim(session).await?;
         forget(session, &job.file.migration.id).await?;
         job.finish(session, elapsed(start)).await
@@ -64,7 +64,7 @@ pub(crate) async fn run<S: SqlSession>(
 
 /// Gate and intent in one transaction; where to go on, or none when there is nothing to do.
 async fn begin<S: SqlSession>(session: &mut S, job: &Job) -> Result<Option<Progress>, Failure> {
-    session.begin(job.policy.timeout(1)).await?;
+    session.begin(job.lock_timeout(1)).await?;
     let Gate::Go(row) = job.gate(session).await? else {
         session.commit().await?;
         return Ok(None);
@@ -171,7 +171,7 @@ async fn one<S: SqlSession>(
         // A key is data: nothing is put into it.
         |after| format!("{key} > {}", literally(after)),
     );
-    session.begin(job.policy.timeout(attempt)).await?;
+    session.begin(job.lock_timeout(attempt)).await?;
     job.claim(session).await?;
     let last = format!(
         "SELECT {literal} FROM (SELECT {key} AS k FROM {table} WHERE {from} ORDER BY {key} LIMIT {size}) AS b

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cutover_model::{DatabaseName, Diagnostic, Fence, MigrationId, Severity, Span, Version};
 use cutover_ports::{MigrateOptions, MigrationReport, PortError};
 
-use crate::databases::{Run, what};
+use crate::databases::{Known, Run, what};
 use crate::note::Note;
 use crate::{
     Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, StatusLine, Tool, adapter, check,
@@ -54,7 +54,8 @@ pub struct Pending {
 }
 
 impl MigrateDatabases {
-    /// A line per migration, of the files and of the history.
+    /// A line per migration, of the files and of the history. Files with a fault have lines of their own
+    /// ([`with_faulty`](Self::with_faulty)).
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -63,6 +64,7 @@ impl MigrateDatabases {
         let known = self.find(database)?;
         Ok(status::lines(
             &known.files,
+            &known.faulty,
             &observed.history,
             known.url.dialect(),
         ))
@@ -188,10 +190,13 @@ impl MigrateDatabases {
     ) -> Result<Vec<Arc<MigrationFile>>, PortError> {
         self.files_only(database)?;
         let observed = self.look(database).await?;
-        if let Reach::To(number) = reach {
+        if let Reach::To(number) = reach
+            && !observed.history.iter().any(|row| row.id.number == number)
+        {
             self.known_number(database, number)?;
         }
-        let files = &self.find(database)?.files;
+        let known = self.find(database)?;
+        let files = &known.files;
         // What is repeatable has no way down, and is in nobody's way.
         let applied = observed
             .history
@@ -206,6 +211,9 @@ impl MigrateDatabases {
         let mut chosen = Vec::new();
         for row in rows {
             let same = files.iter().find(|file| row.is_of(&file.migration));
+            if same.is_none() {
+                known.refuse_faulty(&row.id)?;
+            }
             let file = same.or_else(|| files.iter().find(|file| file.migration.id == row.id));
             let Some(file) = file else {
                 let found = Diagnostic::error(
@@ -293,6 +301,9 @@ impl MigrateDatabases {
         self.files_only(database)?;
         let files = &self.find(database)?.files;
         let file = files.iter().rev().find(|file| file.migration.id == *id);
+        if repair != Repair::NotApplied {
+            self.find(database)?.refuse_faulty(id)?;
+        }
         let history = self.look(database).await?.history;
         let renamed = check::renamed_of(files, &history);
         let note = match (repair, file) {
@@ -423,6 +434,14 @@ impl MigrateDatabases {
             reopened_at: None,
             steps: Vec::new(),
         }
+    }
+}
+
+impl Known {
+    /// What a file with a fault says is not known, so nothing is done by it.
+    fn refuse_faulty(&self, id: &MigrationId) -> Result<(), PortError> {
+        let faulty = self.faulty.iter().find(|faulty| faulty.id == *id);
+        faulty.map_or(Ok(()), |faulty| refuse_errors(faulty.wrong.clone()))
     }
 }
 

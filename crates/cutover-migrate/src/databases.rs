@@ -18,7 +18,7 @@ use crate::mongodb::Driver;
 use crate::note::{Note, Pen};
 use crate::placeholders::Values;
 use crate::stop::Stop;
-use crate::{Direction, LockPolicy, MigrationFile, check, runner, sessions};
+use crate::{Direction, Faulty, LockPolicy, MigrationFile, check, runner, sessions};
 
 /// The databases of an application, and how they are migrated.
 #[derive(Clone)]
@@ -34,7 +34,11 @@ pub struct MigrateDatabases {
 pub(crate) struct Known {
     pub(crate) url: DatabaseUrl,
     pub(crate) files: Vec<Arc<MigrationFile>>,
+    /// Those of the release that counts which cannot be run: a fault of another release's is told by its own.
+    pub(crate) faulty: Vec<Faulty>,
     pub(crate) values: Values,
+    /// How long its locks are tried and its statements run, where it has settings of its own.
+    pub(crate) policy: Option<LockPolicy>,
     /// Who migrates it instead of files.
     pub(crate) tool: Option<Arc<runner::Tool>>,
 }
@@ -74,7 +78,9 @@ impl MigrateDatabases {
         let known = self.known.entry(name).or_insert_with(|| Known {
             url: url.clone(),
             files: Vec::new(),
+            faulty: Vec::new(),
             values: Values::default(),
+            policy: None,
             tool: None,
         });
         known.url = url;
@@ -114,6 +120,16 @@ impl MigrateDatabases {
         self.with(name, url, files)
     }
 
+    /// Gives a database that was added the files of the release that counts which cannot be run: `status` tells of them, and
+    /// nothing runs them.
+    #[must_use]
+    pub fn with_faulty(mut self, name: &DatabaseName, faulty: Vec<Faulty>) -> Self {
+        if let Some(known) = self.known.get_mut(name) {
+            known.faulty = faulty;
+        }
+        self
+    }
+
     /// Ends what runs, and what runs later, early: a statement is cancelled in its database, and nothing more is begun.
     /// Whoever waits for the work is told how far it came.
     pub fn stop(&self) {
@@ -128,6 +144,20 @@ impl MigrateDatabases {
             known.values = Values::new(values, known.url.dialect());
         }
         self
+    }
+
+    /// Gives a database that was added how long its locks are tried and its statements run, in place of what holds for all.
+    #[must_use]
+    pub fn with_policy(mut self, name: &DatabaseName, policy: LockPolicy) -> Self {
+        if let Some(known) = self.known.get_mut(name) {
+            known.policy = Some(policy);
+        }
+        self
+    }
+
+    fn policy(&self, database: &DatabaseName) -> &LockPolicy {
+        let own = self.known.get(database).and_then(|known| known.policy.as_ref());
+        own.unwrap_or(&self.policy)
     }
 
     /// Takes a database over from the store that it belongs to: what `--adopt` asks for.
@@ -166,7 +196,7 @@ impl MigrateDatabases {
             what: what(database),
             dialect: url.dialect(),
             fence: fence.clone(),
-            policy: self.policy.clone(),
+            policy: self.policy(database).clone(),
             stop: Stop::by(&self.stopper),
         }
     }
@@ -196,7 +226,9 @@ impl MigrateDatabases {
         let syncs: Arc<[cutover_sql::Sync]> = known
             .files
             .iter()
-            .flat_map(|file| file.syncs.iter().cloned())
+            .flat_map(|file| &file.syncs)
+            .chain(known.faulty.iter().flat_map(|file| &file.syncs))
+            .cloned()
             .collect();
         let jobs = files
             .iter()
@@ -204,7 +236,7 @@ impl MigrateDatabases {
                 what: what(database),
                 dialect: known.url.dialect(),
                 fence: run.fence.clone(),
-                policy: self.policy.clone(),
+                policy: self.policy(database).clone(),
                 clock: Arc::clone(&self.clock),
                 stop: Stop::by(&self.stopper),
                 file: Arc::clone(file),
@@ -339,7 +371,7 @@ impl Databases for MigrateDatabases {
                     .cloned()
                     .collect();
                 if !pending.is_empty() {
-                    let longest = self.policy.long_transaction;
+                    let longest = self.policy(database).long_transaction;
                     found.extend(sessions::look(&what(database), &known.url, longest, &pending).await);
                 }
                 found

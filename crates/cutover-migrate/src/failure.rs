@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use cutover_model::{Diagnostic, Span};
+use cutover_model::{Diagnostic, MigrationPhase, Span};
 use cutover_ports::{Certainty, PortError};
 use cutover_sql::{Dialect, locate, subject_table};
 
@@ -55,6 +55,12 @@ pub(crate) enum Failure {
     Denied(String, Option<String>),
     /// Somebody wanted it to end early; the session lives.
     Stopped(String),
+    /// It ran for as long as it may, and was ended; the session lives.
+    TimedOut {
+        limit: Duration,
+        /// Who was in its way, where it waited for a lock.
+        blockers: Vec<Blocker>,
+    },
     /// The statement is wrong, or may not be run.
     Statement {
         said: String,
@@ -72,6 +78,16 @@ pub(crate) enum Failure {
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl Failure {
+    /// The same, of a statement that was ended because it ran for so long.
+    pub(crate) fn out_of_time(self, limit: Duration, blockers: Vec<Blocker>) -> Self {
+        match self {
+            Self::Stopped(_) => Self::TimedOut { limit, blockers },
+            other => other,
+        }
     }
 }
 
@@ -209,6 +225,11 @@ impl Job {
                     .help("cutover migrate status"),
                 false,
             ),
+            Failure::TimedOut { limit, blockers } => {
+                let found = self.out_of_time(script, limit, &blockers);
+                let label = "it was ended".to_owned();
+                (Self::placed(found, script, statement, None, label), false)
+            }
             Failure::Doubt { said } => {
                 let id = &self.file.migration.id;
                 let found = Diagnostic::error(
@@ -267,6 +288,39 @@ impl Job {
         }
     }
 
+    /// A statement that ran for as long as it may.
+    fn out_of_time(&self, script: &Script, limit: Duration, blockers: &[Blocker]) -> Diagnostic {
+        let (name, span) = (&script.name, span(limit));
+        let mut found = Diagnostic::error(
+            "migrate.statement-timeout",
+            format!("{name}: a statement ran for {span}, as long as it may, and was ended"),
+        )
+        .note("database", self.what.clone());
+        for blocker in blockers {
+            found = found.note("waited for", blocker.to_string());
+        }
+        let directive = self.dialect.directive("timeout", "10m");
+        let give = match script.timeout {
+            Some(_) => format!("give it more time in the header of {name}, where timeout={span} stands"),
+            None => format!(
+                "give it more time: {directive} in the header of {name}, or statementTimeout of the database"
+            ),
+        };
+        // An upgrade runs what was stored when it was planned.
+        match (&self.options.upgrade, self.file.migration.phase) {
+            (None, _) => found.note("next", give).help(self.next()),
+            (Some(_), MigrationPhase::Contract) => found
+                .note(
+                    "next",
+                    format!("a retry runs it for {span} once more, as it was stored"),
+                )
+                .help("cutover retry"),
+            (Some(_), _) => found
+                .note("next", format!("{give}, and upgrade again"))
+                .help(format!("cutover upgrade {}", self.options.release)),
+        }
+    }
+
     /// With the place of the statement that is to blame, and within it where the database stopped reading.
     fn placed(
         diagnostic: Diagnostic,
@@ -307,9 +361,8 @@ impl Job {
         };
         let object = table.map_or_else(|| self.what.clone(), |table| format!("table {table}"));
         let within = tried.map_or_else(String::new, |(tries, elapsed)| {
-            let span = Span::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
             let plural = if tries == 1 { "try" } else { "tries" };
-            format!(" within {tries} {plural} ({span})")
+            format!(" within {tries} {plural} ({})", span(elapsed))
         });
         let mut diagnostic = Diagnostic::error(
             "migrate.lock-timeout",
@@ -335,6 +388,10 @@ impl Job {
             diagnostic: Box::new(diagnostic),
         }
     }
+}
+
+fn span(duration: Duration) -> Span {
+    Span::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// With the statement that gives the right, where it can be told.
@@ -385,6 +442,16 @@ pub(crate) fn plain(what: &str, failure: Failure) -> PortError {
             Diagnostic::error(
                 "migrate.stopped",
                 format!("the work on {what} was stopped: {said}"),
+            )
+            .help("cutover migrate status"),
+        ),
+        Failure::TimedOut { limit, .. } => PortError::refused(
+            Diagnostic::error(
+                "migrate.statement-timeout",
+                format!(
+                    "a statement in {what} ran for {}, as long as it may, and was ended",
+                    span(limit)
+                ),
             )
             .help("cutover migrate status"),
         ),

@@ -1,7 +1,7 @@
 //! A migration with its texts.
 
 use cutover_model::{Digest, Migration};
-use cutover_sql::{EndSync, Statement, Sync};
+use cutover_sql::{EndSync, Statement, Sync, Timeout};
 
 use crate::Batched;
 
@@ -37,4 +37,6 @@ pub struct Script {
     pub statements: Vec<Statement>,
     /// Whether it runs in one transaction.
     pub transaction: bool,
+    /// How long each of its statements may run; none: as the database's settings say.
+    pub timeout: Option<Timeout>,
 }

@@ -11,6 +11,7 @@ use cutover_spec::StoredFile;
 use cutover_sql::Dialect;
 
 use crate::Draft;
+use crate::load::file_name;
 
 /// The most bytes that a file may have. A release stores its files, so data of such a size belongs elsewhere.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -22,51 +23,148 @@ const PER_THREAD: usize = 512;
 pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// How files of migrations end.
-pub(crate) const SQL: &str = ".sql";
+const SQL: &str = ".sql";
 /// Those of commands: other `.json` in the folder is not theirs.
 pub(crate) const JSON: &str = ".json";
 
-/// The `.sql` files of a folder, and those of commands (`.up.json`, `.down.json`), with their texts, by name. Nothing else in it
-/// is looked at.
+/// How Flyway calls the settings of a script: the script's own name, and this.
+pub(crate) const SETTINGS: &str = ".sql.conf";
+
+/// So deep below a folder files are looked for that were meant for it.
+const DEPTH: usize = 3;
+
+/// What was read of a folder.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// The files with their texts, by name.
+    pub files: Vec<StoredFile>,
+    /// Those that could not be read, by name.
+    pub unread: Vec<Unread>,
+    /// Those in its subfolders that are called like migrations, by path from it: they are not read. What lies in a folder whose name
+    /// begins with `_` or `.` is not looked for.
+    pub below: Vec<PathBuf>,
+}
+
+/// A file that could not be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// Its name in the folder.
+    pub name: String,
+    /// Why not.
+    pub wrong: Diagnostic,
+}
+
+/// The `.sql` files of a folder, and those of commands (`.up.json`, `.down.json`), with their texts, by name; in whatever case, since
+/// that is a mistake to be told. Nothing else in it is read.
 ///
 /// # Errors
 /// When the folder or one of the files cannot be read as text.
 pub fn read_folder(folder: &Path) -> Result<Vec<StoredFile>, Diagnostic> {
-    let names = names(folder)?;
+    let Folder { files, unread, .. } = read_whatever(folder)?;
+    match unread.into_iter().next() {
+        Some(first) => Err(first.wrong),
+        None => Ok(files),
+    }
+}
+
+/// The same files as [`read_folder`], where one that cannot be read does not take the others away.
+///
+/// # Errors
+/// When the folder itself cannot be read.
+pub fn read_whatever(folder: &Path) -> Result<Folder, Diagnostic> {
+    let Listing {
+        names,
+        mut unread,
+        below,
+    } = list(folder)?;
     let read = in_threads(&names, |names| {
         let mut buffer = vec![0; BUFFER];
         let files = names
             .iter()
             .map(|name| read_file(&folder.join(name), &mut buffer));
-        files.collect::<Result<Vec<_>, _>>()
+        files.collect::<Vec<_>>()
     });
-    let mut out = Vec::with_capacity(names.len());
-    for files in read {
-        out.extend(files?);
+    let mut files = Vec::with_capacity(names.len());
+    for (name, read) in names.iter().zip(read.into_iter().flatten()) {
+        match read {
+            Ok(file) => files.push(file),
+            Err(wrong) => unread.push(Unread {
+                name: name.to_string_lossy().into_owned(),
+                wrong,
+            }),
+        }
     }
-    Ok(out)
+    unread.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Folder { files, unread, below })
 }
 
-/// The names of a folder's files of migrations, in order.
-pub(crate) fn names(folder: &Path) -> Result<Vec<OsString>, Diagnostic> {
+/// The names of a folder's files of migrations, in order; none where anything is wrong with the folder.
+pub(crate) fn names(folder: &Path) -> Option<Vec<OsString>> {
+    let found = list(folder).ok()?;
+    (found.unread.is_empty() && found.below.is_empty()).then_some(found.names)
+}
+
+/// What a folder has that is called like a migration.
+struct Listing {
+    /// What can be opened, in order.
+    names: Vec<OsString>,
+    unread: Vec<Unread>,
+    below: Vec<PathBuf>,
+}
+
+fn list(folder: &Path) -> Result<Listing, Diagnostic> {
+    let (mut unread, mut below) = (Vec::new(), Vec::new());
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
     let mut names = Vec::new();
     for entry in entries {
         let refuse = |error: std::io::Error| unreadable(folder, &error.to_string());
         let entry = entry.map_err(refuse)?;
         let name = entry.file_name();
+        // The kind comes with the name.
+        let kind = entry.file_type().map_err(refuse)?;
         if !is_migration(&name.to_string_lossy()) {
+            if kind.is_dir() {
+                look_below(folder, Path::new(&name), DEPTH, &mut below);
+            }
             continue;
         }
-        // Opening a pipe would wait for whoever writes into it. The kind comes with the name.
-        let kind = entry.file_type().map_err(refuse)?;
+        // Opening a pipe would wait for whoever writes into it.
         if !kind.is_file() && !kind.is_symlink() {
-            return Err(unreadable(&entry.path(), "it is not a regular file"));
+            unread.push(Unread {
+                name: name.to_string_lossy().into_owned(),
+                wrong: unreadable(&entry.path(), "it is not a regular file"),
+            });
+            continue;
         }
         names.push(name);
     }
     names.sort_unstable();
-    Ok(names)
+    below.sort_unstable();
+    Ok(Listing { names, unread, below })
+}
+
+/// Files in a subfolder that are called like migrations. What cannot be looked into holds none that anybody could run.
+fn look_below(folder: &Path, at: &Path, depth: usize, out: &mut Vec<PathBuf>) {
+    let name = at.file_name().unwrap_or_default().to_string_lossy();
+    if depth == 0 || name.starts_with(['.', '_']) {
+        return;
+    }
+    let entries = fs::read_dir(folder.join(at)).into_iter().flatten();
+    for entry in entries.flatten() {
+        let (name, Ok(kind)) = (entry.file_name(), entry.file_type()) else {
+            continue;
+        };
+        let path = at.join(&name);
+        if kind.is_dir() {
+            look_below(folder, &path, depth - 1, out);
+        } else {
+            let name = name.to_string_lossy();
+            let is_one = |dialect| file_name(&name, dialect).is_some();
+            if is_one(Dialect::Sqlite) || is_one(Dialect::MongoDb) {
+                out.push(path);
+            }
+        }
+    }
 }
 
 /// Does something with the parts of a long list, each in a thread of its own; answers in the list's order.
@@ -89,8 +187,14 @@ pub(crate) fn in_threads<T: Sync, R: Send>(all: &[T], work: impl Fn(&[T]) -> R +
     })
 }
 
-fn is_migration(name: &str) -> bool {
-    name.ends_with(SQL) || name.ends_with(".up.json") || name.ends_with(".down.json")
+/// By its end alone, in whatever case.
+pub(crate) fn is_migration(name: &str) -> bool {
+    let ends = |end: &str| {
+        let at = name.len().checked_sub(end.len());
+        let own = at.and_then(|at| name.get(at..));
+        own.is_some_and(|own| own.eq_ignore_ascii_case(end))
+    };
+    [SQL, ".up.json", ".down.json", SETTINGS].into_iter().any(ends)
 }
 
 fn unreadable(path: &Path, cause: &str) -> Diagnostic {
@@ -333,6 +437,34 @@ mod tests {
         let found = crate::from_files(&"main".parse().unwrap(), &files, Dialect::MongoDb).unwrap();
         assert_eq!(found[1].migration.retires, Some(version));
         assert_eq!(found[0].migration.summary.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn what_is_nearly_a_migration_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        for path in [
+            "V1__a.SQL",
+            "b.txt",
+            "V2__b.sql.conf",
+            "2026/01/003_c.up.sql",
+            "2026/seed.sql",
+            "2026/V4__d.sql",
+            "_old/V5__e.sql",
+            ".git/V6__f.sql",
+            "1/2/3/4/V7__g.sql",
+        ] {
+            let path = dir.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = read_whatever(dir).unwrap();
+        let names: Vec<_> = found.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["V1__a.SQL", "V2__b.sql.conf"]);
+        let below = ["2026/01/003_c.up.sql", "2026/V4__d.sql"];
+        assert_eq!(found.below, below.map(PathBuf::from));
+        assert!(found.unread.is_empty());
+        assert_eq!(super::names(dir), None);
     }
 
     #[test]

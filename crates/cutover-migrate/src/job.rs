@@ -1,10 +1,11 @@
 //! One file, one way, on one database: what is common to all databases.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cutover_model::{Diagnostic, Fence, MigrationPhase, Span};
 use cutover_ports::{Clock, MigrateOptions, MigrationReport, PortError};
-use cutover_sql::{Dialect, outside_transaction, writes_rows};
+use cutover_sql::{Dialect, Timeout, outside_transaction, writes_rows};
 use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
@@ -134,7 +135,7 @@ async fn once<S: SqlSession>(
     attempt: u32,
 ) -> Result<Option<MigrationReport>, Trouble> {
     let start = Instant::now();
-    session.begin(job.policy.timeout(attempt)).await?;
+    session.begin(job.lock_timeout(attempt)).await?;
     let Gate::Go(row) = job.gate(session).await? else {
         commit(session).await?;
         return Ok(Some(job.report(start, None, true)));
@@ -201,6 +202,25 @@ impl Job {
                 )
             }),
         }
+    }
+
+    /// How long each of its statements may run.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        let own = self.script().ok().and_then(|script| script.timeout);
+        match own {
+            Some(Timeout::Never) => None,
+            Some(Timeout::After(span)) => Some(span.as_duration()),
+            None => self.policy.statement_timeout.map(Span::as_duration),
+        }
+    }
+
+    /// How long a try waits for a lock, counted from 1. A statement that may not run for long gives up its wait before that time is
+    /// over, so that it is told, and tried again, as one that waits.
+    pub(crate) fn lock_timeout(&self, attempt: u32) -> Duration {
+        let rung = self.policy.timeout(attempt);
+        // No time at all would be without end.
+        let least = Duration::from_millis(1);
+        self.limit().map_or(rung, |limit| rung.min(limit / 2).max(least))
     }
 
     pub(crate) fn report(&self, start: Instant, rows: Option<u64>, already: bool) -> MigrationReport {

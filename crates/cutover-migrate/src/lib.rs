@@ -64,7 +64,8 @@
 //!
 //! A set of files is read by [`from_files`] (from a stored release, without a disk) or [`read_folder`]. A
 //! [`MigrateDatabases`] holds, per database, its URL and its files; it is what the engine drives, and what
-//! `cutover migrate` asks for its status, its next step and its last one back.
+//! `cutover migrate` asks for its status, its next step and its last one back. Where a fault in one file must not hide the
+//! others, [`sift`] answers both what is sound and what is wrong.
 //!
 //! The history lives in the database itself (`cutover_history`, `cutover_statements`, `cutover_meta`) and is written
 //! in the transaction of what it records. It is a set: what is pending is what is not in it, not what has a higher
@@ -123,16 +124,16 @@ pub use cutover_sql::catalog;
 pub use databases::MigrateDatabases;
 pub use draft::{Answers, Draft, Question, Rename, autogenerate, questions};
 pub use file::{MigrationFile, Script};
-pub use folder::{draft_files, new_files, read_folder};
+pub use folder::{Folder, Unread, draft_files, new_files, read_folder, read_whatever};
 pub use foreign::Tool;
 use history::HistoryRow;
 pub use history::{Act, Direction, LogEntry};
-pub use load::from_files;
+pub use load::{Faulty, Sifted, from_files, sift};
 pub use placeholders::missing_placeholders;
 pub use policy::LockPolicy;
 pub use runner::Tool as RunnerTool;
 pub use settled::is_settled;
-pub use status::{MigrationStatus, StatusLine};
+pub use status::{Fault, MigrationStatus, StatusLine};
 pub use trace::{LiveSchema, TakenLock, Traced, Went, live_schema, trace};
 pub use weave::Batched;
 pub use wish::{ColumnName, Retype, Split, Wish, drafts_for, renamable};

@@ -1,6 +1,10 @@
 //! From files to migrations, with everything that is wrong with them at once.
+//!
+//! Each file is read by itself, so that what is wrong with one is no reason to know nothing of the others.
 
 mod directive;
+mod names;
+mod sifted;
 
 use std::collections::BTreeMap;
 
@@ -12,8 +16,12 @@ use cutover_sql::{
 };
 
 use crate::derive::Before;
-use crate::folder::{JSON, SQL, in_threads};
-use crate::{MigrationFile, Script, sessions, weave};
+use crate::folder::{JSON, in_threads, is_migration};
+use crate::{MigrationFile, Script, Unread, sessions, weave};
+
+pub(crate) use names::file_name;
+use names::{Taken, bad_name};
+pub use sifted::{Faulty, Sifted};
 
 /// Reads the migrations of a database from its files, in order. Of MongoDB they end in `.json`, of others in `.sql`; what ends in
 /// neither is not looked at.
@@ -25,32 +33,16 @@ pub fn from_files(
     files: &[StoredFile],
     dialect: Dialect,
 ) -> Result<Vec<MigrationFile>, Vec<Diagnostic>> {
-    let mut errors = Vec::new();
-    let mut pairs: BTreeMap<MigrationId, Pair<'_>> = BTreeMap::new();
-    for file in files
-        .iter()
-        .filter(|file| [SQL, JSON].iter().any(|end| file.name.ends_with(end)))
-    {
-        match file_name(&file.name, dialect) {
-            None => errors.push(bad_name(&file.name, dialect)),
-            Some((id, is_up)) => {
-                let pair = pairs.entry(id).or_default();
-                let side = if is_up { &mut pair.up } else { &mut pair.down };
-                if let Some(other) = side.replace(file) {
-                    errors.push(
-                        Diagnostic::error(
-                            "migrate.duplicate-number",
-                            format!("{} and {} are the same migration", other.name, file.name),
-                        )
-                        .at(locate(&file.name, "", 0, 0))
-                        .help("cutover migrate validate"),
-                    );
-                }
-            }
-        }
-    }
-    check_numbers(&pairs, &mut errors);
-    let mut out: Vec<MigrationFile> = Vec::new();
+    sift(database, files, &[], dialect).whole()
+}
+
+/// Reads the migrations of a database from its files as [`from_files`] does, and answers both those that are sound and what is
+/// wrong with the others. `unread` are the files of the folder that could not be read: no file counts as missing because of that.
+#[must_use]
+pub fn sift(database: &DatabaseName, files: &[StoredFile], unread: &[Unread], dialect: Dialect) -> Sifted {
+    let mut out = Sifted::default();
+    let pairs = paired(files, unread, dialect, &mut out.wrong);
+    check_numbers(&pairs, &mut out.wrong);
     let mut syncs = Vec::new();
     let mut before = Before::new(dialect);
     let pairs: Vec<_> = pairs.into_iter().collect();
@@ -59,29 +51,96 @@ pub fn from_files(
         parsed.collect::<Vec<_>>()
     });
     for ((id, pair), parsed) in pairs.into_iter().zip(parsed.into_iter().flatten()) {
-        let Some(up) = pair.up else {
-            let down = pair.down.map_or("", |file| &file.name);
-            errors.push(
-                Diagnostic::error(
-                    "migrate.up-missing",
-                    format!("{id} has a down file but no up file"),
-                )
-                .at(locate(down, "", 0, 0))
-                .help(format!("cutover migrate new {}", id.name)),
-            );
-            continue;
+        let mut faulty = Faulty::of(id.clone(), parsed.up.as_ref().map(|(header, _)| header));
+        let found = match pair.up {
+            // What one of its files says is not known.
+            _ if pair.unread.is_some() => Err(parsed.errors),
+            None => Err(vec![up_missing(&id, pair.name())]),
+            Some(up) => read(database, id, up, pair.down.is_some(), parsed, &mut before, &syncs),
         };
-        let found = read(database, id, up, pair.down.is_some(), parsed, &mut before, &syncs);
-        before.push(&up.text);
+        if let Some(up) = pair.up {
+            before.push(&up.text);
+        }
         match found {
-            Ok(file) => {
+            Ok(file) if pair.wrong.is_empty() => {
                 syncs.extend(file.syncs.iter().cloned());
-                out.push(file);
+                out.sound.push(file);
             }
-            Err(found) => errors.extend(found),
+            found => {
+                faulty.wrong = pair.wrong;
+                faulty.wrong.extend(found.err().into_iter().flatten());
+                out.faulty.push(faulty);
+            }
         }
     }
-    if errors.is_empty() { Ok(out) } else { Err(errors) }
+    out
+}
+
+/// The two files of each migration, by what their names say.
+fn paired<'a>(
+    files: &'a [StoredFile],
+    unread: &'a [Unread],
+    dialect: Dialect,
+    wrong: &mut Vec<Diagnostic>,
+) -> BTreeMap<MigrationId, Pair<'a>> {
+    let mut pairs: BTreeMap<MigrationId, Pair<'a>> = BTreeMap::new();
+    let mut misnamed = Vec::new();
+    let is_looked_at = |file: &&StoredFile| is_migration(&file.name) || file.name.ends_with(JSON);
+    for file in files.iter().filter(is_looked_at) {
+        let Some((id, is_up)) = file_name(&file.name, dialect) else {
+            misnamed.push(file.name.as_str());
+            continue;
+        };
+        let pair = pairs.entry(id).or_default();
+        let side = if is_up { &mut pair.up } else { &mut pair.down };
+        if let Some(other) = side.replace(file) {
+            pair.wrong.push(
+                Diagnostic::error(
+                    "migrate.duplicate-number",
+                    format!("{} and {} are the same migration", other.name, file.name),
+                )
+                .at(locate(&file.name, "", 0, 0))
+                .help("cutover migrate validate"),
+            );
+        }
+    }
+    for one in unread {
+        match file_name(&one.name, dialect) {
+            Some((id, _)) => {
+                let pair = pairs.entry(id).or_default();
+                pair.unread = Some(&one.name);
+                pair.wrong.push(one.wrong.clone());
+            }
+            None => wrong.push(one.wrong.clone()),
+        }
+    }
+    if misnamed.is_empty() {
+        return pairs;
+    }
+    let unread = unread.iter().map(|one| one.name.as_str());
+    let mut taken = Taken::of(files.iter().map(|file| file.name.as_str()).chain(unread));
+    for name in misnamed {
+        let (found, id) = bad_name(name, dialect, &mut taken);
+        match id {
+            // It is there, so it leaves no gap, and what it belongs to is not complete without it.
+            Some(id) => {
+                let pair = pairs.entry(id).or_default();
+                pair.unread = Some(name);
+                pair.wrong.push(found);
+            }
+            None => wrong.push(found),
+        }
+    }
+    pairs
+}
+
+fn up_missing(id: &MigrationId, down: &str) -> Diagnostic {
+    Diagnostic::error(
+        "migrate.up-missing",
+        format!("{id} has a down file but no up file"),
+    )
+    .at(locate(down, "", 0, 0))
+    .help(format!("cutover migrate new {}", id.name))
 }
 
 /// What can be read of a pair by itself, without those before it.
@@ -114,11 +173,16 @@ impl Parsed {
 struct Pair<'a> {
     up: Option<&'a StoredFile>,
     down: Option<&'a StoredFile>,
+    /// The name of one whose text does not count: it could not be read, or is called wrongly.
+    unread: Option<&'a str>,
+    /// What is wrong with the two beside their texts.
+    wrong: Vec<Diagnostic>,
 }
 
 impl Pair<'_> {
     fn name(&self) -> &str {
-        self.up.or(self.down).map_or("", |file| &file.name)
+        let read = self.up.or(self.down).map(|file| file.name.as_str());
+        read.or(self.unread).unwrap_or_default()
     }
 
     fn is_flyway(&self) -> bool {
@@ -130,76 +194,6 @@ impl Pair<'_> {
             .rsplit_once('.')
             .map_or("", |(_, extension)| extension)
     }
-}
-
-/// `004_full_name.up.sql`, or Flyway's `V4__full_name.sql`, `U4__full_name.sql` and `R__views.sql` → its identity and
-/// whether it is the up file. Commands have names of the first kind: `004_full_name.up.json`.
-pub(crate) fn file_name(name: &str, dialect: Dialect) -> Option<(MigrationId, bool)> {
-    let (stem, extension) = name.rsplit_once('.')?;
-    if extension != dialect.extension() {
-        return None;
-    }
-    let is_flyways = dialect != Dialect::MongoDb;
-    let (digits, rest, is_up) = if let Some(rest) = stem.strip_prefix("R__").filter(|_| is_flyways) {
-        return is_name(rest).then(|| {
-            let id = MigrationId {
-                number: MigrationId::REPEATABLE,
-                name: rest.to_owned(),
-                width: 0,
-            };
-            (id, true)
-        });
-    } else if let Some(version) = stem.strip_prefix(['V', 'U']).filter(|_| is_flyways) {
-        let (digits, rest) = version.split_once("__")?;
-        (digits, rest, stem.starts_with('V'))
-    } else {
-        let (stem, is_up) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
-            (Some(stem), _) => (stem, true),
-            (None, Some(stem)) => (stem, false),
-            (None, None) => return None,
-        };
-        let (digits, rest) = stem.split_once('_')?;
-        (digits, rest, is_up)
-    };
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || !is_name(rest) {
-        return None;
-    }
-    let id = MigrationId {
-        number: digits.parse().ok()?,
-        name: rest.to_owned(),
-        width: u8::try_from(digits.len()).ok()?,
-    };
-    // Numbers are kept as 64-bit integers by both databases, and the largest is taken.
-    (id.number < MigrationId::REPEATABLE).then_some((id, is_up))
-}
-
-fn is_name(text: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    !text.is_empty() && text.chars().all(is_part)
-}
-
-fn bad_name(name: &str, dialect: Dialect) -> Diagnostic {
-    let such = match dialect {
-        Dialect::MongoDb => "004_full_name.up.json, which holds commands of MongoDB",
-        _ => "004_full_name.up.sql or V4__full_name.sql",
-    };
-    let found = Diagnostic::error(
-        "migrate.bad-name",
-        format!("`{name}` is not the name of a migration file such as {such}"),
-    )
-    .at(locate(name, "", 0, 0));
-    let version = name
-        .strip_prefix(['V', 'U'])
-        .and_then(|rest| rest.split_once("__"));
-    let parts = version.filter(|(version, _)| version.contains(['.', '_']));
-    let found = match parts {
-        Some((version, _)) => found.note(
-            "version",
-            format!("{version} has several parts; a number here is a whole one, and may be a moment"),
-        ),
-        None => found,
-    };
-    found.help("cutover migrate new NAME")
 }
 
 /// What a file with another number would be called.
@@ -556,6 +550,7 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
         text: file.text.clone(),
         statements,
         transaction: header.transaction,
+        timeout: header.timeout,
     };
     Some((header, script))
 }

@@ -34,6 +34,9 @@ use crate::stop::Stop;
 /// Who speaks with MongoDB; none in a build without its driver.
 pub(crate) type Driver = Option<Arc<dyn CommandDriver>>;
 
+/// MaxTimeMSExpired.
+const OUT_OF_TIME: i32 = 50;
+
 pub(crate) const META: &str = "cutover_meta";
 pub(crate) const HISTORY: &str = "cutover_history";
 
@@ -46,6 +49,7 @@ pub(crate) struct MongoSession {
     /// How many entries of the log it wrote in its turn.
     logged: u32,
     values: Values,
+    limit: Option<Duration>,
     stop: Stop,
     ensured: bool,
 }
@@ -73,6 +77,7 @@ impl MongoSession {
             turn: 0,
             logged: 0,
             values: Values::default(),
+            limit: None,
             stop: Stop::never(),
             ensured: false,
         };
@@ -158,6 +163,15 @@ impl MongoSession {
         time.ok_or_else(|| statement("the server does not say what time it is".to_owned()))
     }
 
+    /// Why a command of a file failed. One that the server ended because of its time may have done a part of its work.
+    fn told(&self, failure: Failure) -> Failure {
+        let failure = self.values.hidden(failure);
+        match self.limit {
+            Some(limit) => failure.out_of_time(limit, Vec::new()),
+            None => failure,
+        }
+    }
+
     /// Runs a command while the lease is kept.
     async fn run_kept(&self, place: CommandPlace, command: &str) -> Result<Value, Failure> {
         let run = self.send(place, command);
@@ -220,6 +234,7 @@ fn failure(error: CommandError) -> Failure {
             blockers: Vec::new(),
         },
         14_031 => Failure::DiskFull(said),
+        OUT_OF_TIME => Failure::Stopped(said),
         // The primary went away or is another one, or the command was ended: it may have come through, here or there.
         6 | 7 | 64 | 89 | 91 | 189 | 262 | 9_001 | 10_107 | 11_600 | 11_601 | 11_602 | 13_435 | 13_436 => {
             Failure::Lost(said)
@@ -231,6 +246,7 @@ fn failure(error: CommandError) -> Failure {
 impl Session for MongoSession {
     async fn file(&mut self, job: &Job) -> Result<MigrationReport, PortError> {
         self.values = job.values.clone();
+        self.limit = job.limit();
         stepwise::run(self, job, job.script()?).await
     }
 
@@ -259,21 +275,21 @@ impl Session for MongoSession {
 
     async fn execute(&mut self, statement: &str) -> Result<u64, Failure> {
         self.stop.check()?;
-        let command = sent(&self.values.fill(statement)?, &self.database);
+        let command = sent(&self.values.fill(statement)?, &self.database, self.limit);
         let place = if command.admin {
             CommandPlace::Admin
         } else {
             CommandPlace::Own
         };
         let answered = self.run_kept(place, &command.text).await;
-        let answered = answered.map_err(|failure| self.values.hidden(failure))?;
-        answer::rows(statement, &answered).map_err(|failure| self.values.hidden(failure))
+        let rows = answered.and_then(|answered| answer::rows(statement, &answered));
+        rows.map_err(|failure| self.told(failure))
     }
 
     async fn count(&mut self, query: &str) -> Result<i64, Failure> {
-        let query = self.values.fill(query)?;
-        let answered = self.run_kept(CommandPlace::Own, &query).await;
-        let answered = answered.map_err(|failure| self.values.hidden(failure))?;
+        let query = sent(&self.values.fill(query)?, &self.database, self.limit);
+        let answered = self.run_kept(CommandPlace::Own, &query.text).await;
+        let answered = answered.map_err(|failure| self.told(failure))?;
         answer::count(&answered).ok_or_else(not_one_number)
     }
 
@@ -321,4 +337,64 @@ pub(crate) async fn locked(
     };
     turn?;
     Ok(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Keeps what it is asked, and answers each in its turn.
+    struct Scripted {
+        asked: Mutex<Vec<String>>,
+        answers: Mutex<Vec<Result<String, CommandError>>>,
+    }
+
+    #[async_trait::async_trait]
+    impl CommandSession for Scripted {
+        async fn run(&self, _place: CommandPlace, command: &str) -> Result<String, CommandError> {
+            self.asked.lock().unwrap().push(command.to_owned());
+            self.answers.lock().unwrap().remove(0)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_the_server_ends_ran_out_of_time() {
+        let ended = Err(CommandError::Server {
+            code: OUT_OF_TIME,
+            said: "operation exceeded time limit".to_owned(),
+        });
+        let in_part = r#"{"ok": 1, "n": 3, "writeErrors": [{"index": 0, "code": 50, "errmsg": "time"}]}"#;
+        let scripted = Arc::new(Scripted {
+            asked: Mutex::default(),
+            answers: Mutex::new(vec![ended.clone(), Ok(in_part.to_owned()), ended]),
+        });
+        let mut session = MongoSession {
+            session: Arc::clone(&scripted) as _,
+            what: "database main".to_owned(),
+            database: "shop".to_owned(),
+            turn: 0,
+            logged: 0,
+            values: Values::default(),
+            limit: Some(Duration::from_secs(2)),
+            stop: Stop::never(),
+            ensured: true,
+        };
+        let out_of_time = Failure::TimedOut {
+            limit: Duration::from_secs(2),
+            blockers: Vec::new(),
+        };
+        let update = r#"{"update": "a", "updates": [{"q": {}, "u": {"$inc": {"n": 1}}, "multi": true}]}"#;
+        for _ in 0..2 {
+            assert_eq!(session.execute(update).await, Err(out_of_time.clone()));
+        }
+        let count = session.count(r#"{"count": "a"}"#).await;
+        assert_eq!(count, Err(out_of_time));
+        let asked = scripted.asked.lock().unwrap();
+        assert!(
+            asked.iter().all(|text| text.ends_with(r#","maxTimeMS":2000}"#)),
+            "{asked:?}"
+        );
+    }
 }

@@ -17,7 +17,7 @@ use crate::failure::{Blocker, Failure};
 use crate::history::Recorded;
 use crate::rights;
 use crate::session::{IndexState, SqlSession, TextRow, not_one_number};
-use crate::stop::{AGAIN, Stop};
+use crate::stop::{Stop, Watch};
 
 /// Reading is tried again so often, each time after a longer pause: tables are made within moments.
 const OBSERVE_TRIES: u32 = 10;
@@ -30,6 +30,7 @@ pub(crate) struct MysqlSession {
     prefix: String,
     /// Who this is by the server's own account, of a session that writes.
     account: String,
+    limit: Option<Duration>,
     stop: Stop,
     ensured: bool,
     /// How long it waits for locks now, where no statement of a file may have said otherwise since.
@@ -46,6 +47,13 @@ impl MysqlSession {
             Some(_) => session.query_first("SELECT CURRENT_USER()").await,
             None => Ok(None),
         };
+        if fence.is_some() {
+            // A server's own time-out is for the application's queries, not for DDL. What a server does not know it refuses:
+            // MariaDB has the first, MySQL the second.
+            for own in ["max_statement_time", "max_execution_time"] {
+                drop(session.query_drop(format!("SET SESSION {own} = 0")).await);
+            }
+        }
         let account: Option<String> = account.map_err(|error| DbError::Failed {
             what: url.to_string(),
             cause: describe_mysql(&error),
@@ -55,6 +63,7 @@ impl MysqlSession {
             session,
             url: url.clone(),
             prefix: format!("{}.", ticked(url.database())),
+            limit: None,
             stop: Stop::never(),
             ensured: false,
             lock_wait: None,
@@ -154,10 +163,11 @@ impl MysqlSession {
     async fn ask_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
         self.stop.check()?;
         let id = self.session.id();
+        let mut watch = self.stop.over(self.limit);
         let run = self.session.query::<Row, _>(sql);
-        let rows = cancelled_by(&self.stop, &self.url, id, run).await;
+        let rows = cancelled_by(&mut watch, &self.url, id, run).await;
         rows.map(|rows| rows.into_iter().map(texts).collect())
-            .map_err(|error| self.failed(&error, sql))
+            .map_err(|error| watch.told(self.failed(&error, sql), Vec::new()))
     }
 
     /// Names who is in the way, where the server lets itself be asked.
@@ -202,24 +212,23 @@ impl MysqlSession {
     }
 }
 
-/// Waits for a query, and has the server cancel it when it is to end early: how it ends then is what counts.
+/// Waits for a query, and has the server cancel it when it is to end early, or has run for as long as it may: how it ends then is
+/// what counts. The servers' own time-outs would not do: MySQL's is for `SELECT` alone.
 async fn cancelled_by<T>(
-    stop: &Stop,
+    watch: &mut Watch<'_>,
     url: &MysqlUrl,
     id: u32,
     run: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::pin!(run);
-    let mut again = Duration::ZERO;
     loop {
         tokio::select! {
             answer = &mut run => return answer,
-            () = stop.wanted_after(again) => {
+            () = watch.due() => {
                 // What cannot be cancelled is waited for; the next statement is not begun.
                 if let Ok(mut beside) = MySession::connect(url, "cutover: stop").await {
                     drop(beside.query_drop(format!("KILL QUERY {id}")).await);
                 }
-                again = AGAIN;
             }
         }
     }
@@ -300,6 +309,10 @@ impl SqlSession for MysqlSession {
         &mut self.ensured
     }
 
+    fn limit(&mut self, most: Option<Duration>) {
+        self.limit = most;
+    }
+
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
         let seconds = seconds(lock_timeout);
         if self.lock_wait != Some(seconds) {
@@ -336,17 +349,18 @@ impl SqlSession for MysqlSession {
         if may_set(statement) {
             self.lock_wait = None;
         }
-        let id = self.session.id();
+        let (id, stop) = (self.session.id(), self.stop.clone());
         let run = async {
             let result = self.session.query_iter(statement).await?;
             let rows = result.affected_rows();
             result.drop_result().await?;
             Ok::<_, Error>(rows)
         };
-        match cancelled_by(&self.stop, &self.url, id, run).await {
+        let mut watch = stop.over(self.limit);
+        match cancelled_by(&mut watch, &self.url, id, run).await {
             Ok(rows) => Ok(rows),
             Err(error) => {
-                let failed = self.failed(&error, statement);
+                let failed = watch.told(self.failed(&error, statement), Vec::new());
                 Err(self.with_blockers(failed).await)
             }
         }

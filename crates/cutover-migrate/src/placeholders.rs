@@ -64,18 +64,24 @@ impl Values {
         }
     }
 
+    fn hidden_in(&self, blockers: Vec<Blocker>) -> Vec<Blocker> {
+        let hidden = blockers.into_iter().map(|one| Blocker {
+            query: one.query.map(|query| self.hide(&query)),
+            ..one
+        });
+        hidden.collect()
+    }
+
     pub(crate) fn hidden(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Lost(said) => Failure::Lost(self.hide(&said)),
             Failure::Locked { said, blockers } => Failure::Locked {
                 said: self.hide(&said),
-                blockers: blockers
-                    .into_iter()
-                    .map(|one| Blocker {
-                        query: one.query.map(|query| self.hide(&query)),
-                        ..one
-                    })
-                    .collect(),
+                blockers: self.hidden_in(blockers),
+            },
+            Failure::TimedOut { limit, blockers } => Failure::TimedOut {
+                limit,
+                blockers: self.hidden_in(blockers),
             },
             Failure::Forbidden(said) => Failure::Forbidden(self.hide(&said)),
             Failure::DiskFull(said) => Failure::DiskFull(self.hide(&said)),
@@ -171,6 +177,10 @@ impl<S: SqlSession> SqlSession for Filling<'_, S> {
 
     fn ensured(&mut self) -> &mut bool {
         self.session.ensured()
+    }
+
+    fn limit(&mut self, most: Option<Duration>) {
+        self.session.limit(most);
     }
 
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! How long and how often a lock is tried.
+//! How long and how often a lock is tried, and how long a statement may run.
 
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct LockPolicy {
     pub first_pause: Span,
     /// The pause before the last try.
     pub last_pause: Span,
+    /// How long one statement of a file may run, the wait for its locks included; none: as long as it takes.
+    pub statement_timeout: Option<Span>,
     /// How long another migrator on the same database is waited for.
     pub wait_for_migrator: Span,
     /// How long a transaction of somebody else may be open before it is named in advance.
@@ -35,6 +37,7 @@ impl Default for LockPolicy {
             last_timeout: Span::from_secs(5),
             first_pause: Span::from_millis(200),
             last_pause: Span::from_secs(13),
+            statement_timeout: None,
             wait_for_migrator: Span::from_secs(30),
             long_transaction: Span::from_secs(60),
         }

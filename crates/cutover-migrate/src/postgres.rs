@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::history::Recorded;
 use crate::rights;
 use crate::session::{IndexState, Query, SqlSession, TextRow, not_one_number, uncommitted};
-use crate::stop::{AGAIN, Stop};
+use crate::stop::Stop;
 
 use blockers::Watcher;
 use role::Roles;
@@ -32,6 +32,7 @@ pub(crate) struct PostgresSession {
     prefix: String,
     pid: String,
     lock_timeout: Duration,
+    limit: Option<Duration>,
     watcher: Watcher,
     stop: Stop,
     ensured: bool,
@@ -86,6 +87,7 @@ impl PostgresSession {
             prefix: format!("{schema}."),
             pid: row.get(1),
             lock_timeout: Duration::ZERO,
+            limit: None,
             watcher: Watcher::default(),
             stop: Stop::never(),
             ensured: false,
@@ -231,26 +233,24 @@ impl PostgresSession {
             sink.finish().await
         };
         tokio::pin!(run);
-        let mut again = Duration::ZERO;
-        loop {
+        let mut watch = self.stop.over(self.limit);
+        let answer = loop {
             tokio::select! {
-                answer = &mut run => return answer.map_err(|error| self.failed(&error, command)),
-                () = self.stop.wanted_after(again) => {
-                    self.cancel().await;
-                    again = AGAIN;
-                }
+                answer = &mut run => break answer,
+                () = watch.due() => self.cancel().await,
             }
-        }
+        };
+        answer.map_err(|error| watch.told(self.failed(&error, command), Vec::new()))
     }
 
-    /// Runs one statement; when it takes longer than a lock may, looks who is in the way; when it is to end early, has the
-    /// server cancel it, and waits for what comes of that.
+    /// Runs one statement; when it takes longer than a lock may, looks who is in the way; when it is to end early, or has run for as
+    /// long as it may, has the server cancel it, and waits for what comes of that.
     async fn simple(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
         self.stop.check()?;
         let run = self.session.simple_query(sql);
         tokio::pin!(run);
         let mut blockers = Vec::new();
-        let mut again = Duration::ZERO;
+        let mut watch = self.stop.over(self.limit);
         // Before the server gives up: afterwards nobody blocks this session any more.
         let mut wait = self.lock_timeout.mul_f32(0.6).max(Duration::from_millis(20));
         let answer = loop {
@@ -263,10 +263,7 @@ impl PostgresSession {
                     }
                     wait = self.lock_timeout.max(Duration::from_secs(1));
                 }
-                () = self.stop.wanted_after(again) => {
-                    self.cancel().await;
-                    again = AGAIN;
-                }
+                () = watch.due() => self.cancel().await,
             }
         };
         let failed = match answer {
@@ -274,7 +271,7 @@ impl PostgresSession {
             Err(error) => self.failed(&error, sql),
         };
         let Failure::Locked { said, .. } = failed else {
-            return Err(failed);
+            return Err(watch.told(failed, blockers));
         };
         if blockers.is_empty()
             && let Some(table) = subject_table(Dialect::Postgres, sql)
@@ -342,6 +339,10 @@ impl SqlSession for PostgresSession {
 
     fn ensured(&mut self) -> &mut bool {
         &mut self.ensured
+    }
+
+    fn limit(&mut self, most: Option<Duration>) {
+        self.limit = most;
     }
 
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {

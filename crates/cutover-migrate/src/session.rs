@@ -92,6 +92,7 @@ pub(crate) trait Session: Records {
 
 impl<S: SqlSession> Session for S {
     async fn file(&mut self, job: &Job) -> Result<MigrationReport, PortError> {
+        self.limit(job.limit());
         let fresh = self.another_file().await;
         fresh.map_err(|failure| plain(&job.what, failure))?;
         let mut filling = Filling {
@@ -161,6 +162,9 @@ pub(crate) trait SqlSession {
 
     /// Whether the history's tables are known to exist: set once a transaction that ensured them is committed.
     fn ensured(&mut self) -> &mut bool;
+
+    /// How long each statement and query of a file may run from now on.
+    fn limit(&mut self, most: Option<Duration>);
 
     /// Begins a transaction in which each statement waits so long for a lock, and so do those after it that run outside
     /// of one; zero is without end.

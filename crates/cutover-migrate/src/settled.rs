@@ -66,7 +66,7 @@ impl Reading for OfHistory {
 
 /// Of each up file the checksum over its bytes, in order; none where a name is wrong or a partner is missing.
 fn of_folder(folder: &Path, dialect: Dialect) -> Option<Vec<(MigrationId, Digest)>> {
-    let names = folder::names(folder).ok()?;
+    let names = folder::names(folder)?;
     let mut ups: Vec<(MigrationId, &OsString)> = Vec::with_capacity(names.len().div_ceil(2));
     let mut downs = Vec::with_capacity(ups.capacity());
     for name in &names {

@@ -9,11 +9,15 @@ use cutover_model::DatabaseState;
 use cutover_sql::Dialect;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, params_from_iter};
+use tokio::time::Instant;
 
 use crate::failure::{Blocker, Failure};
 use crate::history::Recorded;
 use crate::session::{IndexState, SqlSession, TextRow};
 use crate::stop::Stop;
+
+/// After so many of its own steps SQLite is asked whether it may go on: some hundred times a second and more.
+const STEPS: i32 = 10_000;
 
 /// Between two interruptions: one that comes between two statements is lost.
 const INTERRUPT: Duration = Duration::from_millis(50);
@@ -24,6 +28,7 @@ const REFERENCES: &[u8] = b"references";
 pub(crate) struct SqliteSession {
     connection: Connection,
     path: PathBuf,
+    limit: Option<Duration>,
     stop: Stop,
     ensured: bool,
     /// The state of the file in which it had no foreign key, as far as others change it.
@@ -39,6 +44,7 @@ impl SqliteSession {
         let session = Self {
             connection,
             path: path.to_owned(),
+            limit: None,
             stop: Stop::never(),
             ensured: false,
             refers_to_nothing: None,
@@ -78,6 +84,7 @@ impl SqliteSession {
         Ok(Self {
             connection,
             path: PathBuf::from(":memory:"),
+            limit: None,
             stop: Stop::never(),
             ensured: false,
             refers_to_nothing: None,
@@ -100,6 +107,7 @@ impl SqliteSession {
         let mut session = Self {
             connection,
             path: path.to_owned(),
+            limit: None,
             stop: Stop::never(),
             ensured: false,
             refers_to_nothing: None,
@@ -176,6 +184,27 @@ impl SqliteSession {
         Ok(out)
     }
 
+    /// Does something that may take no longer than a statement may.
+    fn within_its_time<T>(&mut self, work: impl FnOnce(&Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        let Some(limit) = self.limit else {
+            return work(self);
+        };
+        let end = Instant::now() + limit;
+        let watched = self
+            .connection
+            .progress_handler(STEPS, Some(move || Instant::now() > end));
+        watched.map_err(|error| self.failure(&error))?;
+        let done = work(self);
+        drop(self.connection.progress_handler(0, None::<fn() -> bool>));
+        done.map_err(|failure| {
+            if Instant::now() > end {
+                failure.out_of_time(limit, Vec::new())
+            } else {
+                failure
+            }
+        })
+    }
+
     fn run_any(&self, sql: &str) -> Result<u64, Error> {
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -242,6 +271,10 @@ impl SqlSession for SqliteSession {
         &mut self.ensured
     }
 
+    fn limit(&mut self, most: Option<Duration>) {
+        self.limit = most;
+    }
+
     async fn begin(&mut self, lock_timeout: Duration) -> Result<(), Failure> {
         self.connection
             .busy_timeout(lock_timeout)
@@ -269,7 +302,7 @@ impl SqlSession for SqliteSession {
         if self.refers_to_nothing.is_some() && names_keys(statement.as_bytes()) {
             self.refers_to_nothing = None;
         }
-        self.run_any(statement).map_err(|error| self.failure(&error))
+        self.within_its_time(|own| own.run_any(statement).map_err(|error| own.failure(&error)))
     }
 
     async fn rows(&mut self, sql: &str, params: &[Option<String>]) -> Result<Vec<TextRow>, Failure> {
@@ -277,22 +310,21 @@ impl SqlSession for SqliteSession {
     }
 
     async fn rows_as_written(&mut self, sql: &str) -> Result<Vec<TextRow>, Failure> {
-        self.rows(sql, &[]).await
+        self.within_its_time(|own| own.query(sql, &[]).map_err(|error| own.failure(&error)))
     }
 
     async fn count(&mut self, query: &str) -> Result<i64, Failure> {
-        self.single(query)
-            .map_err(|error| self.failure(&error))?
-            .ok_or_else(crate::session::not_one_number)
+        let found = self.within_its_time(|own| own.single(query).map_err(|error| own.failure(&error)));
+        found?.ok_or_else(crate::session::not_one_number)
     }
 
     async fn broken_references(&mut self) -> Result<Option<u64>, Failure> {
         if !self.has_references()? {
             return Ok(Some(0));
         }
-        let rows = self.count("SELECT count(*) FROM pragma_foreign_key_check").await;
-        match rows {
-            Ok(rows) => Ok(u64::try_from(rows).ok()),
+        let rows = self.single("SELECT count(*) FROM pragma_foreign_key_check");
+        match rows.map_err(|error| self.failure(&error)) {
+            Ok(rows) => Ok(rows.and_then(|rows| u64::try_from(rows).ok())),
             // A foreign key to columns that are no key is an error of its own ("foreign key mismatch"), which the
             // application lives with already.
             Err(Failure::Statement { .. }) => Ok(None),

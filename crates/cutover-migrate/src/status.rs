@@ -8,7 +8,7 @@ use cutover_sql::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::half::{self, Half};
-use crate::{Direction, HistoryRow, MigrationFile, check};
+use crate::{Direction, Faulty, HistoryRow, MigrationFile, check};
 
 /// Where a migration stands on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,16 +50,28 @@ pub enum MigrationStatus {
     },
 }
 
+/// What is wrong with the files of a migration, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// Of the first thing that is wrong.
+    pub code: String,
+    /// What it says.
+    pub message: String,
+}
+
 /// One migration on one database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusLine {
     /// Which.
     pub id: MigrationId,
-    /// When it may run.
-    pub phase: MigrationPhase,
-    /// Where it stands.
+    /// When it may run; none of one that is not recorded and whose files do not say it.
+    pub phase: Option<MigrationPhase>,
+    /// Where it stands. Of one whose files have a fault: by the history alone.
     pub status: MigrationStatus,
+    /// Why its files cannot be used.
+    pub fault: Option<Fault>,
     /// What it does, from its file.
     pub summary: Option<String>,
     /// When it was applied or begun.
@@ -75,16 +87,21 @@ pub struct StatusLine {
 /// All lines, by number.
 pub(crate) fn lines(
     files: &[Arc<MigrationFile>],
+    faulty: &[Faulty],
     history: &[HistoryRow],
     dialect: Dialect,
 ) -> Vec<StatusLine> {
     let numbered = history.iter().map(|row| &row.id).filter(|id| !id.is_repeatable());
     let highest = numbered.map(|id| id.number).max();
     let recorded: BTreeMap<&MigrationId, &HistoryRow> = history.iter().map(|row| (&row.id, row)).collect();
-    let known: BTreeSet<&MigrationId> = files.iter().map(|file| &file.migration.id).collect();
+    let read = files.iter().map(|file| &file.migration.id);
+    let known: BTreeSet<&MigrationId> = read.chain(faulty.iter().map(|one| &one.id)).collect();
     let renamed = check::renamed_of(files, history);
+    // Another release's text of it says nothing of this one's.
+    let is_faulty = |file: &&Arc<MigrationFile>| faulty.iter().any(|one| one.id == file.migration.id);
     let mut out: Vec<StatusLine> = files
         .iter()
+        .filter(|file| !is_faulty(file))
         .map(|file| {
             let migration = &file.migration;
             let former = renamed.get(&migration.id).and_then(|former| recorded.get(former));
@@ -104,13 +121,14 @@ pub(crate) fn lines(
             };
             line(
                 &migration.id,
-                migration.phase,
+                Some(migration.phase),
                 status,
                 row,
                 migration.summary.clone(),
             )
         })
         .collect();
+    out.extend(faulty.iter().map(|one| of_faulty(one, history)));
     let unknown = history
         .iter()
         .filter(|row| !known.contains(&row.id) && !renamed.values().any(|former| **former == row.id))
@@ -121,7 +139,7 @@ pub(crate) fn lines(
         })
         .map(|row| {
             let status = row.half(None).map_or(MigrationStatus::Unknown, interrupted);
-            line(&row.id, row.phase, status, Some(row), None)
+            line(&row.id, Some(row.phase), status, Some(row), None)
         });
     out.extend(unknown);
     out.sort_by(|a, b| a.id.cmp(&b.id));
@@ -145,6 +163,33 @@ fn of_row(file: &MigrationFile, row: &HistoryRow, dialect: Dialect) -> Migration
     }
 }
 
+/// Where one stands of which only the record counts.
+fn of_faulty(faulty: &Faulty, history: &[HistoryRow]) -> StatusLine {
+    let id = &faulty.id;
+    let is_its_own = |row: &&HistoryRow| match id.is_repeatable() {
+        // The record has a checksum in its name.
+        true => row.id.is_repeatable() && row.id.base() == id.name,
+        false => row.id == *id,
+    };
+    let row = history.iter().rev().find(is_its_own);
+    let status = match row {
+        None => MigrationStatus::Pending,
+        Some(row) => match (row.half(None), row.reopened_at) {
+            (Some(half), _) => interrupted(half),
+            (None, Some(since)) => MigrationStatus::Reopened { since },
+            (None, None) => MigrationStatus::Applied,
+        },
+    };
+    let phase = row.map(|row| row.phase).or(faulty.phase);
+    StatusLine {
+        fault: faulty.wrong.first().map(|first| Fault {
+            code: first.code.clone(),
+            message: first.message.clone(),
+        }),
+        ..line(id, phase, status, row, faulty.summary.clone())
+    }
+}
+
 const fn interrupted(half: Half) -> MigrationStatus {
     MigrationStatus::Interrupted {
         direction: half.direction,
@@ -155,7 +200,7 @@ const fn interrupted(half: Half) -> MigrationStatus {
 
 fn line(
     id: &MigrationId,
-    phase: MigrationPhase,
+    phase: Option<MigrationPhase>,
     status: MigrationStatus,
     row: Option<&HistoryRow>,
     summary: Option<String>,
@@ -164,6 +209,7 @@ fn line(
         id: id.clone(),
         phase,
         status,
+        fault: None,
         summary,
         applied_at: row.map(|row| row.applied_at),
         applied_by: row.map(|row| row.applied_by.clone()),

@@ -62,7 +62,7 @@ pub(crate) async fn run<S: Session>(
         }
     }
     let finished = async {
-        session.begin(job.policy.timeout(1)).await?;
+        session.begin(job.lock_timeout(1)).await?;
         job.claim(session).await?;
         job.finish(session, elapsed(start)).await
     };
@@ -88,7 +88,7 @@ impl StepError {
 
 /// Gate and intent in one transaction; what was on record before, or none when there is nothing to do.
 async fn begin<S: Session>(session: &mut S, job: &Job) -> Result<Option<Option<HistoryRow>>, Failure> {
-    session.begin(job.policy.timeout(1)).await?;
+    session.begin(job.lock_timeout(1)).await?;
     let Gate::Go(row) = job.gate(session).await? else {
         session.commit().await?;
         return Ok(None);
@@ -112,7 +112,7 @@ async fn begin<S: Session>(session: &mut S, job: &Job) -> Result<Option<Option<H
 /// Nothing of the file was run: the intent is taken back, so that the history says what it said before.
 async fn restore<S: Session>(session: &mut S, job: &Job, former: Option<&HistoryRow>) {
     let taken_back = async {
-        session.begin(job.policy.timeout(1)).await?;
+        session.begin(job.lock_timeout(1)).await?;
         job.claim(session).await?;
         match former {
             Some(row) if job.direction == Direction::Down => session.put(row).await?,
@@ -179,7 +179,9 @@ async fn one<S: Session>(
             Failure::Lost(_) => {
                 return Err(StepError(job.error(script, failure, Some(at), Applied::Unknown)));
             }
-            Failure::Stopped(_) | Failure::Doubt { .. } if place == Place::Outside => {
+            Failure::Stopped(_) | Failure::TimedOut { .. } | Failure::Doubt { .. }
+                if place == Place::Outside =>
+            {
                 let applied = Applied::Begun(done);
                 return Err(StepError(job.error(script, failure, Some(at), applied)));
             }
@@ -228,7 +230,7 @@ async fn within<S: Session>(
     attempt: u32,
 ) -> Result<u64, Failure> {
     let start = Instant::now();
-    session.begin(job.policy.timeout(attempt)).await?;
+    session.begin(job.lock_timeout(attempt)).await?;
     job.claim(session).await?;
     let rows = session.execute(&statement.text).await?;
     let now = job.clock.now();
@@ -254,7 +256,7 @@ async fn outside<S: Session>(
     let timeout = if job.dialect == Dialect::Postgres && concurrently(&statement.text) {
         Duration::ZERO
     } else {
-        job.policy.timeout(attempt)
+        job.lock_timeout(attempt)
     };
     let shape = session.shape(&statement.text).await?;
     session.begin(timeout).await?;
@@ -274,14 +276,16 @@ async fn outside<S: Session>(
     let took = match &ran {
         Ok(_) => Some(elapsed(start)),
         // It stays on record as begun: what is left of it is looked at when the file resumes.
-        Err(Failure::Lost(_) | Failure::Stopped(_) | Failure::Doubt { .. }) => return ran,
+        Err(Failure::Lost(_) | Failure::Stopped(_) | Failure::TimedOut { .. } | Failure::Doubt { .. }) => {
+            return ran;
+        }
         Err(_) => {
             // It left its invalid index behind; the next try must not find it.
             session.next(job, &statement.text, None).await?;
             None
         }
     };
-    session.begin(job.policy.timeout(attempt)).await?;
+    session.begin(job.lock_timeout(attempt)).await?;
     job.claim(session).await?;
     if took.is_some() {
         session.put_step(key, sum, job.clock.now(), took, None).await?;

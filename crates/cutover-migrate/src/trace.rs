@@ -193,6 +193,7 @@ fn said(failure: Failure) -> String {
         | Failure::Uncommitted(said)
         | Failure::Doubt { said }
         | Failure::Statement { said, .. } => said,
+        Failure::TimedOut { limit, .. } => format!("it was ended after {} seconds", limit.as_secs_f64()),
         Failure::Refused(error) => error.diagnostic.message.clone(),
     }
 }

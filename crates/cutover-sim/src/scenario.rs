@@ -148,6 +148,9 @@ impl Shape {
             migrations: None,
             runner: None,
             placeholders: BTreeMap::new(),
+            statement_timeout: None,
+            lock_timeout: None,
+            lock_tries: None,
             lint: cutover_spec::Lint::default(),
             recycle_connections: *name == database(1),
         };

@@ -84,6 +84,18 @@ pub struct Database {
     /// What `${name}` stands for in its migrations, by name; may hold `${env:NAME}` and `${file:path}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub placeholders: BTreeMap<String, String>,
+    /// How long one statement of a migration may run, the wait for its locks included, before it is ended in the database; default: as
+    /// long as it takes. A file says `timeout=` for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_timeout: Option<Span>,
+    /// How long the last try of a statement of a migration waits for a lock; default 5s. The tries before it wait less, from half a
+    /// second on. At least 1ms; MariaDB and MySQL count whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_timeout: Option<Span>,
+    /// How often such a statement tries to get its lock, with pauses between; default 40, about six minutes in all. From 1 to 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub lock_tries: Option<u32>,
     /// How its migrations are linted.
     #[serde(default, skip_serializing_if = "Lint::is_empty")]
     pub lint: Lint,

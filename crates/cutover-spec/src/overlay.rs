@@ -33,6 +33,9 @@ impl Application {
                         own.runner.clone_from(&database.runner);
                     }
                     own.placeholders.extend(database.placeholders.clone());
+                    own.statement_timeout = database.statement_timeout.or(own.statement_timeout);
+                    own.lock_timeout = database.lock_timeout.or(own.lock_timeout);
+                    own.lock_tries = database.lock_tries.or(own.lock_tries);
                     if !database.lint.is_empty() {
                         own.lint.clone_from(&database.lint);
                     }

@@ -264,6 +264,23 @@ fn databases() {
 }
 
 #[test]
+fn how_long_statements_run_and_locks_are_tried() {
+    let end = "migrations\"}";
+    let written = [
+        "statementTimeout: 10m, lockTimeout: 2s, lockTries: 1000",
+        "statementTimeout: 0",
+        "lockTimeout: 0s",
+        "lockTries: 0",
+        "lockTries: 1001",
+        "statementTimeout: none",
+        "statementTimeOut: 1m",
+    ]
+    .map(|keys| format!("migrations\", {keys}}}"));
+    let cases: Vec<(&str, &str)> = written.iter().map(|text| (end, text.as_str())).collect();
+    insta::assert_snapshot!(table(&cases));
+}
+
+#[test]
 fn what_the_linter_leaves_out() {
     let end = "migrations\"}";
     let written = [
@@ -756,6 +773,8 @@ fn runners() {
         (files, "runner: {up: [./m, up]}"),
         (files, "migrations: ./m, runner: {preset: alembic}"),
         (files, "runner: {preset: alembic}, recycleConnections: true"),
+        (files, "runner: {preset: alembic}, statementTimeout: 1h"),
+        (files, "runner: {preset: alembic}, lockTimeout: 1s, lockTries: 3"),
         (files, "runner: {}"),
         (files, "runner: {preset: alembik}"),
         (files, "runner: {preset: alembic, in: candidat}"),

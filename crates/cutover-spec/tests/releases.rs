@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::{Digest, ServiceName};
+use cutover_model::{Digest, ServiceName, Span};
 use cutover_spec::{Application, Artifact, Release, ReleaseDraft, ServiceParts, UnfinishedDraft, parse};
 
 const FILE: &str = r#"apiVersion: cutover/v1
@@ -162,6 +162,21 @@ fn an_unfinished_draft_is_refused() {
     let overlaid = file(&format!("{FILE}environments: {{staging: {{}}}}\n"));
     draft.application = &overlaid;
     assert_eq!(draft.seal().unwrap_err(), UnfinishedDraft::NoEnvironment);
+}
+
+#[test]
+fn an_environment_has_times_and_tries_of_its_own_and_keeps_the_others() {
+    let main = |keys: &str| format!("databases: {{main: {{url: \"sqlite:a.db\"{keys}}}}}\n");
+    let application = file(&format!(
+        "{FILE}{}environments:\n  staging:\n    {}",
+        main(", statementTimeout: 15m, lockTries: 20"),
+        main(", statementTimeout: 1m, lockTimeout: 2s")
+    ));
+    let staging = application.for_environment(&"staging".parse().unwrap()).unwrap();
+    let own = &staging.databases[&"main".parse().unwrap()];
+    assert_eq!(own.statement_timeout, Some(Span::from_mins(1)));
+    assert_eq!(own.lock_timeout, Some(Span::from_secs(2)));
+    assert_eq!(own.lock_tries, Some(20));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use cutover_model::{InvalidVersion, MigrationPhase, Version};
+use cutover_model::{InvalidVersion, MigrationPhase, Span, Version};
 
 use crate::lexer::{Kind, tokens};
 use crate::{Batches, Dialect, EndSync, SplitError, Sync, command, declare};
@@ -20,6 +20,8 @@ pub struct Header {
     pub retires: Option<Version>,
     /// False with `transaction=none`.
     pub transaction: bool,
+    /// `timeout=10m|none`: how long each of its statements may run, whatever holds for the database.
+    pub timeout: Option<Timeout>,
     /// `precheck QUERY`, in order: each must return 0 before the first statement.
     pub prechecks: Vec<String>,
     /// `verify QUERY`: must return 0.
@@ -36,6 +38,32 @@ pub struct Header {
     pub ended: Vec<Placed<EndSync>>,
     /// `backfill table=… …`: the file runs in batches.
     pub batches: Option<Placed<Batches>>,
+}
+
+/// How long a statement may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// As long as it takes.
+    Never,
+    /// So long; never zero.
+    After(Span),
+}
+
+impl Timeout {
+    /// What it may be, for messages.
+    pub(crate) const ALLOWED: &str = "a time such as 10m, none";
+
+    /// As a header says it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        match text {
+            "none" => Some(Self::Never),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|span| *span > Span::ZERO)
+                .map(Self::After),
+        }
+    }
 }
 
 /// A directive and where it stands.
@@ -55,6 +83,7 @@ impl Default for Header {
             phase: None,
             retires: None,
             transaction: true,
+            timeout: None,
             prechecks: Vec::new(),
             verify: None,
             irreversible: None,
@@ -134,11 +163,12 @@ pub struct DirectiveError {
     pub range: Range<usize>,
 }
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "phase",
     "reviewed",
     "retires",
     "transaction",
+    "timeout",
     "precheck",
     "verify",
     "irreversible",
@@ -406,6 +436,14 @@ impl<'a> Reader<'a> {
                 "one" => self.header.transaction = true,
                 _ => self.bad_value("transaction", value, "none, one", value_range),
             },
+            "timeout" => match Timeout::read(value) {
+                None => self.bad_value("timeout", value, Timeout::ALLOWED, value_range),
+                timeout => {
+                    if self.once("timeout", self.header.timeout.is_some(), &range) {
+                        self.header.timeout = timeout;
+                    }
+                }
+            },
             _ => self.unknown(key, range.start..range.start + key.len()),
         }
     }
@@ -497,6 +535,23 @@ mod tests {
         assert_eq!(one.verify.as_deref(), Some("SELECT count(*) FROM t WHERE a = b"));
         let many = read("/* cutover: verify SELECT count(*)\n FROM t */ SELECT 1");
         assert_eq!(many.verify.as_deref(), Some("SELECT count(*)\n FROM t"));
+    }
+
+    #[test]
+    fn a_time_out_is_a_time_or_none() {
+        let of = |text: &str| read(&format!("-- cutover: phase=expand {text}\nSELECT 1")).timeout;
+        assert_eq!(of(""), None);
+        assert_eq!(of("timeout=none"), Some(Timeout::Never));
+        assert_eq!(of("timeout=1h30m"), Some(Timeout::After(Span::from_mins(90))));
+        for text in ["timeout=0", "timeout=600", "timeout=soon", "timeout="] {
+            let found = problems(&format!("-- cutover: {text}"));
+            let is_value = matches!(&found[..], [DirectiveProblem::Value { key: "timeout", .. }]);
+            assert!(is_value, "{text}: {found:?}");
+        }
+        assert_eq!(
+            problems("-- cutover: timeout=1m timeout=none"),
+            [DirectiveProblem::Twice("timeout")]
+        );
     }
 
     #[test]

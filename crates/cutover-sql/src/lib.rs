@@ -34,7 +34,7 @@ pub use facts::{
     copied, ended, forgets_prepared, has_inner_semicolon, lacks_data, outline, outside_transaction,
     sends_rows, sets_session, subject_table, writes_rows,
 };
-pub use header::{DirectiveError, DirectiveProblem, Header, Placed, header};
+pub use header::{DirectiveError, DirectiveProblem, Header, Placed, Timeout, header};
 pub use normal::normalised;
 pub use place::locate;
 pub use placeholder::{Placeholder, filled, literally, placeholders};

@@ -12,10 +12,15 @@ use crate::lookup::Lookup;
 use crate::release::database_url;
 use crate::world;
 
+/// What is wrong with the files of a version, as the reason why a command does nothing.
+pub(crate) async fn told(ctx: &Context, version: &Version, found: Vec<Diagnostic>) -> Failure {
+    Failure::usage(known(ctx, version, found).await)
+}
+
 /// What is wrong with the files of a version. A database that cannot be asked leaves it as it is.
-pub(crate) async fn told(ctx: &Context, version: &Version, mut found: Vec<Diagnostic>) -> Failure {
+pub(crate) async fn known(ctx: &Context, version: &Version, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let Ok(application) = ctx.application() else {
-        return Failure::usage(found);
+        return found;
     };
     let at = application.at_version(version);
     for (name, database) in &at.databases {
@@ -47,5 +52,5 @@ pub(crate) async fn told(ctx: &Context, version: &Version, mut found: Vec<Diagno
                 .collect();
         }
     }
-    Failure::usage(found)
+    found
 }

@@ -132,7 +132,11 @@ pub(crate) async fn upgrade(
 /// Refuses files that would break the version that runs while they do.
 fn must_not_break(ctx: &Context, release: &Release, current: Option<&Release>) -> Result<(), Failure> {
     let Some(current) = current else { return Ok(()) };
-    let dialect = |name: &DatabaseName| world::url(ctx, release, name).ok().map(|url| url.dialect());
+    let dialect = |name: &DatabaseName| {
+        world::url(ctx, &release.application, name)
+            .ok()
+            .map(|url| url.dialect())
+    };
     let found = breaks::breaks(release, current, dialect);
     if found.is_empty() {
         return Ok(());

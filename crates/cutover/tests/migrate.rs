@@ -113,8 +113,8 @@ fn a_file_that_does_not_say_its_phase_gets_what_its_statements_make_it() {
         "CREATE TABLE e (x integer);\nDROP TABLE d;\nDROP TABLE b;",
     );
     stage.write("migrations/005_e.down.sql", "SELECT 1;");
-    for command in ["up", "status", "validate"] {
-        let (_, err) = stage.migrate(command, 2);
+    for (command, code) in [("up", 2), ("status", 5), ("validate", 2)] {
+        let (_, err) = stage.migrate(command, code);
         assert!(err.contains("error[migrate.mixed-phase]"), "{err}");
         assert!(err.contains("expand: CREATE TABLE e (x integer)"), "{err}");
         assert!(err.contains("contract: DROP TABLE b"), "{err}");
@@ -195,6 +195,208 @@ fn a_file_that_was_renamed_or_lost_is_told_from_a_new_one() {
     std::fs::remove_file(stage.file("shop.db")).unwrap();
     let (_, err) = stage.migrate("up", 2);
     assert!(err.contains("error[migrate.gap]"), "{err}");
+}
+
+/// What is needed in trouble is there in trouble: nothing that is wrong with a file hides what the database says.
+#[test]
+fn a_fault_in_one_file_takes_neither_status_nor_history_nor_the_way_back_away() {
+    type Fault = (&'static str, fn(&Stage));
+    let faults: [Fault; 6] = [
+        ("migrate.unparsable", |stage| {
+            stage.write("migrations/004_d.up.sql", "-- cutover: phase=expand\nSELECT '");
+        }),
+        ("migrate.directive", |stage| {
+            stage.write("migrations/004_d.up.sql", "-- cutover: fase=expand\nSELECT 1");
+        }),
+        ("migrate.down-missing", |stage| {
+            std::fs::remove_file(stage.file("migrations/004_d.down.sql")).unwrap();
+        }),
+        ("migrate.bad-name", |stage| {
+            stage.write("migrations/five.up.sql", "SELECT 1");
+        }),
+        ("migrate.gap", |stage| {
+            stage.write("migrations/006_f.up.sql", "-- cutover: phase=expand\nSELECT 1");
+            stage.write("migrations/006_f.down.sql", "SELECT 1");
+        }),
+        ("migrate.unreadable", |stage| {
+            std::fs::write(stage.file("migrations/004_d.up.sql"), b"SELECT '\xff'").unwrap();
+        }),
+    ];
+    for (code, break_it) in faults {
+        let stage = Stage::new();
+        stage.migrate("up --to 2", 0);
+        break_it(&stage);
+        let (out, err) = stage.migrate("status", 5);
+        assert!(out.contains("✓ 001_a") && out.contains("✓ 002_b"), "{out}");
+        assert!(out.contains("· 003_c"), "{out}");
+        assert!(err.contains(&format!("error[{code}]")), "{err}");
+        let (out, _) = stage.migrate("history", 0);
+        assert!(out.contains("001_a") && out.contains("002_b"), "{out}");
+        for command in ["up", "validate"] {
+            let (_, err) = stage.migrate(command, 2);
+            assert!(err.contains(&format!("error[{code}]")), "{err}");
+        }
+        let (out, _) = stage.migrate("sql --down", 0);
+        assert!(out.contains("DROP TABLE b"), "{out}");
+        let (out, err) = stage.migrate("down --yes", 0);
+        assert!(out.contains("✓ main  002_b"), "{out}");
+        assert!(err.contains(&format!("warning[{code}]")), "{err}");
+        let (out, _) = stage.migrate("down --all --yes", 0);
+        assert!(out.contains("✓ main  001_a"), "{out}");
+    }
+}
+
+#[test]
+fn a_fault_in_an_applied_file_is_told_beside_what_the_history_says() {
+    let stage = Stage::new();
+    stage.migrate("up --to 2", 0);
+    stage.write("migrations/002_b.up.sql", "-- cutover: phase=expand\nSELECT '");
+    let (out, _) = stage.migrate("status", 5);
+    let line = out.lines().find(|line| line.contains("002_b")).unwrap();
+    assert!(
+        line.contains("✗ 002_b") && line.contains("expand    applied; its file is wrong: migrate.unparsable"),
+        "{out}"
+    );
+    let (out, err) = stage.migrate("status --output json", 5);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let lines = &value[0]["migrations"];
+    assert_eq!(lines[0]["fault"], serde_json::Value::Null);
+    assert_eq!(lines[1]["fault"]["code"], "migrate.unparsable");
+    assert_eq!(lines[1]["status"]["state"], "applied");
+    assert!(lines[1]["appliedAt"].is_string());
+    assert_eq!(value[0]["findings"][0]["code"], "migrate.unparsable");
+    assert_eq!(
+        value[0]["findings"][0]["location"]["file"],
+        "./migrations/002_b.up.sql"
+    );
+    assert_eq!(err, "");
+
+    // It is the one that would be taken back: what it says is not known.
+    let (out, err) = stage.migrate("down --yes", 1);
+    assert!(err.contains("error[migrate.unparsable]"), "{err}");
+    assert_eq!(out, "");
+    let (_, err) = stage.migrate("repair --only 2 --yes", 1);
+    assert!(err.contains("error[migrate.unparsable]"), "{err}");
+    let (out, _) = stage.migrate("repair --only 2 --as not-applied --yes", 0);
+    assert!(out.contains("002_b"), "{out}");
+    let (out, _) = stage.migrate("down --yes", 0);
+    assert!(out.contains("✓ main  001_a"), "{out}");
+    let (out, _) = stage.migrate("status", 5);
+    assert!(out.contains("✗ 002_b"), "{out}");
+    assert!(
+        out.contains("?         pending; its file is wrong: migrate.unparsable"),
+        "{out}"
+    );
+}
+
+#[test]
+fn how_far_a_file_came_is_told_though_nobody_can_read_it_any_more() {
+    let stage = Stage::new();
+    let up = "-- cutover: phase=expand transaction=none\nCREATE TABLE a (x integer); SELECT 1 FROM gone;";
+    stage.write("migrations/001_a.up.sql", up);
+    stage.migrate("up", 1);
+    stage.write("migrations/001_a.up.sql", &up.replace("gone;", "'"));
+    let (out, _) = stage.migrate("status", 5);
+    let said = "interrupted: 1 statements applied; its file is wrong: migrate.unparsable";
+    assert!(out.contains(said), "{out}");
+    let (out, _) = stage.migrate("history", 0);
+    assert!(out.contains("interrupted: 1 statements applied\n"), "{out}");
+}
+
+#[test]
+fn nothing_that_is_nearly_a_migration_is_passed_over() {
+    let stage = Stage::new();
+    stage.migrate("up", 0);
+    let (out, _) = stage.migrate("up", 0);
+    assert_eq!(out, "Nothing to do.\n");
+    stage.write(
+        "migrations/2026/005_e.up.sql",
+        "-- cutover: phase=expand\nSELECT 1",
+    );
+    stage.write("migrations/2026/005_e.down.sql", "SELECT 1");
+    for (command, code) in [("up", 2), ("validate", 2), ("status", 5)] {
+        let (_, err) = stage.migrate(command, code);
+        assert!(err.contains("error[migrate.in-subfolder]"), "{err}");
+        assert!(
+            err.contains(
+                "mv -n ./migrations/2026/005_e.down.sql ./migrations/2026/005_e.up.sql ./migrations"
+            ),
+            "{err}"
+        );
+    }
+    // Another database's own folder is another matter, and so is what is put aside.
+    let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();
+    let other = "databases:\n  other: {url: \"sqlite:./other.db\", migrations: \"migrations/./2026\"}\n";
+    stage.write("cutover.yaml", &spec.replace("databases:\n", other));
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("✓ other  005_e"), "{out}");
+    stage.write("cutover.yaml", &spec);
+    std::fs::rename(stage.file("migrations/2026"), stage.file("migrations/_2026")).unwrap();
+    let (out, _) = stage.migrate("up", 0);
+    assert_eq!(out, "Nothing to do.\n");
+
+    stage.write("migrations/005_e.up.SQL", "-- cutover: phase=expand\nSELECT 1");
+    stage.write("migrations/005_e.down.sql", "SELECT 1");
+    let (_, err) = stage.migrate("up", 2);
+    assert!(
+        err.contains("error[migrate.bad-name]") && err.contains("mv 005_e.up.SQL 005_e.up.sql"),
+        "{err}"
+    );
+    assert!(!err.contains("migrate.up-missing"), "{err}");
+}
+
+#[test]
+fn how_long_statements_run_and_locks_are_tried_is_said_in_the_file() {
+    let stage = Stage::new();
+    let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();
+    let with = |keys: &str| spec.replace("\"./migrations\"", &format!("\"./migrations\", {keys}"));
+    stage.write("cutover.yaml", &with("statementTimeout: 1s"));
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c;";
+    stage.write(
+        "migrations/002_b.up.sql",
+        &format!("-- cutover: phase=expand\nCREATE TABLE b (x integer);\nINSERT INTO b {endless}"),
+    );
+    let (out, err) = stage.migrate("up", 1);
+    assert!(out.contains("✓ main  001_a"), "{out}");
+    assert!(err.contains("error[migrate.statement-timeout]: 002_b.up.sql: a statement ran for 1s"));
+    assert!(
+        err.contains("002_b.up.sql:3:1") && err.contains("nothing of 002_b was applied"),
+        "{err}"
+    );
+    assert!(err.contains("cutover migrate up --release 1.0.0"), "{err}");
+
+    stage.write("cutover.yaml", &with("lockTimeout: 50ms, lockTries: 2"));
+    let other = rusqlite::Connection::open(stage.file("shop.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (_, err) = stage.migrate("up", 1);
+    assert!(
+        err.contains("error[migrate.lock-timeout]") && err.contains("within 2 tries"),
+        "{err}"
+    );
+}
+
+#[test]
+fn without_its_folder_a_database_still_says_what_was_done_to_it() {
+    let stage = Stage::new();
+    stage.migrate("up --to 2", 0);
+    std::fs::remove_dir_all(stage.file("migrations")).unwrap();
+    let (out, _) = stage.migrate("history", 0);
+    assert!(out.contains("001_a") && out.contains("002_b"), "{out}");
+    let (out, err) = stage.migrate("status", 5);
+    assert!(err.contains("error[release.migrations-missing]"), "{err}");
+    assert!(out.contains("? 002_b"), "{out}");
+    let (_, err) = stage.migrate("down --yes", 1);
+    assert!(err.contains("error[migrate.file-missing]"), "{err}");
+
+    // A history has no files, so nobody needs to say whose.
+    let run = Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .current_dir(stage.0.path())
+        .env("CUTOVER_STATE", stage.0.path().join("state"))
+        .args(["migrate", "history"])
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && out.contains("002_b"), "{out}");
 }
 
 #[test]

@@ -20,10 +20,10 @@ pub(super) fn told(dialect: Dialect, name: &str, error: &DirectiveError, at: Loc
         } => diagnostic.label(format!("did you mean `{nearest}`?")),
         DirectiveProblem::Form(_) => diagnostic.label("write `cutover:`, in lower case, with the colon right behind it"),
         DirectiveProblem::Unknown { nearest: None, .. } if dialect == Dialect::MongoDb => diagnostic.label(
-            "known are about, phase, retires, precheck, verify, irreversible, reviewed, ignore and commands",
+            "known are about, phase, retires, precheck, verify, irreversible, reviewed, timeout, ignore and commands",
         ),
         DirectiveProblem::Unknown { nearest: None, .. } => diagnostic.label(
-            "known are phase=, reviewed=, retires=, transaction=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
+            "known are phase=, reviewed=, retires=, transaction=, timeout=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
         ),
         _ => diagnostic,
     }

@@ -49,6 +49,9 @@ pub(super) fn rows(command: &str, answered: &Value) -> Result<u64, Failure> {
         let code = word("code").and_then(number).unwrap_or(0);
         let at = word("index").and_then(number).unwrap_or(0) + 1;
         let said = format!("write {at} of it: {text} (error {code})");
+        if code == i64::from(super::OUT_OF_TIME) {
+            return Err(Failure::Stopped(said));
+        }
         let whole = matches!(again(command), Again::AsItIs | Again::Instead(_));
         // What may run twice is run again, whatever part of it happened.
         if whole || (n == 0 && !command.contains("\"multi\"")) {

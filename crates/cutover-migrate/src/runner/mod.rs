@@ -68,7 +68,9 @@ impl MigrateDatabases {
         let known = Known {
             url,
             files: Vec::new(),
+            faulty: Vec::new(),
             values: Values::default(),
+            policy: None,
             tool: Some(Arc::new(tool)),
         };
         self.known.insert(name, known);

@@ -81,6 +81,14 @@ pub(crate) fn impatient() -> LockPolicy {
 }
 
 impl Bed {
+    pub(crate) fn kind(&self) -> Kind {
+        match self.url.split_once(':') {
+            Some(("sqlite", _)) => Kind::Sqlite,
+            Some(("mariadb", _)) => Kind::MariaDb,
+            _ => Kind::Postgres,
+        }
+    }
+
     /// Of a database that exists elsewhere, or nowhere.
     pub(crate) fn at(url: String) -> Self {
         Self {
@@ -126,7 +134,16 @@ impl Bed {
         self.databases_with(files, policy)
     }
 
-    fn databases_with(&self, files: &[(&str, &str)], policy: LockPolicy) -> MigrateDatabases {
+    /// Ends a statement that runs for so long.
+    pub(crate) fn within(&self, limit: Span, files: &[(&str, &str)]) -> MigrateDatabases {
+        let policy = LockPolicy {
+            statement_timeout: Some(limit),
+            ..LockPolicy::default()
+        };
+        self.databases_with(files, policy)
+    }
+
+    pub(crate) fn databases_with(&self, files: &[(&str, &str)], policy: LockPolicy) -> MigrateDatabases {
         MigrateDatabases::new(Arc::new(TestClock), policy).with(
             main_db(),
             self.url.parse().unwrap(),

@@ -37,7 +37,7 @@ CREATE TABLE b (x integer);"
     }
 }
 
-const fn files(kind: Kind) -> [(&'static str, &'static str); 4] {
+pub(crate) const fn files(kind: Kind) -> [(&'static str, &'static str); 4] {
     [
         ("001_pause.up.sql", PAUSE_UP),
         ("001_pause.down.sql", "DROP TABLE pause"),
@@ -47,7 +47,7 @@ const fn files(kind: Kind) -> [(&'static str, &'static str); 4] {
 }
 
 /// The session that runs the slow statement, where the database can tell.
-const fn running(kind: Kind) -> &'static str {
+pub(crate) const fn running(kind: Kind) -> &'static str {
     match kind {
         Kind::Postgres => {
             "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity
@@ -67,7 +67,7 @@ async fn begun(bed: &Bed, kind: Kind) {
     cutover_testkit::wait_for("the slow statement", PATIENCE, runs).await;
 }
 
-fn state(error: &PortError) -> &str {
+pub(crate) fn state(error: &PortError) -> &str {
     let notes = &error.diagnostic.notes;
     notes
         .iter()
@@ -76,7 +76,7 @@ fn state(error: &PortError) -> &str {
 }
 
 /// What `status` says, and that a second try goes through.
-async fn resumes(bed: &Bed, kind: Kind) {
+pub(crate) async fn resumes(bed: &Bed, kind: Kind) {
     let files = files(kind);
     let lines = bed.databases(&files).status(&main_db()).await.unwrap();
     let halfway = MigrationStatus::Interrupted {
@@ -202,7 +202,7 @@ async fn a_concurrent_index_that_is_stopped_is_built_anew() {
 }
 
 /// The same database for a user who may hardly do anything.
-async fn lesser(bed: &Bed, kind: Kind) -> (Bed, String) {
+pub(crate) async fn lesser(bed: &Bed, kind: Kind) -> (Bed, String) {
     let name = format!("app_{}", bed.url.rsplit('/').next().unwrap());
     match kind {
         Kind::Postgres => {

@@ -39,4 +39,5 @@ mod shop;
 mod sqlite;
 mod sync;
 mod sync_load;
+mod timeout;
 mod wishes_mariadb;

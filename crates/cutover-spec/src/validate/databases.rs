@@ -1,11 +1,12 @@
 //! Databases: an address of a kind that can be migrated.
 
+use cutover_model::{DatabaseName, Span};
 use cutover_sql::lint::RULES;
 
 use crate::findings::Findings;
 use crate::lint::matcher;
 use crate::reference::{Reference, invalid_references, references};
-use crate::{Application, LintException, spelling};
+use crate::{Application, Database, LintException, spelling};
 
 const SUPPORTED: &str = "SQLite (`sqlite:path`), PostgreSQL (`postgres://…`), MariaDB (`mariadb://…`), MySQL (`mysql://…`) and MongoDB (`mongodb://…`)";
 
@@ -24,6 +25,7 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
                 .label("leave the key out for a database without migrations");
         }
         super::runner::check(application, name, database, findings);
+        patience(name, database, findings);
         for (placeholder, value) in &database.placeholders {
             let path = format!("databases.{name}.placeholders.{placeholder}");
             if !is_placeholder(placeholder) {
@@ -39,6 +41,24 @@ pub(super) fn check(application: &Application, findings: &mut Findings<'_>) {
         }
         for (at, allowed) in database.lint.allow.iter().enumerate() {
             allow(&format!("databases.{name}.lint.allow[{at}]"), allowed, findings);
+        }
+    }
+}
+
+/// How long statements run and locks are waited for.
+fn patience(name: &DatabaseName, database: &Database, findings: &mut Findings<'_>) {
+    for (key, span, least) in [
+        (
+            "statementTimeout",
+            database.statement_timeout,
+            "no statement ends in no time",
+        ),
+        ("lockTimeout", database.lock_timeout, "no lock is had in no time"),
+    ] {
+        if span == Some(Span::ZERO) {
+            findings
+                .error("spec.invalid-value", &format!("databases.{name}.{key}"), least)
+                .label("such as `10s`; leave it out for the default");
         }
     }
 }

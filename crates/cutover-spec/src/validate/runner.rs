@@ -31,6 +31,21 @@ pub(super) fn check(
             )
             .label("leave it out, or bring the migrations as files");
     }
+    for (key, is_set) in [
+        ("statementTimeout", database.statement_timeout.is_some()),
+        ("lockTimeout", database.lock_timeout.is_some()),
+        ("lockTries", database.lock_tries.is_some()),
+    ] {
+        if is_set {
+            findings
+                .error(
+                    "spec.no-effect",
+                    &format!("databases.{name}.{key}"),
+                    "what another tool sends to the database is its own",
+                )
+                .label("leave it out: `runner.timeout` bounds the tool's commands");
+        }
+    }
     commands(&at, runner, findings);
     if runner.timeout == Span::ZERO {
         findings

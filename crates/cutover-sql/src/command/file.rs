@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use cutover_model::MigrationPhase;
 
-use crate::header::{DirectiveError, DirectiveProblem, Header};
+use crate::header::{DirectiveError, DirectiveProblem, Header, Timeout};
 use crate::json::{self, Member, Node, Value};
 use crate::split::{SplitError, SplitProblem, Statement};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "about",
     "phase",
     "retires",
@@ -16,6 +16,7 @@ const KEYS: [&str; 9] = [
     "verify",
     "irreversible",
     "reviewed",
+    "timeout",
     "ignore",
     "commands",
 ];
@@ -164,6 +165,12 @@ impl Reader<'_> {
                 Value::Bool(false) => self.header.unreviewed = Some(member.range.start..node.range.end),
                 _ => self.value("reviewed", node, "true, false"),
             },
+            "timeout" => {
+                self.header.timeout = node.text().and_then(Timeout::read);
+                if self.header.timeout.is_none() {
+                    self.value("timeout", node, Timeout::ALLOWED);
+                }
+            }
             "verify" => {
                 if let Some(query) = self.query("verify", node) {
                     self.header.verify = Some(query);

@@ -1,5 +1,7 @@
 //! A command as it is sent: where it must run, and waited for until it cannot be lost.
 
+use std::time::Duration;
+
 use super::fact::{Command, read};
 use crate::json::{self, Node, quote};
 
@@ -31,9 +33,9 @@ const WRITES: [&str; 13] = [
 ];
 
 /// Prepares a command of a file for a database. `renameCollection` runs in `admin` and names databases: the file may leave its
-/// own out. Writes wait for a majority unless the file says otherwise.
+/// own out. Writes wait for a majority, and a command that may not run for long is ended by the server, unless the file says otherwise.
 #[must_use]
-pub fn sent(statement: &str, database: &str) -> Sent {
+pub fn sent(statement: &str, database: &str, limit: Option<Duration>) -> Sent {
     let Ok(node) = json::parse(statement) else {
         return Sent {
             admin: false,
@@ -46,6 +48,12 @@ pub fn sent(statement: &str, database: &str) -> Sent {
     let writes = WRITES.contains(&name) || matches!(read(statement), Some(Command::Fill { .. }));
     if writes && node.get("writeConcern").is_none() && text.pop() == Some('}') {
         text.push_str(",\"writeConcern\":{\"w\":\"majority\"}}");
+    }
+    if let Some(limit) = limit.filter(|_| node.get("maxTimeMS").is_none())
+        && text.pop() == Some('}')
+    {
+        // Zero would be without end.
+        text.push_str(&format!(",\"maxTimeMS\":{}}}", limit.as_millis().max(1)));
     }
     if admin {
         let mut names: Vec<&Node> = node.get(name).into_iter().chain(node.get("to")).collect();
@@ -72,7 +80,7 @@ mod tests {
 
     #[test]
     fn writes_wait_for_a_majority_and_names_are_whole() {
-        let of = |text: &str| sent(text, "shop");
+        let of = |text: &str| sent(text, "shop", None);
         assert_eq!(
             of("{\"create\": \"users\" }\n").text,
             r#"{"create": "users" ,"writeConcern":{"w":"majority"}}"#
@@ -89,5 +97,20 @@ mod tests {
             }
         );
         assert!(!of(r#"{"create": "users"}"#).admin);
+    }
+
+    #[test]
+    fn a_command_ends_in_its_time_unless_it_says_its_own() {
+        let of = |text: &str| sent(text, "shop", Some(Duration::from_secs(2))).text;
+        assert_eq!(
+            of(r#"{"count": "users"} "#),
+            r#"{"count": "users","maxTimeMS":2000}"#
+        );
+        assert_eq!(
+            of(r#"{"create": "users"}"#),
+            r#"{"create": "users","writeConcern":{"w":"majority"},"maxTimeMS":2000}"#
+        );
+        let own = r#"{"count": "users", "maxTimeMS": 5}"#;
+        assert_eq!(of(own), own);
     }
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use cutover_migrate::{
     Direction, MigrateDatabases, MigrationStatus, Reach, StatusLine, is_settled, new_files,
 };
-use cutover_model::{DatabaseName, Diagnostic, ExitCode, Fence, MigrationId, ServiceName, Severity, Version};
+use cutover_model::{
+    DatabaseName, Diagnostic, ExitCode, Fence, MigrationId, MigrationPhase, ServiceName, Severity, Version,
+};
 use cutover_ports::{Databases as _, MigrateOptions, MigrationReport, PortError, Store as _, Target as _};
 use cutover_spec::{Application, Release};
 use serde_json::json;
@@ -18,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::lookup::Lookup;
 use crate::lost;
 use crate::planning;
-use crate::release::{self, migrations};
+use crate::release::{self, migrations, sifted_migrations};
 use crate::world::{self, Machine};
 
 use super::migrate_lease::{adopt, deployed, leased, options};
@@ -58,7 +60,7 @@ async fn carry_out(ctx: &Context, machine: &Machine, command: Migrate) -> Outcom
     match command {
         Migrate::New(new) => write_new(ctx, &new).await,
         Migrate::Up(up) => Box::pin(migrate_up(ctx, &up)).await,
-        Migrate::Down(down) => migrate_down(ctx, machine, &down).await,
+        Migrate::Down(down) => Box::pin(migrate_down(ctx, machine, &down)).await,
         Migrate::Status(which) => status(ctx, &which).await,
         Migrate::Validate(which) => validate(ctx, &which).await,
         Migrate::Diff(which) => schema::diff(ctx, &which).await,
@@ -98,6 +100,8 @@ pub(super) struct Chosen {
     pub(super) names: Vec<DatabaseName>,
     /// Whether a release is recorded as stable.
     pub(super) deployed: bool,
+    /// What is wrong with files of theirs, which are not among those that can be run.
+    pub(super) wrong: world::Wrong,
 }
 
 impl Chosen {
@@ -109,18 +113,36 @@ impl Chosen {
             format!("cutover migrate up --contracts --release {}", self.version)
         }
     }
+
+    /// What is wrong with files that are not needed.
+    fn warnings(&self) -> Vec<Diagnostic> {
+        let all = self.wrong.values().flatten().cloned();
+        all.map(|found| Diagnostic {
+            severity: Severity::Warning,
+            ..found
+        })
+        .collect()
+    }
 }
 
+/// The files that count, all of them sound.
 pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
+    let chosen = choose_sound(ctx, which).await?;
+    if chosen.wrong.is_empty() {
+        return Ok(chosen);
+    }
+    Err(Failure::usage(chosen.wrong.into_values().flatten().collect()))
+}
+
+/// Those of the files that are sound, for what is needed when something is wrong: a fault in one is told beside.
+pub(super) async fn choose_sound(ctx: &Context, which: &MigrateWhich) -> Result<Chosen, Failure> {
     let current = planning::current(ctx).await?.map(|(_, release)| release);
     let known: Vec<&Release> = current.iter().collect();
-    let mut databases = world::databases(ctx, &known)?;
+    let (mut databases, mut wrong) = world::sifted_databases(ctx, &known)?;
     let (version, names): (_, BTreeSet<DatabaseName>) = match (&which.release, &current) {
         (Some(version), _) => {
-            let found = match migrations(ctx.application()?, ctx.folder(), version) {
-                Ok(found) => found,
-                Err(found) => return Err(lost::told(ctx, version, found).await),
-            };
+            let found = sifted_migrations(ctx.application()?, ctx.folder(), version);
+            let found = found.map_err(Failure::usage)?;
             let mut names: BTreeSet<DatabaseName> = found.keys().cloned().collect();
             let at = ctx.application()?.at_version(version);
             for (name, database) in &at.databases {
@@ -133,9 +155,19 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
                 }
             }
             for (name, set) in found {
+                let faults = lost::known(ctx, version, set.read.all_wrong()).await;
                 databases = databases
-                    .with_chosen(name.clone(), set.url, set.migrations)
+                    .with_chosen(name.clone(), set.url, set.read.sound)
+                    .with_faulty(&name, set.read.faulty)
                     .with_placeholders(&name, set.placeholders);
+                if let Some(database) = at.databases.get(&name) {
+                    databases = databases.with_policy(&name, world::policy(database));
+                }
+                // What is wrong with the files that were stored is no matter any more.
+                wrong.remove(&name);
+                if !faults.is_empty() {
+                    wrong.insert(name, faults);
+                }
             }
             (version.clone(), names)
         }
@@ -151,6 +183,45 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             ));
         }
     };
+    let names = narrowed(ctx, which, names, current.as_ref())?;
+    wrong.retain(|name, _| names.contains(name));
+    Ok(Chosen {
+        version,
+        databases,
+        names,
+        deployed: current.is_some(),
+        wrong,
+    })
+}
+
+/// The databases that are meant, as far as they can be reached: no file of theirs is looked at.
+pub(super) async fn reachable(
+    ctx: &Context,
+    which: &MigrateWhich,
+) -> Result<(MigrateDatabases, Vec<DatabaseName>), Failure> {
+    let current = planning::current(ctx).await?.map(|(_, release)| release);
+    let (databases, names) = match (&which.release, &current) {
+        (None, Some(current)) => world::addresses(ctx, &current.application, current.files.keys())?,
+        _ => {
+            let application = ctx.application()?;
+            let migrated = application
+                .databases
+                .iter()
+                .filter(|(_, database)| database.migrations.is_some() || database.runner.is_some());
+            world::addresses(ctx, application, migrated.map(|(name, _)| name))?
+        }
+    };
+    let names = narrowed(ctx, which, names, current.as_ref())?;
+    Ok((databases, names))
+}
+
+/// Those of the databases that the words of the command name.
+fn narrowed(
+    ctx: &Context,
+    which: &MigrateWhich,
+    names: BTreeSet<DatabaseName>,
+    current: Option<&Release>,
+) -> Result<Vec<DatabaseName>, Failure> {
     let names = match &which.database {
         None => names.into_iter().collect(),
         Some(name) if names.contains(name) => vec![name.clone()],
@@ -165,19 +236,13 @@ pub(super) async fn choose(ctx: &Context, which: &MigrateWhich) -> Result<Chosen
             .into());
         }
     };
-    let names = match (&which.service, &which.release, &current) {
-        (None | Some(ServiceChoice::All), ..) => names,
+    match (&which.service, &which.release, current) {
+        (None | Some(ServiceChoice::All), ..) => Ok(names),
         (Some(ServiceChoice::One(service)), None, Some(current)) => {
-            of_service(&current.application, service, names)?
+            of_service(&current.application, service, names)
         }
-        (Some(ServiceChoice::One(service)), ..) => of_service(ctx.application()?, service, names)?,
-    };
-    Ok(Chosen {
-        version,
-        databases,
-        names,
-        deployed: current.is_some(),
-    })
+        (Some(ServiceChoice::One(service)), ..) => of_service(ctx.application()?, service, names),
+    }
 }
 
 /// Those databases that a service says it uses.
@@ -208,7 +273,7 @@ fn of_service(
 }
 
 async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
-    let chosen = choose(ctx, which).await?;
+    let chosen = choose_sound(ctx, which).await?;
     let mut all = Vec::new();
     for name in &chosen.names {
         let seen = chosen.databases.observe(name).await?;
@@ -228,6 +293,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
                     "size": seen.size,
                     "retiredBelow": seen.retired_below,
                     "migrations": lines,
+                    "findings": chosen.wrong.get(name).map_or(&[][..], Vec::as_slice),
                 })
             })
             .collect();
@@ -253,8 +319,18 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
                 ctx.printer.data(&text(line));
             }
         }
+        let found: Vec<_> = chosen.wrong.values().flatten().cloned().collect();
+        if !found.is_empty() {
+            let style = ctx.printer.talk_style();
+            ctx.printer.talk(&crate::render::diagnostics(&found, &style));
+        }
     }
-    Ok(ExitCode::Done)
+    let mut wrong = chosen.wrong.values().flatten();
+    Ok(if wrong.any(|found| found.severity == Severity::Error) {
+        ExitCode::Findings
+    } else {
+        ExitCode::Done
+    })
 }
 
 /// A command that was refused because the database belongs to another state can take it over itself.
@@ -288,6 +364,14 @@ fn text(line: &StatusLine) -> String {
         MigrationStatus::Renamed { from } => ('✗', format!("applied as {from}; its file has another name")),
         MigrationStatus::OutOfOrder => ('✗', "pending below a number that is applied".to_owned()),
     };
+    let (mark, state) = match (&line.fault, &line.status) {
+        (None, _) => (mark, state),
+        (Some(fault), MigrationStatus::Interrupted { direction, done, .. }) => {
+            let far = so_far(*direction, *done, None);
+            ('✗', format!("{far}; its file is wrong: {}", fault.code))
+        }
+        (Some(fault), _) => ('✗', format!("{state}; its file is wrong: {}", fault.code)),
+    };
     let by = match (&line.applied_at, &line.applied_by) {
         (Some(at), Some(by)) => format!("  {at:.0} by {by}"),
         _ => String::new(),
@@ -295,23 +379,26 @@ fn text(line: &StatusLine) -> String {
     format!(
         "  {mark} {:<30} {:<9} {state}{by}\n",
         line.id.to_string(),
-        line.phase.word()
+        line.phase.map_or("?", MigrationPhase::word)
     )
 }
 
+/// How far a file came that is neither applied nor taken back, and how it goes on.
+fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
+    let said = so_far(direction, done, total);
+    match (total, direction) {
+        (None, _) => format!("{said}; there is no file of it here"),
+        (Some(_), Direction::Up) => format!("{said}; cutover migrate up goes on"),
+        (Some(_), Direction::Down) => format!("{said}; cutover migrate down goes on"),
+    }
+}
+
 /// How far a file came that is neither applied nor taken back.
-pub(super) fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
+pub(super) fn so_far(direction: Direction, done: usize, total: Option<usize>) -> String {
     let of = total.map_or_else(String::new, |total| format!(" of {total}"));
-    let (said, command) = match direction {
-        Direction::Up => (format!("interrupted: {done}{of} statements applied"), "up"),
-        Direction::Down => (
-            format!("being taken back: {done}{of} statements of its way down done"),
-            "down",
-        ),
-    };
-    match total {
-        Some(_) => format!("{said}; cutover migrate {command} goes on"),
-        None => format!("{said}; there is no file of it here"),
+    match direction {
+        Direction::Up => format!("interrupted: {done}{of} statements applied"),
+        Direction::Down => format!("being taken back: {done}{of} statements of its way down done"),
     }
 }
 
@@ -516,7 +603,7 @@ async fn users(
 }
 
 async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> Outcome {
-    let chosen = choose(ctx, &down.which).await?;
+    let chosen = choose_sound(ctx, &down.which).await?;
     if down.adopt {
         adopt(ctx, &chosen, "cutover migrate down --adopt").await?;
     }
@@ -532,7 +619,7 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
         }
     }
     if back.is_empty() {
-        return Ran::default().conclude(ctx, &chosen.contracts());
+        return Ran::finding(chosen.warnings()).conclude(ctx, &chosen.contracts());
     }
     let users = users(ctx, machine, &back).await?;
     let back: Vec<String> = back.iter().map(|(name, id)| format!("{name} {id}")).collect();
@@ -563,13 +650,14 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
             "cutover migrate down --yes",
         ));
     }
-    let ran = under_lease(ctx, &chosen, async |fence, name, options, done| {
+    let mut ran = under_lease(ctx, &chosen, async |fence, name, options, done| {
         chosen
             .databases
             .migrate_down(fence, name, reach, options, done)
             .await
     })
     .await?;
+    ran.findings.extend(chosen.warnings());
     ran.conclude(ctx, &chosen.contracts())
 }
 

@@ -21,6 +21,14 @@ pub(super) struct Ran {
 }
 
 impl Ran {
+    /// Nothing yet, and something to tell of the files.
+    pub(super) fn finding(findings: Vec<Diagnostic>) -> Self {
+        Self {
+            findings,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn wait_for(&mut self, name: &DatabaseName, pending: Pending) {
         let waiting = pending.waiting.into_iter();
         self.waiting.extend(waiting.map(|one| (name.clone(), one)));

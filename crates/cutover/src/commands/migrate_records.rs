@@ -9,12 +9,15 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
 use super::confirm;
-use super::migrate::{Chosen, choose, halfway};
+use super::migrate::{Chosen, choose, choose_sound, reachable, so_far};
 use super::migrate_lease::{adopt, leased, options};
 
 pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
-    let chosen = choose(ctx, &sql.which).await?;
-    let direction = if sql.down { Direction::Down } else { Direction::Up };
+    let (direction, chosen) = if sql.down {
+        (Direction::Down, choose_sound(ctx, &sql.which).await?)
+    } else {
+        (Direction::Up, choose(ctx, &sql.which).await?)
+    };
     let reach = match (sql.to, sql.steps) {
         (Some(number), _) => Reach::To(number),
         (None, Some(steps)) => Reach::Steps(steps),
@@ -47,13 +50,14 @@ pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
     Ok(ExitCode::Done)
 }
 
+/// What the databases themselves say; no file is needed for it.
 pub(super) async fn history(ctx: &Context, which: &MigrateWhich) -> Outcome {
-    let chosen = choose(ctx, which).await?;
+    let (databases, names) = reachable(ctx, which).await?;
     let mut all = Vec::new();
-    for name in &chosen.names {
-        let lines = chosen.databases.status(name).await?;
+    for name in &names {
+        let lines = databases.status(name).await?;
         let unfinished: Vec<_> = lines.into_iter().filter(is_unfinished).collect();
-        all.push((name, chosen.databases.log(name).await?, unfinished));
+        all.push((name, databases.log(name).await?, unfinished));
     }
     if ctx.printer.is_json() {
         let value: Vec<_> = all
@@ -101,7 +105,7 @@ fn begun(line: &StatusLine) -> String {
         (Direction::Up, ..) => (Act::Up, String::new(), String::new()),
         (Direction::Down, ..) => (Act::Down, String::new(), String::new()),
     };
-    let (word, said) = (word.word(), halfway(direction, done, total));
+    let (word, said) = (word.word(), so_far(direction, done, total));
     format!(
         "  {since:<20}  {word:<8} {:<30}{by} {said}\n",
         line.id.to_string()
@@ -165,7 +169,7 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
 }
 
 pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
-    let chosen = choose(ctx, &repair.which).await?;
+    let chosen = choose_sound(ctx, &repair.which).await?;
     let name = only_database(&chosen)?;
     if repair.adopt {
         adopt(ctx, &chosen, &repair.adopting()).await?;

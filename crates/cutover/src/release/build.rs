@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cutover_db::DatabaseUrl;
-use cutover_migrate::{MigrationFile, from_files, missing_placeholders, read_folder};
+use cutover_migrate::{Folder, Sifted, read_whatever, sift};
 use cutover_model::{DatabaseName, Diagnostic, ServiceName, Version};
 use cutover_spec::{Application, Database, Release, ReleaseDraft, ServiceParts, StoredFile, Target};
+use cutover_sql::locate;
 
 use super::artifact::artifact;
 use super::certificates;
@@ -52,7 +53,7 @@ pub(crate) fn build(
             for (name, set) in sets {
                 migrations.insert(
                     name.clone(),
-                    set.migrations.into_iter().map(|one| one.migration).collect(),
+                    set.read.sound.into_iter().map(|one| one.migration).collect(),
                 );
                 files.insert(name, set.files);
             }
@@ -201,13 +202,13 @@ pub(crate) struct MigrationSet {
     pub(crate) url: DatabaseUrl,
     /// As read.
     pub(crate) files: Vec<StoredFile>,
-    /// What they say, in order.
-    pub(crate) migrations: Vec<MigrationFile>,
+    /// What they say, in order, and what is wrong with them.
+    pub(crate) read: Sifted,
     /// What their `${name}` stand for.
     pub(crate) placeholders: BTreeMap<String, String>,
 }
 
-/// The migrations of a version, of every database that has any. Nothing else of the release is looked at, so that a
+/// The migrations of a version, all of them sound, of every database that has any. Nothing else of the release is looked at, so that a
 /// database can be migrated where its programs are not.
 ///
 /// # Errors
@@ -224,7 +225,33 @@ pub(crate) fn migrations(
     )
 }
 
+/// The same, where a fault in one file does not take the others away: it is told in the set that it is in.
+///
+/// # Errors
+/// When it is not known where a database is, or what its placeholders stand for.
+pub(crate) fn sifted_migrations(
+    application: &Application,
+    folder: &Path,
+    version: &Version,
+) -> Result<BTreeMap<DatabaseName, MigrationSet>, Vec<Diagnostic>> {
+    sifted_sets(
+        folder,
+        &Lookup::new(folder, application),
+        &application.at_version(version),
+    )
+}
+
 fn sets(
+    folder: &Path,
+    lookup: &Lookup<'_>,
+    at: &Application,
+) -> Result<BTreeMap<DatabaseName, MigrationSet>, Vec<Diagnostic>> {
+    let sets = sifted_sets(folder, lookup, at)?;
+    let wrong: Vec<Diagnostic> = sets.values().flat_map(|set| set.read.all_wrong()).collect();
+    if wrong.is_empty() { Ok(sets) } else { Err(wrong) }
+}
+
+fn sifted_sets(
     folder: &Path,
     lookup: &Lookup<'_>,
     at: &Application,
@@ -235,14 +262,57 @@ fn sets(
         let Some(place) = &database.migrations else {
             continue;
         };
-        match read_migrations(folder, lookup, name, database, place) {
+        let others = at.databases.iter().filter(|(other, _)| *other != name);
+        let others: Vec<PathBuf> = others
+            .filter_map(|(_, other)| other.migrations.as_ref().map(|place| whole(folder, place)))
+            .collect();
+        match read_migrations(folder, lookup, name, database, place, &others) {
             Ok(set) => {
                 sets.insert(name.clone(), set);
             }
-            Err(found) => wrong.extend(found),
+            Err(found) => wrong.push(found),
         }
     }
     if wrong.is_empty() { Ok(sets) } else { Err(wrong) }
+}
+
+/// A folder as its path says it, without what says nothing.
+fn whole(folder: &Path, place: &str) -> PathBuf {
+    folder.join(place).components().collect()
+}
+
+/// As many files are named in a command, and no more.
+const NAMED: usize = 4;
+
+/// Migrations that nobody would run.
+fn in_subfolder(place: &str, below: &[PathBuf]) -> Option<Diagnostic> {
+    let first = below.first()?;
+    let folder = first.parent()?;
+    let shown = |file: &Path| Path::new(place).join(file).display().to_string();
+    let together: Vec<String> = below
+        .iter()
+        .filter(|file| file.parent() == Some(folder))
+        .map(|file| shown(file))
+        .collect();
+    let moved = if together.len() > NAMED {
+        let extension = first.extension().unwrap_or_default().to_string_lossy();
+        format!("{}/*.{extension}", shown(folder))
+    } else {
+        together.join(" ")
+    };
+    Some(
+        Diagnostic::error(
+            "migrate.in-subfolder",
+            format!("files below {place} are called like migrations, and subfolders are not read"),
+        )
+        .at(locate(&first.to_string_lossy(), "", 0, 0))
+        .note("how many", below.len().to_string())
+        .note(
+            "if they are none",
+            format!("call their folder _{}, or move it elsewhere", folder.display()),
+        )
+        .help(format!("mv -n {moved} {place}")),
+    )
 }
 
 /// The files of a folder, and the migrations in them.
@@ -252,42 +322,44 @@ fn read_migrations(
     name: &DatabaseName,
     database: &Database,
     place: &str,
-) -> Result<MigrationSet, Vec<Diagnostic>> {
-    let one = |found: Diagnostic| vec![found];
-    let url = database_url(folder, lookup, name, &database.url).map_err(one)?;
-    let placeholders = lookup.environment(&database.placeholders).map_err(one)?;
+    others: &[PathBuf],
+) -> Result<MigrationSet, Diagnostic> {
+    let url = database_url(folder, lookup, name, &database.url)?;
+    let placeholders = lookup.environment(&database.placeholders)?;
     let path = folder.join(place);
-    if !path.is_dir() {
-        return Err(one(Diagnostic::error(
+    let found = if path.is_dir() {
+        read_whatever(&path)
+    } else {
+        Err(Diagnostic::error(
             "release.migrations-missing",
             format!("database {name} has no folder of migrations {place}"),
         )
         .note("state", "a release without migrations has an empty folder")
-        .help(format!("mkdir -p {place}"))));
-    }
-    let files = read_folder(&path).map_err(one)?;
-    let mut read = from_files(name, &files, url.dialect()).and_then(|read| {
-        let missing = missing_placeholders(&read, &placeholders);
-        if missing.is_empty() {
-            Ok(read)
-        } else {
-            Err(missing)
+        .help(format!("mkdir -p {place}")))
+    };
+    let (files, mut read) = match found {
+        Ok(Folder { files, unread, below }) => {
+            let mut read = sift(name, &files, &unread, url.dialect());
+            let own = whole(folder, place);
+            let is_others = |file: &PathBuf| others.iter().any(|other| own.join(file).starts_with(other));
+            let below: Vec<PathBuf> = below.into_iter().filter(|file| !is_others(file)).collect();
+            read.wrong.extend(in_subfolder(place, &below));
+            (files, read.with_values(&placeholders))
         }
-    });
-    if let Err(found) = &mut read {
-        for location in found.iter_mut().filter_map(|found| found.location.as_mut()) {
-            location.file = Path::new(place)
-                .join(&location.file)
-                .components()
-                .collect::<std::path::PathBuf>()
-                .to_string_lossy()
-                .into_owned();
-        }
+        Err(found) => (Vec::new(), Sifted::none(found)),
+    };
+    for location in read.each_wrong().filter_map(|found| found.location.as_mut()) {
+        location.file = Path::new(place)
+            .join(&location.file)
+            .components()
+            .collect::<std::path::PathBuf>()
+            .to_string_lossy()
+            .into_owned();
     }
     Ok(MigrationSet {
         url,
         files,
-        migrations: read?,
+        read,
         placeholders,
     })
 }

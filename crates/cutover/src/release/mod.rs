@@ -11,6 +11,6 @@ mod tree;
 mod versions;
 
 pub(crate) use artifact::{program, unchanged};
-pub(crate) use build::{build, database_url, migrations};
+pub(crate) use build::{build, database_url, migrations, sifted_migrations};
 pub(crate) use key::Key;
 pub(crate) use restart::restarted;

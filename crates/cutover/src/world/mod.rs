@@ -11,16 +11,16 @@ mod runner;
 mod smoke;
 mod webhooks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_backup::DatabaseBackups;
 use cutover_engine::World;
 use cutover_metrics::{Commands, HttpQueries, Providers};
-use cutover_migrate::{LockPolicy, MigrateDatabases, from_files, read_folder};
+use cutover_migrate::{LockPolicy, MigrateDatabases, from_files, read_folder, sift};
 use cutover_model::{DatabaseName, Diagnostic, Span};
 use cutover_ports::Store;
-use cutover_spec::Release;
+use cutover_spec::{Application, Database, Release};
 
 pub(crate) use checks::{MachineChecks, taken};
 pub(crate) use clock::SystemClock;
@@ -127,28 +127,78 @@ pub(crate) fn migrator() -> MigrateDatabases {
     all
 }
 
+/// How long the locks of a database are tried and its statements run: as its settings say, or as is usual.
+pub(crate) fn policy(database: &Database) -> LockPolicy {
+    let usual = LockPolicy::default();
+    let last = database.lock_timeout.unwrap_or(usual.last_timeout);
+    LockPolicy {
+        tries: database.lock_tries.unwrap_or(usual.tries),
+        first_timeout: usual.first_timeout.min(last),
+        last_timeout: last,
+        statement_timeout: database.statement_timeout,
+        ..usual
+    }
+}
+
 /// The databases with the files of these releases.
 pub(crate) fn databases(ctx: &Context, releases: &[&Release]) -> Result<MigrateDatabases, Failure> {
+    let (all, wrong) = sifted_databases(ctx, releases)?;
+    if wrong.is_empty() {
+        Ok(all)
+    } else {
+        Err(Failure::usage(wrong.into_values().flatten().collect()))
+    }
+}
+
+/// What is wrong with the files of databases.
+pub(crate) type Wrong = BTreeMap<DatabaseName, Vec<Diagnostic>>;
+
+/// The same, where a fault in one file does not take the others away: what is wrong is told beside.
+pub(crate) fn sifted_databases(
+    ctx: &Context,
+    releases: &[&Release],
+) -> Result<(MigrateDatabases, Wrong), Failure> {
+    let mut wrong = Wrong::new();
     let mut all = migrator();
     // The last one given counts for the URL: the release that is gone to.
     for release in releases.iter().rev() {
         for (name, files) in &release.files {
-            let url = url(ctx, release, name)?;
+            let url = url(ctx, &release.application, name)?;
             if let Some(tool) = newest_tool(ctx, releases, release, name)? {
                 all = all.with_tool(name.clone(), url, tool);
                 continue;
             }
-            let files = from_files(name, files, url.dialect()).map_err(Failure::usage)?;
-            let values = match release.application.databases.get(name) {
-                Some(database) => {
-                    Lookup::new(ctx.folder(), &release.application).environment(&database.placeholders)?
-                }
-                None => BTreeMap::new(),
-            };
-            all = all.with(name.clone(), url, files).with_placeholders(name, values);
+            let read = sift(name, files, &[], url.dialect());
+            let found = read.all_wrong();
+            if !found.is_empty() {
+                wrong.entry(name.clone()).or_default().extend(found);
+            }
+            all = all
+                .with(name.clone(), url, read.sound)
+                .with_faulty(name, read.faulty);
+            if let Some(database) = release.application.databases.get(name) {
+                let lookup = Lookup::new(ctx.folder(), &release.application);
+                all = all
+                    .with_placeholders(name, lookup.environment(&database.placeholders)?)
+                    .with_policy(name, policy(database));
+            }
         }
     }
-    Ok(all)
+    Ok((all, wrong))
+}
+
+/// Databases of an application, and nothing of their files.
+pub(crate) fn addresses<'a>(
+    ctx: &Context,
+    application: &Application,
+    names: impl Iterator<Item = &'a DatabaseName>,
+) -> Result<(MigrateDatabases, BTreeSet<DatabaseName>), Failure> {
+    let (mut all, mut found) = (migrator(), BTreeSet::new());
+    for name in names {
+        all = all.with(name.clone(), url(ctx, application, name)?, Vec::new());
+        found.insert(name.clone());
+    }
+    Ok((all, found))
 }
 
 /// The tool that migrates a database, where one does in this release: with the files of the newest release, which alone
@@ -188,7 +238,7 @@ fn newest_tool(
 /// One database with the files of a folder that belong to no stored release yet; no folder is no files.
 pub(crate) fn database_with_folder(
     ctx: &Context,
-    application: &cutover_spec::Application,
+    application: &Application,
     name: &DatabaseName,
     folder: &std::path::Path,
 ) -> Result<MigrateDatabases, Failure> {
@@ -214,7 +264,8 @@ pub(crate) fn database_with_folder(
     let values = Lookup::new(ctx.folder(), application).environment(&database.placeholders)?;
     Ok(migrator()
         .with(name.clone(), url, files)
-        .with_placeholders(name, values))
+        .with_placeholders(name, values)
+        .with_policy(name, policy(database)))
 }
 
 /// The backups of the databases of these releases.
@@ -227,7 +278,7 @@ pub(crate) fn backups(ctx: &Context, releases: &[&Release]) -> Result<DatabaseBa
     let mut all = DatabaseBackups::new(folder, settings.keep, Arc::new(SystemClock));
     for release in releases.iter().rev() {
         for name in release.application.databases.keys() {
-            all = all.with(name.clone(), url(ctx, release, name)?);
+            all = all.with(name.clone(), url(ctx, &release.application, name)?);
         }
     }
     Ok(all)
@@ -238,19 +289,19 @@ pub(crate) fn backup_folder(ctx: &Context, directory: Option<&str>) -> std::path
     directory.map_or_else(|| ctx.state.backups(), |directory| ctx.folder().join(directory))
 }
 
-/// Where a database of a release is.
+/// Where a database of an application is.
 pub(crate) fn url(
     ctx: &Context,
-    release: &Release,
+    application: &Application,
     name: &DatabaseName,
 ) -> Result<cutover_db::DatabaseUrl, Failure> {
-    let Some(database) = release.application.databases.get(name) else {
+    let Some(database) = application.databases.get(name) else {
         return Err(Failure::new(
             "usage.unknown-database",
             format!("there is no database named `{name}`"),
             "cutover check",
         ));
     };
-    let lookup = Lookup::new(ctx.folder(), &release.application);
+    let lookup = Lookup::new(ctx.folder(), application);
     Ok(database_url(ctx.folder(), &lookup, name, &database.url)?)
 }

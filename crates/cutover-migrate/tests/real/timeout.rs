@@ -1,0 +1,254 @@
+//! Statements that run for as long as they may: ended in the database, told with what is left of their file, and never half
+//! applied without a record.
+
+use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationStatus, Reach};
+use cutover_model::{Span, UpgradeId};
+use cutover_ports::{Databases as _, MigrateOptions, PortError};
+
+use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::cut::{self, lesser, resumes, running, state};
+
+/// Much longer than a quick statement takes, much shorter than a slow one.
+const LIMIT: Span = Span::from_secs(2);
+
+/// A query that takes far longer than the limit.
+const fn slow(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => "SELECT 1 FROM pg_sleep(300)",
+        // One that counts: the server answers a `sleep` that is killed as if it had slept.
+        Kind::MariaDb => {
+            "SELECT count(*) FROM information_schema.columns a, information_schema.columns b, information_schema.columns c"
+        }
+        Kind::Sqlite => {
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
+        }
+    }
+}
+
+/// A query that takes longer than a moment, and ends.
+const fn brief(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => "SELECT 1 FROM pg_sleep(0.3)",
+        Kind::MariaDb => "SELECT sleep(0.3)",
+        Kind::Sqlite => {
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 500000) SELECT max(x) FROM c"
+        }
+    }
+}
+
+async fn up(databases: &MigrateDatabases) -> Result<(), PortError> {
+    let all = Reach::All;
+    databases
+        .migrate_up(&fence(1), &main_db(), all, false, &options(), &mut Vec::new())
+        .await
+}
+
+fn note<'a>(error: &'a PortError, key: &str) -> Option<&'a str> {
+    let mut notes = error.diagnostic.notes.iter();
+    notes
+        .find(|(found, _)| found == key)
+        .map(|(_, value)| value.as_str())
+}
+
+on_all!(
+    a_file_that_is_recorded_by_statements_resumes_after_a_slow_one,
+    a_transaction_that_runs_out_of_time_leaves_nothing,
+    what_a_header_says_counts_and_queries_count_too,
+);
+
+async fn a_file_that_is_recorded_by_statements_resumes_after_a_slow_one(bed: &Bed) {
+    let kind = bed.kind();
+    let files = cut::files(kind);
+    bed.up(&files, 0, 1).await.unwrap();
+    let error = up(&bed.within(LIMIT, &files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert!(!error.transient);
+    let begun = match kind {
+        // Whether it happened is looked at when the file resumes.
+        Kind::MariaDb => " and one was begun; it resumes there",
+        Kind::Postgres | Kind::Sqlite => "; it resumes after them",
+    };
+    assert_eq!(
+        state(&error),
+        format!("1 of 3 statements of 002_slow are applied{begun}")
+    );
+    let place = error.diagnostic.location.as_ref().unwrap();
+    assert_eq!((place.file.as_str(), place.line), ("002_slow.up.sql", 3));
+    assert!(
+        note(&error, "next").is_some_and(|next| next.contains("-- cutover: timeout=10m")),
+        "{error}"
+    );
+    assert_eq!(error.diagnostic.help.as_deref(), Some("cutover migrate up"));
+    if !matches!(kind, Kind::Sqlite) {
+        assert_eq!(bed.number(running(kind)).await, 0, "it runs on");
+    }
+    resumes(bed, kind).await;
+}
+
+/// A file that is one transaction, with a time of its own in its header; and the way back of it, with another.
+async fn a_transaction_that_runs_out_of_time_leaves_nothing(bed: &Bed) {
+    let kind = bed.kind();
+    bed.run("CREATE TABLE t (a integer)").await;
+    let up_text = format!(
+        "-- cutover: phase=expand timeout=2s\nINSERT INTO t VALUES (1);\n{};",
+        slow(kind)
+    );
+    let down_text = format!("-- cutover: timeout=2s\nDELETE FROM t;\n{};", slow(kind));
+    let files = [("001_t.up.sql", up_text.as_str()), ("001_t.down.sql", &down_text)];
+    let error = up(&bed.patient(&files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(state(&error), "nothing of 001_t was applied");
+    assert_eq!(error.diagnostic.location.as_ref().unwrap().line, 3);
+    assert!(
+        note(&error, "next").is_some_and(|next| next.contains("where timeout=2s stands")),
+        "{error}"
+    );
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, 0);
+    let lines = bed.databases(&files).status(&main_db()).await.unwrap();
+    assert_eq!(lines[0].status, MigrationStatus::Pending);
+
+    // An upgrade runs what was stored when it was planned, so that is what begins anew.
+    let by_upgrade = MigrateOptions {
+        upgrade: Some(UpgradeId::new("0193")),
+        ..options()
+    };
+    let migration = bed.files(&files)[0].migration.clone();
+    let upgraded = bed.patient(&files).up(&fence(1), &migration, &by_upgrade).await;
+    let error = upgraded.unwrap_err();
+    assert_eq!(error.diagnostic.help.as_deref(), Some("cutover upgrade 1.1.0"));
+
+    let quick = up_text.replace(slow(kind), "INSERT INTO t VALUES (2)");
+    let files = [("001_t.up.sql", quick.as_str()), ("001_t.down.sql", &down_text)];
+    let databases = bed.patient(&files);
+    up(&databases).await.unwrap();
+    let mut done = Vec::new();
+    let error = databases
+        .migrate_down(&fence(1), &main_db(), Reach::All, &options(), &mut done)
+        .await
+        .unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(state(&error), "nothing of 001_t was taken back");
+    assert_eq!(error.diagnostic.help.as_deref(), Some("cutover migrate down"));
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, 2);
+}
+
+async fn what_a_header_says_counts_and_queries_count_too(bed: &Bed) {
+    let kind = bed.kind();
+    let moment = Span::from_millis(5);
+    let down = ("001_a.down.sql", "DROP TABLE a");
+    // MariaDB sends the rows of a query, which a migration has no use for.
+    let table = format!("CREATE TABLE a AS {}", brief(kind));
+    let text = format!("-- cutover: phase=expand timeout=none\n{table};");
+    let files = [("001_a.up.sql", text.as_str()), down];
+    up(&bed.within(moment, &files)).await.unwrap();
+    assert!(bed.has_table("a").await);
+
+    let verify = format!(
+        "-- cutover: phase=backfill timeout=2s\n-- cutover: verify {}\nDELETE FROM a;",
+        slow(kind)
+    );
+    let files = [
+        files[0],
+        files[1],
+        ("002_b.up.sql", verify.as_str()),
+        ("002_b.down.sql", "SELECT 1"),
+    ];
+    let error = up(&bed.within(moment, &files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(state(&error), "nothing of 002_b was applied");
+    assert_eq!(bed.number("SELECT count(*) FROM a").await, 1);
+}
+
+#[tokio::test]
+async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    bed.run("CREATE TABLE t (a integer)").await;
+    let files = [
+        (
+            "001_i.up.sql",
+            "-- cutover: phase=expand transaction=none\nCREATE INDEX CONCURRENTLY t_a ON t (a)",
+        ),
+        ("001_i.down.sql", "DROP INDEX t_a"),
+    ];
+    let old = bed.client().await;
+    old.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let error = up(&bed.within(LIMIT, &files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(
+        state(&error),
+        "0 of 1 statements of 001_i are applied and one was begun; it resumes there"
+    );
+    // It did not work for so long: it waited.
+    assert!(
+        note(&error, "waited for").is_some_and(|who| who.contains("LOCK TABLE t")),
+        "{error}"
+    );
+    let invalid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND NOT indisvalid";
+    assert_eq!(bed.number(invalid).await, 1);
+    let lines = bed.databases(&files).status(&main_db()).await.unwrap();
+    assert!(matches!(
+        lines[0].status,
+        MigrationStatus::Interrupted { done: 0, .. }
+    ));
+    old.batch_execute("COMMIT").await.unwrap();
+    up(&bed.patient(&files)).await.unwrap();
+    assert_eq!(bed.number(invalid).await, 0);
+    let valid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
+    assert_eq!(bed.number(valid).await, 1);
+}
+
+/// A wait for a lock is told, and tried again, as one, however long a lock may be waited for.
+#[tokio::test]
+async fn a_statement_that_waits_for_a_lock_has_not_run_out_of_time() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    bed.run("CREATE TABLE t (a integer)").await;
+    let files = [
+        (
+            "001_t.up.sql",
+            "-- cutover: phase=expand timeout=1s\nALTER TABLE t ADD COLUMN b integer",
+        ),
+        ("001_t.down.sql", "ALTER TABLE t DROP COLUMN b"),
+    ];
+    let old = bed.client().await;
+    old.batch_execute("BEGIN; SELECT * FROM t").await.unwrap();
+    let policy = LockPolicy {
+        tries: 2,
+        first_timeout: Span::from_secs(60),
+        last_timeout: Span::from_secs(60),
+        ..LockPolicy::default()
+    };
+    let error = up(&bed.databases_with(&files, policy)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.lock-timeout", "{error}");
+    assert!(error.diagnostic.message.contains("within 2 tries"), "{error}");
+}
+
+/// What the server allows a user's queries is no matter of migrations.
+#[tokio::test]
+async fn a_time_out_of_the_user_does_not_hold_on_mariadb() {
+    let Some(bed) = bed(Kind::MariaDb).await else {
+        return;
+    };
+    let (own, name) = lesser(&bed, Kind::MariaDb).await;
+    let database = bed.url.rsplit('/').next().unwrap();
+    bed.run(&format!("GRANT ALL ON {database}.* TO {name}@'%'")).await;
+    bed.run(&format!("ALTER USER {name}@'%' WITH MAX_STATEMENT_TIME 0.05"))
+        .await;
+    bed.run("CREATE TABLE t AS SELECT seq AS x FROM seq_1_to_3000")
+        .await;
+    let slow = "SELECT count(*) AS n FROM t a JOIN t b ON a.x < b.x";
+    let cut = own.try_number(slow).await.unwrap_err();
+    assert!(cut.contains("max_statement_time"), "{cut}");
+    let text = format!("-- cutover: phase=expand\nCREATE TABLE a AS {slow};");
+    let files = [
+        ("001_a.up.sql", text.as_str()),
+        ("001_a.down.sql", "DROP TABLE a"),
+    ];
+    up(&own.patient(&files)).await.unwrap();
+    assert!(bed.has_table("a").await);
+}
