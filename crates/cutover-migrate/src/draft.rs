@@ -6,7 +6,14 @@ use cutover_sql::catalog::{
 };
 use cutover_sql::{Dialect, TableName};
 
+pub(crate) mod backfill;
+mod contract;
 pub(crate) mod mysql;
+pub(crate) mod postgres;
+mod reasons;
+mod unique;
+
+pub use reasons::remarks;
 
 /// A pair of files to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,14 +171,15 @@ pub fn autogenerate(
         changes(from, to).into_iter().partition(Change::is_written);
     let mut sets = Sets::default();
     for change in written {
-        sets.sort(dialect, renames, change);
+        sets.sort(dialect, from, renames, change);
     }
     sets.follow_views(dialect);
     sets.follow_columns(dialect);
-    (assemble(dialect, from, &sets, retires), left)
+    (assemble(dialect, from, sets, retires), left)
 }
 
-fn assemble(dialect: Dialect, from: &Catalog, sets: &Sets, retires: &Version) -> Vec<Draft> {
+fn assemble(dialect: Dialect, from: &Catalog, mut sets: Sets, retires: &Version) -> Vec<Draft> {
+    sets.follow_renames(dialect, from);
     let mut out = Vec::new();
     let mut now = from.clone();
     let mut expand = |changes: &[Change], suffix, now: &mut Catalog| {
@@ -206,66 +214,32 @@ fn assemble(dialect: Dialect, from: &Catalog, sets: &Sets, retires: &Version) ->
         }));
     }
     if !sets.concurrent.is_empty() {
-        let (up, down, after) = both_ways(dialect, &now, &sets.concurrent);
-        now = after;
-        let beside = |text: &String| text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
+        let after = apply(&now, &sets.concurrent);
         out.push(Draft {
             suffix: "indexes",
             phase: MigrationPhase::Expand,
             transaction: false,
             directives: Vec::new(),
             about: about(&sets.concurrent),
-            up: up.iter().map(beside).collect(),
-            down: down.iter().map(beside).collect(),
+            up: postgres::beside(&now, &sets.concurrent),
+            down: postgres::beside(&after, &inverse(&sets.concurrent)),
         });
+        now = after;
     }
-    for one in &sets.moved {
-        let (table, new) = (&one.table, one.new.join(","));
-        out.push(Draft {
-            suffix: "backfill",
-            phase: MigrationPhase::Backfill,
-            transaction: true,
-            directives: vec![format!(
-                "backfill table={table} key={} new={new}",
-                key_of(from, table)
-            )],
-            about: format!("fills {new} of {table} from {}", one.old.name),
-            up: Vec::new(),
-            down: Vec::new(),
-        });
-    }
-    if !sets.contract.is_empty() {
-        out.push(contract(dialect, &now, sets, retires));
-    }
+    out.extend(sets.moved.iter().map(|one| backfill::moved(from, one)));
+    out.extend(
+        sets.fills
+            .iter()
+            .map(|(table, name)| backfill::filled(dialect, from, table, name, "DEFAULT")),
+    );
+    out.extend(contract::drafts(dialect, now, sets, retires));
+    reasons::give(dialect, from, &mut out);
     out
 }
 
 /// Expressions as a directive has values.
 fn value(expression: &str) -> String {
     format!("\"{}\"", expression.replace('"', "\"\""))
-}
-
-/// The single column of a primary key; the first column where there is none.
-pub(crate) fn key_of(catalog: &Catalog, table: &TableName) -> String {
-    let Some(table) = catalog.tables.get(table) else {
-        return "id".to_owned();
-    };
-    let is_key = |column: &&Column| {
-        let own = column
-            .extra
-            .as_deref()
-            .is_some_and(|extra| extra.contains("primary key"));
-        own || table.constraints.values().any(|one| {
-            let text = one.definition.to_lowercase().replace(['"', '`', ' '], "");
-            text.ends_with(&format!("primarykey({})", column.name.to_lowercase()))
-        })
-    };
-    table
-        .columns
-        .iter()
-        .find(is_key)
-        .or_else(|| table.columns.first())
-        .map_or_else(|| "id".to_owned(), |column| column.name.clone())
 }
 
 /// A column whose values go to others, by a sync, until a contract drops it.
@@ -285,10 +259,12 @@ struct Sets {
     concurrent: Vec<Change>,
     contract: Vec<Change>,
     moved: Vec<Moved>,
+    /// Columns whose default is not the same for every row: those that are there get theirs by a backfill.
+    fills: Vec<(TableName, String)>,
 }
 
 impl Sets {
-    fn sort(&mut self, dialect: Dialect, renames: &[Rename], change: Change) {
+    fn sort(&mut self, dialect: Dialect, catalog: &Catalog, renames: &[Rename], change: Change) {
         if let Change::Column { table, from, to } = &change {
             let of = |rename: &&Rename| rename.table == *table;
             match (from, to) {
@@ -301,6 +277,51 @@ impl Sets {
                             to: Some(new.clone()),
                         });
                     }
+                    self.expand.push(Change::Column {
+                        table: table.clone(),
+                        from: None,
+                        to: Some(first),
+                    });
+                    return;
+                }
+                (None, Some(new)) if dialect == Dialect::Postgres && postgres::differs_by_row(table, new) => {
+                    let bare = Column {
+                        not_null: false,
+                        default: None,
+                        ..new.clone()
+                    };
+                    let given = Column {
+                        not_null: false,
+                        ..new.clone()
+                    };
+                    let step = |from: Option<&Column>, to: &Column| Change::Column {
+                        table: table.clone(),
+                        from: from.cloned(),
+                        to: Some(to.clone()),
+                    };
+                    self.expand.extend([step(None, &bare), step(Some(&bare), &given)]);
+                    self.fills.push((table.clone(), new.name.clone()));
+                    if given != *new {
+                        self.contract.push(step(Some(&given), new));
+                    }
+                    return;
+                }
+                // Rows that are there have no value for it, and inserts of the old version give none.
+                (None, Some(new))
+                    if change.safety() == Safety::Contract
+                        && new.not_null
+                        && new.default.is_none()
+                        && !new.counts_itself() =>
+                {
+                    let first = Column {
+                        not_null: false,
+                        ..new.clone()
+                    };
+                    self.contract.push(Change::Column {
+                        table: table.clone(),
+                        from: Some(first.clone()),
+                        to: Some(new.clone()),
+                    });
                     self.expand.push(Change::Column {
                         table: table.clone(),
                         from: None,
@@ -323,7 +344,11 @@ impl Sets {
         }
         match (&change, change.safety()) {
             (Change::Enum { from: Some(_), .. }, Safety::Expand) => self.values.push(change),
-            (_, Safety::Concurrent) if dialect == Dialect::Postgres => self.concurrent.push(change),
+            (Change::Index { table, .. }, Safety::Expand | Safety::Concurrent)
+                if dialect == Dialect::Postgres && postgres::is_plain(catalog, table) =>
+            {
+                self.concurrent.push(change);
+            }
             (_, Safety::Expand | Safety::Concurrent) => self.expand.push(change),
             (_, Safety::Contract) => self.contract.push(change),
         }
@@ -381,6 +406,72 @@ impl Sets {
             let (later, now): (Vec<Change>, Vec<Change>) = std::mem::take(set).into_iter().partition(follows);
             *set = now;
             self.contract.extend(later);
+        }
+    }
+
+    /// What guards the old column stays as long as it does. On PostgreSQL the indexes of the new one come before the new
+    /// version does.
+    fn follow_renames(&mut self, dialect: Dialect, from: &Catalog) {
+        let moved = &self.moved;
+        let names = |table: &TableName, text: &str, of: fn(&Moved) -> Vec<&str>| {
+            moved.iter().filter(|one| one.table == *table).any(|one| {
+                of(one)
+                    .into_iter()
+                    .any(|name| definition_renamed(dialect, text, name, "").is_some())
+            })
+        };
+        let guards_old = |change: &Change| {
+            let (table, text) = match change {
+                Change::Constraint {
+                    table,
+                    from: Some(one),
+                    to: None,
+                    ..
+                } => (table, &one.definition),
+                Change::Index {
+                    table,
+                    from: Some(one),
+                    to: None,
+                    ..
+                } => (table, &one.definition),
+                _ => return false,
+            };
+            names(table, text, |one| vec![&one.old.name])
+        };
+        for set in [&mut self.expand, &mut self.concurrent] {
+            let (later, now): (Vec<Change>, Vec<Change>) =
+                std::mem::take(set).into_iter().partition(guards_old);
+            *set = now;
+            self.contract.extend(later);
+        }
+        if dialect != Dialect::Postgres {
+            return;
+        }
+        let guards_new = |change: &Change| {
+            let (table, text) = match change {
+                Change::Constraint {
+                    table, to: Some(one), ..
+                } => (table, &one.definition),
+                Change::Index {
+                    table, to: Some(one), ..
+                } => (table, &one.definition),
+                _ => return false,
+            };
+            postgres::is_plain(from, table)
+                && names(table, text, |one| one.new.iter().map(String::as_str).collect())
+        };
+        for change in std::mem::take(&mut self.contract) {
+            if guards_new(&change) {
+                if matches!(change, Change::Index { from: None, .. }) {
+                    self.concurrent.push(change);
+                    continue;
+                }
+                if let Some(ahead) = postgres::ahead(&change) {
+                    self.contract.push(ahead.inverse());
+                    self.concurrent.push(ahead);
+                }
+            }
+            self.contract.push(change);
         }
     }
 
@@ -496,7 +587,7 @@ pub(crate) fn moved(
             });
         }
     }
-    assemble(dialect, from, &sets, retires)
+    assemble(dialect, from, sets, retires)
 }
 
 fn definition_renamed(dialect: Dialect, text: &str, from: &str, to: &str) -> Option<String> {
@@ -522,66 +613,6 @@ fn both_ways(dialect: Dialect, from: &Catalog, changes: &[Change]) -> (Vec<Strin
     let up = statements(dialect, from, changes);
     let down = statements(dialect, &after, &inverse(changes));
     (up, down, after)
-}
-
-fn contract(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> Draft {
-    let up = statements(dialect, now, &sets.contract);
-    let (up, guards) = if dialect.is_mysql() {
-        mysql::guarded(now, &sets.contract, up)
-    } else {
-        (up, Vec::new())
-    };
-    let after = apply(now, &sets.contract);
-    // A renamed column comes back empty, is filled, and only then gets what it had.
-    let mut back = inverse(&sets.contract);
-    let (mut fill, mut strict) = (Vec::new(), Vec::new());
-    for one in &sets.moved {
-        let (first, table) = (loose(&one.old), &one.table);
-        for change in &mut back {
-            if let Change::Column {
-                table: of,
-                from: None,
-                to: Some(column),
-            } = change
-                && of == table
-                && column.name == one.old.name
-            {
-                column.clone_from(&first);
-            }
-        }
-        fill.push(format!(
-            "UPDATE {} SET {} = ({})",
-            dialect.table(table),
-            dialect.quoted(&one.old.name),
-            one.down
-        ));
-        if first != one.old {
-            strict.push(Change::Column {
-                table: table.clone(),
-                from: Some(first),
-                to: Some(one.old.clone()),
-            });
-        }
-    }
-    let mut down = statements(dialect, &after, &back);
-    down.extend(fill);
-    down.extend(statements(dialect, &apply(&after, &back), &strict));
-    let ended = sets
-        .moved
-        .iter()
-        .map(|one| format!("end-sync table={} new={}", one.table, one.new.join(",")));
-    Draft {
-        suffix: "contract",
-        phase: MigrationPhase::Contract,
-        transaction: true,
-        directives: std::iter::once(format!("retires={retires}"))
-            .chain(ended)
-            .chain(guards)
-            .collect(),
-        about: about(&sets.contract),
-        up,
-        down,
-    }
 }
 
 fn about(changes: &[Change]) -> String {

@@ -122,7 +122,7 @@ pub use check::lost;
 pub use commands::{Pending, Reach, Repair, Waiting};
 pub use cutover_sql::catalog;
 pub use databases::MigrateDatabases;
-pub use draft::{Answers, Draft, Question, Rename, autogenerate, questions};
+pub use draft::{Answers, Draft, Question, Rename, autogenerate, questions, remarks};
 pub use file::{MigrationFile, Script};
 pub use folder::{Folder, Unread, draft_files, new_files, read_folder, read_whatever};
 pub use foreign::Tool;

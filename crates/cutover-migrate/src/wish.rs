@@ -4,7 +4,7 @@ use cutover_model::{Diagnostic, MigrationPhase, Version};
 use cutover_sql::catalog::{Catalog, Change, Column, renamed, statements};
 use cutover_sql::{Dialect, TableName, quoted};
 
-use crate::draft::{Draft, Rename, key_of, moved, mysql};
+use crate::draft::{Draft, Rename, backfill, moved, mysql, postgres};
 
 /// `users.full_name:first_name,last_name`: one column becomes several, or several one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,28 +236,12 @@ fn not_null(
     if old.not_null {
         return Err(refuse(format!("{table}.{name} is NOT NULL already")));
     }
-    let sql = dialect.table(table);
-    let own = dialect.quoted(name);
     let stand_in = match dialect {
         Dialect::Mysql | Dialect::MariaDb => mysql::stand_in(dialect, old),
         Dialect::Postgres | Dialect::Sqlite | Dialect::MongoDb => None,
     };
     let value = old.default.as_deref().or(stand_in.as_deref()).unwrap_or("''");
-    let key = key_of(from, table);
-    let fill = Draft {
-        suffix: "backfill",
-        phase: MigrationPhase::Backfill,
-        transaction: true,
-        directives: vec![
-            format!("backfill table={table} key={key}"),
-            format!("verify SELECT count(*) FROM {sql} WHERE {own} IS NULL"),
-        ],
-        about: format!("fills {table}.{name} where it is NULL"),
-        up: vec![format!(
-            "UPDATE {sql} SET {own} = {value} WHERE {own} IS NULL AND {{batch}}"
-        )],
-        down: Vec::new(),
-    };
+    let fill = backfill::filled(dialect, from, table, name, value);
     let change = Change::Column {
         table: table.clone(),
         from: Some(old.clone()),
@@ -267,17 +251,8 @@ fn not_null(
         }),
     };
     let after = from.clone().with(&change);
-    // PostgreSQL: the scan beside the traffic, then a change that needs none.
-    let check = quoted(&format!("{}_{name}_not_null", table.name));
     let (up, transaction) = if dialect == Dialect::Postgres {
-        let alter = format!("ALTER TABLE {sql}");
-        let up = vec![
-            format!("{alter} ADD CONSTRAINT {check} CHECK ({own} IS NOT NULL) NOT VALID"),
-            format!("{alter} VALIDATE CONSTRAINT {check}"),
-            format!("{alter} ALTER COLUMN {own} SET NOT NULL"),
-            format!("{alter} DROP CONSTRAINT {check}"),
-        ];
-        (up, false)
+        (postgres::not_null(table, name), false)
     } else {
         (statements(dialect, from, std::slice::from_ref(&change)), true)
     };

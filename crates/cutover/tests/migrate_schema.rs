@@ -224,3 +224,41 @@ fn on_mariadb_files_are_written_found_clean_and_applied() {
     let (out, _) = stage.run("migrate diff", 0);
     assert!(out.contains('✓'), "{out}");
 }
+
+/// Nothing makes a type that changes in place better, so it is told at once; the files of a rename are found clean.
+#[test]
+fn on_postgres_files_are_found_clean_or_it_is_told_what_they_do() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some(url) = runtime.block_on(cutover_testkit::postgres_database()) else {
+        return;
+    };
+    let stage = Stage::on(&url, "text");
+    let (_, err) = stage.run("migrate new mail --rename users.email:mail", 0);
+    assert!(!err.contains("set-not-null"), "{err}");
+    stage.review();
+    let lint = |code: i32| {
+        let lint = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .current_dir(stage.0.path())
+            .args(["migrate", "lint", "--fail-on", "warning", "migrations"])
+            .output()
+            .unwrap();
+        let found = String::from_utf8_lossy(&lint.stdout).into_owned();
+        assert_eq!(lint.status.code(), Some(code), "{found}");
+        found
+    };
+    lint(0);
+    stage.write(
+        "schema.sql",
+        "CREATE TABLE users (id integer PRIMARY KEY, name text UNIQUE, age bigint NOT NULL CHECK (age > 0), mail text NOT NULL);",
+    );
+    let (_, err) = stage.run("migrate new next --autogenerate --schema schema.sql", 0);
+    assert!(
+        err.contains("change-type") && err.contains("_next_contract.up.sql"),
+        "{err}"
+    );
+    assert!(lint(5).contains("change-type"));
+    stage.review();
+    stage.run("migrate up --contracts --yes", 0);
+    let (out, _) = stage.run("migrate diff", 0);
+    assert!(out.contains('✓'), "{out}");
+}

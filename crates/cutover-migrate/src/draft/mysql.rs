@@ -1,6 +1,6 @@
 //! What a set of files needs on MySQL and MariaDB and nowhere else. Pure.
 
-use cutover_sql::catalog::{Catalog, Change, Column, Constraint, ConstraintKind, Index, renamed};
+use cutover_sql::catalog::{Catalog, Change, Column, Constraint, ConstraintKind, renamed};
 use cutover_sql::{Dialect, TableName, ticked};
 
 /// The word that a type begins with.
@@ -144,33 +144,12 @@ pub(crate) fn definition_renamed(text: &str, from: &str, to: &str) -> Option<Str
     ))
 }
 
-/// The contract's statements made safe, and the directives that prove it: a unique index comes when no two rows are alike;
-/// a foreign key, which would copy the table while nobody writes, without a look at the rows, which are looked at before and
+/// The contract's statements made safe, and the directives that prove it: a foreign key, which would copy the table while nobody writes, without a look at the rows, which are looked at before and
 /// after instead.
 pub(crate) fn guarded(now: &Catalog, changes: &[Change], up: Vec<String>) -> (Vec<String>, Vec<String>) {
     let (mut out, mut directives) = (up, Vec::new());
     for change in changes {
         match change {
-            Change::Index {
-                table,
-                to: Some(index),
-                name,
-                ..
-            } if index.unique => {
-                let Some(query) = alike(now, table, index) else {
-                    continue;
-                };
-                directives.push(format!("precheck {query}"));
-                let made = format!("UNIQUE INDEX {} ", ticked(name));
-                let within = format!(" {} ", table.ticked());
-                for one in &mut out {
-                    if one.contains(&made) && one.contains(&within) {
-                        *one = format!(
-                            "-- cutover-lint: ignore unique-key reason=the precheck finds no two rows alike\n{one}"
-                        );
-                    }
-                }
-            }
             Change::Constraint {
                 table,
                 name,
@@ -207,20 +186,6 @@ fn all_known(now: &Catalog, table: &TableName, names: &[String]) -> bool {
     now.tables
         .get(table)
         .is_some_and(|table| names.iter().all(|name| table.column(name).is_some()))
-}
-
-/// The query that counts how often a unique index would be broken.
-fn alike(now: &Catalog, table: &TableName, index: &Index) -> Option<String> {
-    let (_, list) = index.definition.split_once(&format!(" ON {} ", table.ticked()))?;
-    let names = names_in(list).filter(|names| all_known(now, table, names))?;
-    let all: Vec<String> = names.iter().map(|name| ticked(name)).collect();
-    let given: Vec<String> = all.iter().map(|name| format!("{name} IS NOT NULL")).collect();
-    Some(format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1) AS alike",
-        table.ticked(),
-        given.join(" AND "),
-        all.join(", ")
-    ))
 }
 
 /// The query that counts the rows that a foreign key would refuse.

@@ -8,6 +8,7 @@ use cutover_sql::Dialect;
 use cutover_sql::catalog::{Catalog, Change, changes};
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::linted::findings;
 
 /// Two schemas, what is renamed and what is dropped.
 pub(crate) struct Pair {
@@ -142,6 +143,38 @@ fn only_postgres() -> Vec<Pair> {
             "CREATE TABLE t (a int, b int, c int GENERATED ALWAYS AS (a + b) STORED, CONSTRAINT ab UNIQUE (a, b));
              CREATE MATERIALIZED VIEW m AS SELECT a, b FROM t;",
         ),
+        // What is stricter than before.
+        pair(
+            "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE t (id int, u int, n int, code text);
+             CREATE INDEX t_u ON t (u);",
+            "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, u int NOT NULL REFERENCES u (id) ON DELETE CASCADE,
+                n int NOT NULL CONSTRAINT positive CHECK (n > 0), code text UNIQUE DEFERRABLE INITIALLY DEFERRED, state text NOT NULL,
+                CONSTRAINT twins UNIQUE NULLS NOT DISTINCT (n, code), CONSTRAINT known CHECK (code <> 'x') NOT VALID);
+             CREATE INDEX t_u ON t (u); CREATE UNIQUE INDEX t_once ON t (lower(code)) WHERE n > 1;",
+        ),
+        pair(
+            "CREATE TABLE t (a int CONSTRAINT c CHECK (a > 0), b int NOT NULL, CONSTRAINT k UNIQUE (a)); CREATE INDEX i ON t (a);
+             CREATE UNIQUE INDEX once ON t (b);",
+            "CREATE TABLE t (a int CONSTRAINT c CHECK (a > 1), b int NOT NULL, CONSTRAINT k UNIQUE (a, b)); CREATE INDEX i ON t (b, a);",
+        ),
+        pair(
+            "CREATE TABLE t (id int PRIMARY KEY, age int CHECK (age > 0), at int); CREATE INDEX t_age ON t (age);",
+            "CREATE TABLE t (id int PRIMARY KEY, age bigint NOT NULL CHECK (age > 1), at int UNIQUE); CREATE INDEX t_age ON t (age, at);",
+        ),
+        pair(
+            "CREATE TABLE t (id int PRIMARY KEY);",
+            "CREATE TABLE t (id int PRIMARY KEY, key uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), at timestamptz DEFAULT clock_timestamp());",
+        ),
+        Pair {
+            renames: &["t.mail:address", "t.team:team_id"],
+            ..pair(
+                "CREATE TABLE teams (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, mail text NOT NULL UNIQUE,
+                    team int NOT NULL REFERENCES teams (id)); CREATE INDEX t_team ON t (team); CREATE UNIQUE INDEX t_lower ON t (lower(mail));",
+                "CREATE TABLE teams (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, address text NOT NULL UNIQUE,
+                    team_id int NOT NULL REFERENCES teams (id)); CREATE INDEX t_team ON t (team_id);
+                 CREATE UNIQUE INDEX t_lower ON t (lower(address));",
+            )
+        },
     ]
 }
 
@@ -263,7 +296,12 @@ pub(crate) async fn there_and_back(bed: &Bed, kind: Kind, at: usize, pair: &Pair
             .map(|(name, text)| format!("== {name}\n{text}\n"))
             .collect::<String>()
     };
-
+    assert_eq!(
+        findings(dialect, &all),
+        Vec::<String>::new(),
+        "{}",
+        shown(texts())
+    );
     go(bed, &all, true)
         .await
         .unwrap_or_else(|error| panic!("{}", shown(format!("{error}\n{}", texts()))));

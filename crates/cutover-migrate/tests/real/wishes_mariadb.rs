@@ -2,13 +2,13 @@
 //! clean, which carry over what versions of both kinds write, and which leave nothing when they are taken back.
 
 use cutover_migrate::{Draft, Reach, Wish, drafts_for, renamable};
-use cutover_model::{MigrationPhase, Severity, Version};
+use cutover_model::{MigrationPhase, Version};
+use cutover_sql::Dialect;
 use cutover_sql::catalog::{Catalog, changes};
-use cutover_sql::lint::{Input, Prior, lint};
-use cutover_sql::{Dialect, header};
 
 use crate::autogenerate::{borrowed, files, go, lines};
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::linted::findings;
 
 const BASE: &str = "CREATE TABLE teams (id int PRIMARY KEY, name varchar(20));
 CREATE TABLE users (
@@ -48,28 +48,8 @@ async fn set(wish: Wish) -> Option<Set> {
     let last = phases.last().copied();
     assert_eq!(last, Some(MigrationPhase::Contract), "{phases:?}");
     let files = files(BASE, &drafts);
-    assert_eq!(findings(&files), Vec::<String>::new());
+    assert_eq!(findings(Dialect::MariaDb, &files), Vec::<String>::new());
     Some(Set { bed, files, from })
-}
-
-/// What `cutover migrate lint --dialect mariadb` counts as a finding.
-fn findings(files: &[(String, String)]) -> Vec<String> {
-    let mut prior = Prior::default();
-    let mut out = Vec::new();
-    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".up.sql")) {
-        let linted = lint(&Input {
-            dialect: Dialect::MariaDb,
-            version: None,
-            prior: &prior,
-            file: name,
-            source: text,
-            transaction: Some(header(Dialect::MariaDb, text).unwrap().transaction),
-        });
-        let found = linted.findings.iter().filter(|one| one.severity > Severity::Note);
-        out.extend(found.map(|one| format!("{name}: {}: {}\n{text}", one.rule, one.message)));
-        prior = linted.after;
-    }
-    out
 }
 
 impl Set {

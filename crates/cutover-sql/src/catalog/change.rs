@@ -233,7 +233,7 @@ impl Change {
                 from: None,
                 to: Some(new),
                 ..
-            } if (!new.not_null || fills_itself(new)) && !counts_itself(new) => Safety::Expand,
+            } if (!new.not_null || fills_itself(new)) && !new.counts_itself() => Safety::Expand,
             // Looser than before: the new version needs it before it writes.
             Self::Column {
                 from: Some(old),
@@ -334,12 +334,6 @@ fn fills_itself(column: &Column) -> bool {
             .extra
             .as_deref()
             .is_some_and(|extra| extra.to_uppercase().contains("GENERATED"))
-}
-
-/// Whether MySQL gives the column its numbers, for which it wants a key of it at every moment.
-pub(super) fn counts_itself(column: &Column) -> bool {
-    let extra = column.extra.as_deref();
-    extra.is_some_and(|extra| extra.contains("AUTO_INCREMENT"))
 }
 
 /// Whether a type of MySQL has only more values than before, behind those that it had.

@@ -35,6 +35,15 @@ pub struct Column {
     pub extra: Option<String>,
 }
 
+impl Column {
+    /// Whether MySQL gives the column its numbers, for which it wants a key of it at every moment.
+    #[must_use]
+    pub fn counts_itself(&self) -> bool {
+        let extra = self.extra.as_deref();
+        extra.is_some_and(|extra| extra.contains("AUTO_INCREMENT"))
+    }
+}
+
 /// Which kind of constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConstraintKind {

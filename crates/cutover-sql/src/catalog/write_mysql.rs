@@ -5,7 +5,7 @@
 //! primary key, or of a column that counts by itself, is one statement with all else of its table: the server wants such
 //! a column to have a key at every moment.
 
-use super::change::{counts_itself, is_foreign};
+use super::change::is_foreign;
 use super::{Catalog, Change, Column, Constraint, ConstraintKind, Index, Table};
 use crate::{TableName, ticked};
 
@@ -50,7 +50,7 @@ pub(super) fn statements(from: &Catalog, to: &Catalog, changes: &[Change]) -> Ve
 
 /// The table, where the change is one of its primary key or of a column that counts by itself.
 fn renumbered(change: &Change) -> Option<&TableName> {
-    let counts = |column: &Option<Column>| column.as_ref().is_some_and(counts_itself);
+    let counts = |column: &Option<Column>| column.as_ref().is_some_and(Column::counts_itself);
     let is_primary = |one: &Option<Constraint>| {
         one.as_ref()
             .is_some_and(|one| one.kind == ConstraintKind::PrimaryKey)

@@ -3,7 +3,7 @@
 use cutover_migrate::catalog::{Catalog, Change};
 use cutover_migrate::{
     Answers, Draft, MigrateDatabases, Question, Rename, Wish, autogenerate, draft_files, drafts_for,
-    questions, renamable,
+    questions, remarks, renamable,
 };
 use cutover_model::{DatabaseName, Diagnostic, ExitCode};
 use serde_json::json;
@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::world;
 
+use super::lint::{self, Source};
 use super::migrate::choose;
 
 /// Shows how each database differs from what its migrations produce.
@@ -110,6 +111,7 @@ pub(super) async fn write_set(
             .talk("Nothing to write: the migrations produce that schema.\n");
     }
     let paths = draft_files(folder, &new.name, &drafts)?;
+    remark(ctx, dialect, &from, &drafts, &paths);
     for change in &left {
         let found = Diagnostic::warning("migrate.not-written", format!("write this by hand: {change}")).help(
             format!("cutover migrate new {} --release {}", new.name, new.release),
@@ -130,6 +132,35 @@ pub(super) async fn write_set(
         }
     }
     Ok(ExitCode::Done)
+}
+
+/// What nothing makes better where it stands: told now, and not only when the linter runs.
+fn remark(
+    ctx: &Context,
+    dialect: cutover_sql::Dialect,
+    from: &Catalog,
+    drafts: &[Draft],
+    paths: &[std::path::PathBuf],
+) {
+    // Each draft is a file for the way up and one for the way down.
+    let named = drafts.iter().zip(paths.iter().step_by(2));
+    let sources: Vec<Source> = named
+        .map(|(draft, path)| Source {
+            name: path.display().to_string(),
+            text: draft.up_text(),
+        })
+        .collect();
+    let found: Vec<Diagnostic> = remarks(dialect, from, drafts)
+        .into_iter()
+        .filter_map(|(at, mut finding)| {
+            finding.file.clone_from(&sources.get(at)?.name);
+            Some(lint::diagnostic(&sources, &finding))
+        })
+        .collect();
+    if !found.is_empty() {
+        ctx.printer
+            .talk(&crate::render::diagnostics(&found, &ctx.printer.talk_style()));
+    }
 }
 
 fn told(drafts: &[Draft]) -> String {

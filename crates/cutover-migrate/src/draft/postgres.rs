@@ -1,0 +1,487 @@
+//! What a set of files needs on PostgreSQL and nowhere else: what reads every row of a table, or builds an index of one that
+//! is there, is done beside the traffic, in steps that hold no lock for long. Pure.
+
+use cutover_sql::catalog::{Catalog, Change, Column, Constraint, ConstraintKind, Index, renamed};
+use cutover_sql::lint::{Input, Prior, lint};
+use cutover_sql::{Dialect, TableName, quoted};
+
+/// PostgreSQL cuts longer names.
+const LONGEST: usize = 63;
+
+/// What stands behind a constraint's definition as long as older rows were never looked at.
+const NOT_VALID: &str = " NOT VALID";
+
+/// A contract's changes, by where they are made.
+#[derive(Debug, Default)]
+pub(crate) struct Apart {
+    /// Beside the traffic, before the others.
+    pub(crate) early: Vec<Change>,
+    /// In one transaction.
+    pub(crate) rest: Vec<Change>,
+    /// Beside the traffic, after them: what names a column that gets another type.
+    pub(crate) late: Vec<Change>,
+}
+
+/// Divides the changes of a contract. What guards a column goes before the column that it takes the place of does, so that
+/// no moment is without it.
+pub(crate) fn apart(now: &Catalog, changes: Vec<Change>) -> Apart {
+    let moving = Moving::of(&changes);
+    let mut out = Apart::default();
+    for change in changes {
+        match &change {
+            Change::Column {
+                table,
+                from: Some(from),
+                to: Some(to),
+            } if !from.not_null && to.not_null && !to.ty.ends_with("serial") && is_plain(now, table) => {
+                let mid = Column {
+                    not_null: false,
+                    ..to.clone()
+                };
+                let strict = Change::Column {
+                    table: table.clone(),
+                    from: Some(mid.clone()),
+                    to: Some(to.clone()),
+                };
+                if mid == *from {
+                    out.early.push(strict);
+                } else {
+                    out.rest.push(Change::Column {
+                        table: table.clone(),
+                        from: Some(from.clone()),
+                        to: Some(mid),
+                    });
+                    out.late.push(strict);
+                }
+            }
+            Change::Constraint {
+                table,
+                from,
+                to: Some(to),
+                ..
+            } if is_plain(now, table) && is_gentle(to) => {
+                let from = from.as_ref().map(|from| from.definition.as_str());
+                if moving.is_late(table, from, &to.definition) {
+                    out.late.push(change);
+                } else {
+                    out.early.push(change);
+                }
+            }
+            Change::Index { table, from, to, .. } if is_plain(now, table) => {
+                let from = from.as_ref().map(|from| from.definition.as_str());
+                let is_late = |to: &Index| moving.is_late(table, from, &to.definition);
+                if to.as_ref().is_some_and(is_late) {
+                    out.late.push(change);
+                } else {
+                    out.early.push(change);
+                }
+            }
+            _ => out.rest.push(change),
+        }
+    }
+    out
+}
+
+/// A table without partitions: PostgreSQL builds no index of one that has some beside the traffic.
+pub(crate) fn is_plain(now: &Catalog, table: &TableName) -> bool {
+    now.tables
+        .get(table)
+        .is_some_and(|table| !table.options.starts_with("PARTITION BY"))
+}
+
+/// Whether the rows of a table that is there would be written anew for a column's default: the linter knows which functions
+/// give each row a value of its own.
+pub(crate) fn differs_by_row(table: &TableName, column: &Column) -> bool {
+    let Some(default) = column
+        .default
+        .as_deref()
+        .filter(|_| !column.ty.ends_with("serial"))
+    else {
+        return false;
+    };
+    let source = format!("ALTER TABLE {} ADD COLUMN c text DEFAULT {default}", table.sql());
+    let linted = lint(&Input {
+        dialect: Dialect::Postgres,
+        version: None,
+        prior: &Prior::default(),
+        file: "",
+        source: &source,
+        transaction: None,
+    });
+    let rule = "add-column-volatile-default";
+    linted.findings.iter().any(|finding| finding.rule == rule)
+}
+
+fn is_gentle(one: &Constraint) -> bool {
+    match one.kind {
+        ConstraintKind::Check | ConstraintKind::ForeignKey => true,
+        ConstraintKind::Unique | ConstraintKind::PrimaryKey => Key::of(one).is_some(),
+        ConstraintKind::Exclude => false,
+    }
+}
+
+/// What a contract changes under the feet of constraints and indexes.
+struct Moving {
+    dropped: Vec<(TableName, String)>,
+    retyped: Vec<(TableName, String)>,
+    enums: Vec<String>,
+}
+
+impl Moving {
+    fn of(changes: &[Change]) -> Self {
+        let mut out = Self {
+            dropped: Vec::new(),
+            retyped: Vec::new(),
+            enums: Vec::new(),
+        };
+        for change in changes {
+            match change {
+                Change::Column {
+                    table,
+                    from: Some(from),
+                    to: None,
+                } => out.dropped.push((table.clone(), from.name.clone())),
+                Change::Column {
+                    table,
+                    from: Some(from),
+                    to: Some(to),
+                } if from.ty != to.ty => out.retyped.push((table.clone(), to.name.clone())),
+                Change::Enum {
+                    name, from: Some(_), ..
+                } => out.enums.push(name.name.clone()),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    fn is_late(&self, table: &TableName, from: Option<&str>, to: &str) -> bool {
+        let names = |text: &str, name: &str| renamed(Dialect::Postgres, text, name, "").is_some();
+        let any = |all: &[(TableName, String)], text: &str| {
+            all.iter()
+                .any(|(of, name)| (of == table || names(text, &of.name)) && names(text, name))
+        };
+        let loses = from.is_some_and(|from| any(&self.dropped, from));
+        !loses && (any(&self.retyped, to) || self.enums.iter().any(|name| names(to, name)))
+    }
+}
+
+/// A key's definition, in the parts that an index and the constraint on it have.
+struct Key<'a> {
+    word: &'static str,
+    nulls: &'static str,
+    columns: &'a str,
+    /// `DEFERRABLE …`
+    when: &'a str,
+}
+
+impl<'a> Key<'a> {
+    fn of(one: &'a Constraint) -> Option<Self> {
+        let (word, rest) = match one.kind {
+            ConstraintKind::Unique => ("UNIQUE", one.definition.strip_prefix("UNIQUE ")?),
+            ConstraintKind::PrimaryKey => ("PRIMARY KEY", one.definition.strip_prefix("PRIMARY KEY ")?),
+            ConstraintKind::Check | ConstraintKind::Exclude | ConstraintKind::ForeignKey => return None,
+        };
+        let (nulls, rest) = match rest.strip_prefix("NULLS NOT DISTINCT ") {
+            Some(rest) => (" NULLS NOT DISTINCT", rest),
+            None => ("", rest),
+        };
+        let (columns, when) = match rest.find(" DEFERRABLE") {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        // Storage parameters and periods are written as they are.
+        let is_list = columns.starts_with('(') && columns.ends_with(')');
+        let is_known = [" WITH ", " WITHOUT ", " USING "]
+            .iter()
+            .all(|word| !columns.contains(word));
+        (is_list && is_known).then_some(Self {
+            word,
+            nulls,
+            columns,
+            when,
+        })
+    }
+
+    fn index(&self, table: &TableName, name: &str) -> String {
+        format!(
+            "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{}",
+            quoted(name),
+            table.sql(),
+            self.columns,
+            self.nulls
+        )
+    }
+
+    fn adopt(&self, name: &str, index: &str) -> String {
+        format!(
+            "ADD CONSTRAINT {} {} USING INDEX {}{}",
+            quoted(name),
+            self.word,
+            quoted(index),
+            self.when
+        )
+    }
+}
+
+/// The name of an index that waits to become a key or index of this name, in the place of another one or not.
+fn waiting_name(name: &str, replaces: bool) -> String {
+    if replaces { new_name(name) } else { name.to_owned() }
+}
+
+/// The name of what takes the place of another one, as long as both are there.
+fn new_name(name: &str) -> String {
+    const SUFFIX: &str = "_new";
+    let mut end = name.len().min(LONGEST - SUFFIX.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{SUFFIX}", name.get(..end).unwrap_or_default())
+}
+
+/// The index that a changed key or index can have from the expand on, and that the contract takes over: the new version looks
+/// for rows by it, and `ON CONFLICT` needs it.
+pub(crate) fn ahead(change: &Change) -> Option<Change> {
+    let (table, name, index) = match change {
+        Change::Constraint {
+            table,
+            name,
+            from,
+            to: Some(to),
+        } => {
+            let waiting = waiting_name(name, from.is_some());
+            (table, waiting.clone(), index_of(to, table, &waiting)?)
+        }
+        Change::Index {
+            table,
+            name,
+            from: Some(_),
+            to: Some(to),
+        } => {
+            let waiting = waiting_name(name, true);
+            let definition = under_name(&to.definition, name, &waiting)?;
+            let unique = to.unique;
+            (table, waiting, Index { definition, unique })
+        }
+        _ => return None,
+    };
+    Some(Change::Index {
+        table: table.clone(),
+        name,
+        from: None,
+        to: Some(index),
+    })
+}
+
+/// An index's definition under another name.
+fn under_name(definition: &str, from: &str, to: &str) -> Option<String> {
+    for head in ["CREATE UNIQUE INDEX ", "CREATE INDEX "] {
+        let Some(rest) = definition.strip_prefix(head) else {
+            continue;
+        };
+        let rest = rest
+            .strip_prefix(&quoted(from))
+            .or_else(|| rest.strip_prefix(from))?;
+        return rest
+            .starts_with(" ON ")
+            .then(|| format!("{head}{}{rest}", quoted(to)));
+    }
+    None
+}
+
+/// An index of a key, as the server writes it.
+fn index_of(one: &Constraint, table: &TableName, name: &str) -> Option<Index> {
+    let definition = Key::of(one)?.index(table, name).replacen(" CONCURRENTLY", "", 1);
+    Some(Index {
+        definition,
+        unique: true,
+    })
+}
+
+/// Statements that make the changes beside the traffic, each in a transaction of its own or in none: what stands on
+/// others goes first and comes last.
+pub(crate) fn beside(before: &Catalog, changes: &[Change]) -> Vec<String> {
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by_key(|change| place(change));
+    let writer = Writer { before, all: changes };
+    sorted.into_iter().flat_map(|change| writer.one(change)).collect()
+}
+
+fn place(change: &Change) -> u8 {
+    match change {
+        Change::Constraint { to: None, from, .. } => match from.as_ref().map(|one| one.kind) {
+            Some(ConstraintKind::ForeignKey) => 0,
+            _ => 1,
+        },
+        Change::Column { to: Some(to), .. } if to.not_null => 2,
+        Change::Constraint { to: Some(to), .. } => match to.kind {
+            ConstraintKind::PrimaryKey => 3,
+            ConstraintKind::Unique => 4,
+            ConstraintKind::Check | ConstraintKind::Exclude => 6,
+            ConstraintKind::ForeignKey => 7,
+        },
+        Change::Index { .. } => 5,
+        _ => 8,
+    }
+}
+
+struct Writer<'a> {
+    before: &'a Catalog,
+    all: &'a [Change],
+}
+
+impl Writer<'_> {
+    fn one(&self, change: &Change) -> Vec<String> {
+        match change {
+            Change::Column {
+                table, to: Some(to), ..
+            } if to.not_null => not_null(table, &to.name),
+            Change::Column {
+                table, to: Some(to), ..
+            } => vec![format!(
+                "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL",
+                table.sql(),
+                quoted(&to.name)
+            )],
+            Change::Constraint {
+                table,
+                name,
+                from,
+                to,
+            } => self.constraint(table, name, from.as_ref(), to.as_ref()),
+            Change::Index {
+                table,
+                name,
+                from,
+                to,
+            } => self.index(table, name, from.as_ref(), to.as_ref()),
+            _ => Vec::new(),
+        }
+    }
+
+    fn constraint(
+        &self,
+        table: &TableName,
+        name: &str,
+        from: Option<&Constraint>,
+        to: Option<&Constraint>,
+    ) -> Vec<String> {
+        let alter = format!("ALTER TABLE {}", table.sql());
+        // One that stood on a column which is gone went with it.
+        let gone = format!("DROP CONSTRAINT IF EXISTS {}", quoted(name));
+        let Some(to) = to else {
+            return vec![format!("{alter} {gone}")];
+        };
+        let replaces = from.map_or_else(String::new, |_| format!("{gone}, "));
+        if let Some(key) = Key::of(to) {
+            let (index, there) = self.index_for(table, name, from.is_some());
+            let build = (!there).then(|| key.index(table, &index));
+            let adopt = format!("{alter} {replaces}{}", key.adopt(name, &index));
+            return build.into_iter().chain([adopt]).collect();
+        }
+        let definition = to.definition.strip_suffix(NOT_VALID).unwrap_or(&to.definition);
+        let add = format!("{alter} {replaces}ADD CONSTRAINT {} {definition}", quoted(name));
+        // What is not enforced is not looked at.
+        if definition.ends_with("NOT ENFORCED") {
+            return vec![add];
+        }
+        let mut out = vec![format!("{add}{NOT_VALID}")];
+        if !to.definition.ends_with(NOT_VALID) {
+            out.push(format!("{alter} VALIDATE CONSTRAINT {}", quoted(name)));
+        }
+        out
+    }
+
+    /// The index that a key takes over, and whether it is there.
+    fn index_for(&self, table: &TableName, name: &str, replaces: bool) -> (String, bool) {
+        let waiting = waiting_name(name, replaces);
+        if self.goes(table, &waiting) {
+            return (waiting, true);
+        }
+        let indexes = self.before.tables.get(table).map(|table| &table.indexes);
+        let is_taken = indexes.is_some_and(|all| all.contains_key(&waiting));
+        (if is_taken { new_name(&waiting) } else { waiting }, false)
+    }
+
+    /// Whether an index goes by these changes.
+    fn goes(&self, table: &TableName, index: &str) -> bool {
+        self.all.iter().any(|change| {
+            matches!(change, Change::Index { table: of, name, from: Some(_), to: None } if of == table && name == index)
+        })
+    }
+
+    fn comes(&self, table: &TableName, index: &str) -> bool {
+        self.all.iter().any(|change| {
+            matches!(change, Change::Index { table: of, name, from: None, to: Some(_) } if of == table && name == index)
+        })
+    }
+
+    /// Whether an index that changes has this one's name for the time between.
+    fn is_of_index(&self, table: &TableName, index: &str) -> bool {
+        self.all.iter().any(|change| {
+            matches!(change, Change::Index { table: of, name, from: Some(_), to: Some(_) }
+                if of == table && waiting_name(name, true) == index)
+        })
+    }
+
+    /// Whether a key takes this one over.
+    fn is_of_key(&self, table: &TableName, index: &str) -> bool {
+        self.all.iter().any(|change| {
+            matches!(change, Change::Constraint { table: of, name, from, to: Some(to) }
+                if of == table && waiting_name(name, from.is_some()) == index && Key::of(to).is_some())
+        })
+    }
+
+    fn index(&self, table: &TableName, name: &str, from: Option<&Index>, to: Option<&Index>) -> Vec<String> {
+        let sql = |name: &str| {
+            let whole = TableName {
+                schema: table.schema.clone(),
+                name: name.to_owned(),
+            };
+            whole.sql()
+        };
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", sql(name));
+        match (from, to) {
+            (Some(_), None) if self.is_of_index(table, name) || self.is_of_key(table, name) => Vec::new(),
+            (Some(_), None) => vec![drop],
+            (None, Some(_)) if self.is_of_index(table, name) => Vec::new(),
+            (None, Some(to)) => vec![concurrently(&to.definition)],
+            (Some(_), Some(to)) => {
+                let new = waiting_name(name, true);
+                let rename = format!("ALTER INDEX {} RENAME TO {}", sql(&new), quoted(name));
+                if self.goes(table, &new) {
+                    return vec![drop, rename];
+                }
+                // The other way: what is there goes on under the name for the time between.
+                if self.comes(table, &new) {
+                    let away = format!("ALTER INDEX {} RENAME TO {}", sql(name), quoted(&new));
+                    return vec![away, concurrently(&to.definition)];
+                }
+                match under_name(&to.definition, name, &new) {
+                    Some(definition) => vec![concurrently(&definition), drop, rename],
+                    None => vec![drop, concurrently(&to.definition)],
+                }
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+fn concurrently(definition: &str) -> String {
+    definition.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1)
+}
+
+/// The scan beside the traffic, then a change that needs none.
+pub(crate) fn not_null(table: &TableName, column: &str) -> Vec<String> {
+    let alter = format!("ALTER TABLE {}", table.sql());
+    let (own, check) = (
+        quoted(column),
+        quoted(&format!("{}_{column}_not_null", table.name)),
+    );
+    vec![
+        format!("{alter} ADD CONSTRAINT {check} CHECK ({own} IS NOT NULL) NOT VALID"),
+        format!("{alter} VALIDATE CONSTRAINT {check}"),
+        format!("{alter} ALTER COLUMN {own} SET NOT NULL"),
+        format!("{alter} DROP CONSTRAINT {check}"),
+    ]
+}
