@@ -4,14 +4,15 @@
 //! the role needs `CREATEDB`. MySQL and MariaDB: another database on the same server, too. SQLite: in memory.
 
 mod mysql;
+mod postgres;
 
 use std::time::Duration;
 
-use cutover_db::{DatabaseUrl, PostgresUrl};
+use cutover_db::DatabaseUrl;
 use cutover_model::Diagnostic;
 use cutover_ports::PortError;
+use cutover_sql::Dialect;
 use cutover_sql::catalog::Catalog;
-use cutover_sql::{Dialect, quoted};
 
 use crate::adapter::{blocking, db_error};
 use crate::failure::{Failure, plain};
@@ -104,7 +105,7 @@ async fn read<S: SqlSession>(session: &mut S, dialect: Dialect) -> Result<Catalo
 /// What the parts, one after the other, make of an empty database of this kind.
 pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) -> Result<Catalog, PortError> {
     match url {
-        DatabaseUrl::Postgres(url) => on_postgres(what, url, &parts).await,
+        DatabaseUrl::Postgres(url) => postgres::produced(what, url, &parts).await,
         DatabaseUrl::Mysql(url) => mysql::produced(what, url, &parts).await,
         DatabaseUrl::Mongo(_) => Err(unread(what)),
         DatabaseUrl::Sqlite(_) => {
@@ -125,26 +126,31 @@ pub(crate) async fn produced(what: &str, url: &DatabaseUrl, parts: Vec<Part>) ->
 
 async fn run<S: SqlSession>(what: &str, session: &mut S, parts: &[Part]) -> Result<(), PortError> {
     for part in parts {
-        let mut filling = Filling {
-            session: &mut *session,
-            values: &part.values,
-        };
         for statement in &part.statements {
-            filling
-                .execute(statement)
-                .await
-                .map_err(|failure| match failure {
-                    Failure::Statement { said, .. } | Failure::Forbidden(said) | Failure::Denied(said, _) => {
-                        refuse(
-                            format!("{} fails on an empty database beside {what}: {said}", part.name),
-                            "cutover migrate validate",
-                        )
-                    }
-                    other => plain(what, other),
-                })?;
+            one(what, session, part, statement).await?;
         }
     }
     Ok(())
+}
+
+async fn one<S: SqlSession>(
+    what: &str,
+    session: &mut S,
+    part: &Part,
+    statement: &str,
+) -> Result<(), PortError> {
+    let mut filling = Filling {
+        session,
+        values: &part.values,
+    };
+    let ran = filling.execute(statement).await;
+    ran.map(drop).map_err(|failure| match failure {
+        Failure::Statement { said, .. } | Failure::Forbidden(said) | Failure::Denied(said, _) => refuse(
+            format!("{} fails on an empty database beside {what}: {said}", part.name),
+            "cutover migrate validate",
+        ),
+        other => plain(what, other),
+    })
 }
 
 /// Never an empty schema in place of one that is not there to be read.
@@ -157,85 +163,4 @@ fn unread(what: &str) -> PortError {
 
 fn refuse(message: String, help: &str) -> PortError {
     PortError::refused(Diagnostic::error("migrate.scratch", message).help(help))
-}
-
-async fn on_postgres(what: &str, url: &PostgresUrl, parts: &[Part]) -> Result<Catalog, PortError> {
-    let mut beside = PostgresSession::open(url, None)
-        .await
-        .map_err(|error| db_error(what, &error))?;
-    // The lock time-out of a session stays as its last transaction had it.
-    settle(&mut beside)
-        .await
-        .map_err(|failure| plain(what, failure))?;
-    let about = "SELECT 'cutover_scratch_' || pg_backend_pid() || '_' || (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-            current_setting('search_path'), quote_ident(current_schema()), current_setting('server_version_num')::int >= 130000";
-    let row = beside
-        .rows_as_written(about)
-        .await
-        .map_err(|failure| plain(what, failure))?
-        .pop()
-        .unwrap_or_default();
-    let mut row = row.into_iter().map(Option::unwrap_or_default);
-    let mut next = || row.next().unwrap_or_default();
-    let (name, path, schema, force) = (next(), next(), next(), next() == "t");
-    let sql = "SELECT quote_ident(extname) FROM pg_extension WHERE extname <> 'plpgsql'";
-    let extensions = beside
-        .rows_as_written(sql)
-        .await
-        .map_err(|failure| plain(what, failure))?;
-    let create = format!("CREATE DATABASE {}", quoted(&name));
-    beside.execute(&create).await.map_err(|failure| match failure {
-        Failure::Statement { said, .. } | Failure::Denied(said, _) => refuse(
-            format!("{what} gives no database to try the migrations on: {said}"),
-            "psql -c 'ALTER ROLE \"the role of the URL\" CREATEDB'",
-        ),
-        other => plain(what, other),
-    })?;
-    let found = scratch(what, &url.with_database(&name), &path, &schema, extensions, parts).await;
-    let force = if force { " WITH (FORCE)" } else { "" };
-    if let Err(failure) = beside
-        .execute(&format!("DROP DATABASE {}{force}", quoted(&name)))
-        .await
-    {
-        tracing::warn!(database = %name, ?failure, "the scratch database stays");
-    }
-    found
-}
-
-async fn settle<S: SqlSession>(session: &mut S) -> Result<(), Failure> {
-    session.begin(WAIT).await?;
-    session.commit().await
-}
-
-async fn scratch(
-    what: &str,
-    url: &PostgresUrl,
-    path: &str,
-    schema: &str,
-    extensions: Vec<Vec<Option<String>>>,
-    parts: &[Part],
-) -> Result<Catalog, PortError> {
-    let mut session = PostgresSession::open(url, None)
-        .await
-        .map_err(|error| db_error(what, &error))?;
-    let prepared = async {
-        settle(&mut session).await?;
-        session
-            .execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
-            .await?;
-        session.execute(&format!("SET search_path = {path}")).await
-    };
-    prepared.await.map_err(|failure| plain(what, failure))?;
-    for extension in extensions.into_iter().flatten().flatten() {
-        // Who may not make one finds out by the statement that needs it.
-        drop(
-            session
-                .execute(&format!("CREATE EXTENSION IF NOT EXISTS {extension}"))
-                .await,
-        );
-    }
-    run(what, &mut session, parts).await?;
-    read(&mut session, Dialect::Postgres)
-        .await
-        .map_err(|failure| plain(what, failure))
 }

@@ -154,6 +154,7 @@ pub fn drafts_for(
                     not_null: false,
                     default: None,
                     extra: None,
+                    comment: None,
                 });
             }
             let by = at_blanks(dialect, &old.name, &split.to);

@@ -225,6 +225,7 @@ mod tests {
             not_null: true,
             default: None,
             extra: None,
+            comment: None,
         }
     }
 

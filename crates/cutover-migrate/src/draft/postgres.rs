@@ -86,7 +86,7 @@ pub(crate) fn apart(now: &Catalog, changes: Vec<Change>) -> Apart {
 pub(crate) fn is_plain(now: &Catalog, table: &TableName) -> bool {
     now.tables
         .get(table)
-        .is_some_and(|table| !table.options.starts_with("PARTITION BY"))
+        .is_some_and(|table| !table.options.contains("PARTITION BY"))
 }
 
 /// Whether the rows of a table that is there would be written anew for a column's default: the linter knows which functions

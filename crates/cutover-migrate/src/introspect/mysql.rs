@@ -24,7 +24,12 @@ pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, F
             continue;
         }
         let of_view = kind.ends_with("VIEW");
-        let text = shown(session, if of_view { "VIEW" } else { "TABLE" }, &name).await?;
+        let word = match kind.as_str() {
+            "SEQUENCE" => "SEQUENCE",
+            _ if of_view => "VIEW",
+            _ => "TABLE",
+        };
+        let text = shown(session, word, &name).await?;
         let table = bare(&name);
         if of_view {
             views.extend(view(table, &text, &own));
@@ -81,6 +86,7 @@ fn view(name: TableName, text: &str, own: &str) -> Option<View> {
         materialized: false,
         query,
         options,
+        comment: None,
     })
 }
 
@@ -134,6 +140,7 @@ mod tests {
             materialized: false,
             query: query.to_owned(),
             options: String::new(),
+            comment: None,
         }
     }
 

@@ -16,7 +16,8 @@ fn name(text: String) -> TableName {
 
 pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, Failure> {
     let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_master
-        WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid";
+        WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite@_%' ESCAPE '@'
+            AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow') ORDER BY rowid";
     let mut out = Catalog::default();
     let mut indexes = Vec::new();
     for mut row in rows(session, sql).await? {
@@ -24,7 +25,9 @@ pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, F
         if table.starts_with(OWN) {
             continue;
         }
+        let is_virtual = sql.to_lowercase().starts_with("create virtual");
         match kind.as_str() {
+            "table" if is_virtual => drop(out.others.insert(other("virtual table", own), one_line(&sql))),
             "table" => {
                 let read = read_table(&sql).filter(|table| !table.columns.is_empty());
                 match read {
@@ -40,6 +43,7 @@ pub(super) async fn catalog<S: SqlSession>(session: &mut S) -> Result<Catalog, F
                     materialized: false,
                     query,
                     options: String::new(),
+                    comment: None,
                 });
             }
             _ => drop(out.others.insert(other(&kind, format!("{own} on {table}")), sql)),

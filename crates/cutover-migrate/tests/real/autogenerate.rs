@@ -165,6 +165,31 @@ fn only_postgres() -> Vec<Pair> {
             "CREATE TABLE t (id int PRIMARY KEY);",
             "CREATE TABLE t (id int PRIMARY KEY, key uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), at timestamptz DEFAULT clock_timestamp());",
         ),
+        // What is said of things, what they are made in, and what brings their types.
+        Pair {
+            renames: &["t.a:b"],
+            ..pair(
+                "CREATE TABLE t (id int PRIMARY KEY, a text, c int); COMMENT ON TABLE t IS 'old'; COMMENT ON COLUMN t.a IS 'it''s a';
+                 COMMENT ON COLUMN t.c IS 'goes'; CREATE VIEW v AS SELECT id, c FROM t; COMMENT ON VIEW v IS 'view';
+                 CREATE MATERIALIZED VIEW m AS SELECT c FROM t; CREATE UNIQUE INDEX m_c ON m (c);",
+                "CREATE TABLE t (id int PRIMARY KEY, b text, c bigint, d int); COMMENT ON TABLE t IS 'new'; COMMENT ON COLUMN t.b IS 'it''s a';
+                 COMMENT ON COLUMN t.d IS 'comes'; CREATE VIEW v WITH (security_barrier=true) AS SELECT id, c FROM t; COMMENT ON VIEW v IS 'seen';
+                 CREATE MATERIALIZED VIEW m AS SELECT c FROM t; CREATE UNIQUE INDEX m_c ON m (c);",
+            )
+        },
+        pair(
+            "CREATE TABLE t (id int PRIMARY KEY);",
+            "CREATE SCHEMA public; CREATE SCHEMA app; CREATE EXTENSION citext; CREATE TABLE t (id int PRIMARY KEY, name citext);
+             CREATE UNLOGGED TABLE app.t (id int PRIMARY KEY); COMMENT ON TABLE app.t IS 'of the app';
+             CREATE TABLE app.u (n int) INHERITS (t);",
+        ),
+        pair(
+            "CREATE TABLE a (id int, at date NOT NULL) PARTITION BY RANGE (at); CREATE TABLE b PARTITION OF a FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');",
+            "CREATE TABLE a (id int, at date NOT NULL, n int) PARTITION BY RANGE (at);
+             CREATE TABLE b PARTITION OF a FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+             CREATE TABLE \"0\" PARTITION OF a FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (id);
+             CREATE TABLE \"00\" PARTITION OF \"0\" (CHECK (id > 1)) DEFAULT; CREATE INDEX a_at ON a (at);",
+        ),
         Pair {
             renames: &["t.mail:address", "t.team:team_id"],
             ..pair(

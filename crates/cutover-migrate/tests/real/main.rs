@@ -35,6 +35,7 @@ mod killed;
 mod linted;
 mod mariadb;
 mod postgres;
+mod seen;
 mod settled;
 mod shop;
 mod sqlite;

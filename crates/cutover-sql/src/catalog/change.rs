@@ -66,7 +66,16 @@ pub enum Change {
         /// Afterwards.
         to: Option<View>,
     },
-    /// What is told, but not written.
+    /// What is said of a table or view that is there before and afterwards.
+    Comment {
+        /// Of which.
+        name: TableName,
+        /// Before.
+        from: Option<String>,
+        /// Afterwards.
+        to: Option<String>,
+    },
+    /// What is told; of these only schemas and extensions are written.
     Other {
         /// Which.
         name: OtherName,
@@ -85,6 +94,10 @@ pub enum Change {
         to: String,
     },
 }
+
+/// The kinds of [`OtherName`] that are written, too.
+pub(super) const SCHEMA: &str = "schema";
+pub(super) const EXTENSION: &str = "extension";
 
 /// When a change may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +137,13 @@ pub fn changes(from: &Catalog, to: &Catalog) -> Vec<Change> {
         .filter(|view| to.view(&view.name).is_none())
         .map(|view| (Some(view), None));
     let there = to.views.iter().map(|view| (from.view(&view.name), Some(view)));
-    for (from, to) in gone.chain(there).filter(|(from, to)| from != to) {
+    for (from, to) in gone.chain(there) {
+        if let (Some(from), Some(to)) = (from, to) {
+            comments(&mut out, &to.name, from.comment.as_ref(), to.comment.as_ref());
+            if is_same(from, to) {
+                continue;
+            }
+        }
         if let Some(view) = to.or(from) {
             out.push(Change::View {
                 name: view.name.clone(),
@@ -143,6 +162,28 @@ pub fn changes(from: &Catalog, to: &Catalog) -> Vec<Change> {
     out
 }
 
+/// Whether they are equal but for what is said of them.
+pub(super) fn is_same(one: &View, other: &View) -> bool {
+    let View {
+        name: _,
+        materialized,
+        query,
+        options,
+        comment: _,
+    } = one;
+    (*materialized, query, options) == (other.materialized, &other.query, &other.options)
+}
+
+fn comments(out: &mut Vec<Change>, name: &TableName, from: Option<&String>, to: Option<&String>) {
+    if from != to {
+        out.push(Change::Comment {
+            name: name.clone(),
+            from: from.cloned(),
+            to: to.cloned(),
+        });
+    }
+}
+
 /// The keys of either map whose values are not equal.
 fn both<'a, K: Ord, V: PartialEq>(
     from: &'a std::collections::BTreeMap<K, V>,
@@ -158,6 +199,21 @@ fn both<'a, K: Ord, V: PartialEq>(
 }
 
 fn tables(out: &mut Vec<Change>, table: &TableName, from: &Table, to: &Table) {
+    comments(out, table, from.comment.as_ref(), to.comment.as_ref());
+    if from.options != to.options {
+        out.push(Change::Options {
+            table: table.clone(),
+            from: from.options.clone(),
+            to: to.options.clone(),
+        });
+        // What it has of the table that it is a partition of comes and goes with that.
+        if [from, to]
+            .iter()
+            .any(|one| one.options.starts_with("PARTITION OF"))
+        {
+            return;
+        }
+    }
     let gone = from
         .columns
         .iter()
@@ -190,13 +246,6 @@ fn tables(out: &mut Vec<Change>, table: &TableName, from: &Table, to: &Table) {
             to: to.cloned(),
         });
     }
-    if from.options != to.options {
-        out.push(Change::Options {
-            table: table.clone(),
-            from: from.options.clone(),
-            to: to.options.clone(),
-        });
-    }
 }
 
 impl Change {
@@ -211,6 +260,7 @@ impl Change {
             Self::Index { from, to, .. } => std::mem::swap(from, to),
             Self::Enum { from, to, .. } => std::mem::swap(from, to),
             Self::View { from, to, .. } => std::mem::swap(from, to),
+            Self::Comment { from, to, .. } => std::mem::swap(from, to),
             Self::Other { from, to, .. } => std::mem::swap(from, to),
             Self::Options { from, to, .. } => std::mem::swap(from, to),
         }
@@ -223,7 +273,9 @@ impl Change {
         match self {
             Self::Table { to: Some(_), .. }
             | Self::View { from: None, .. }
-            | Self::Enum { from: None, .. } => Safety::Expand,
+            | Self::Enum { from: None, .. }
+            | Self::Comment { .. }
+            | Self::Other { from: None, .. } => Safety::Expand,
             Self::Enum {
                 from: Some(from),
                 to: Some(to),
@@ -263,8 +315,14 @@ impl Change {
 
     /// Whether [`statements`](super::statements) can write it.
     #[must_use]
-    pub const fn is_written(&self) -> bool {
-        !matches!(self, Self::Other { .. } | Self::Options { .. })
+    pub fn is_written(&self) -> bool {
+        match self {
+            Self::Other { name, from, to } => {
+                (from.is_none() || to.is_none()) && (name.kind == SCHEMA || name.kind == EXTENSION)
+            }
+            Self::Options { .. } => false,
+            _ => true,
+        }
     }
 
     pub(super) fn apply(&self, catalog: &mut Catalog) {
@@ -281,6 +339,13 @@ impl Change {
         match self {
             Self::Table { name, to, .. } => put(&mut catalog.tables, name, to.as_ref()),
             Self::Enum { name, to, .. } => put(&mut catalog.enums, name, to.as_ref()),
+            Self::Comment { name, to, .. } => {
+                if let Some(table) = catalog.tables.get_mut(name) {
+                    table.comment.clone_from(to);
+                } else if let Some(view) = catalog.views.iter_mut().find(|view| view.name == *name) {
+                    view.comment.clone_from(to);
+                }
+            }
             Self::Other { name, to, .. } => put(&mut catalog.others, name, to.as_ref()),
             Self::View { name, to, .. } => {
                 let at = catalog.views.iter().position(|view| view.name == *name);
@@ -374,7 +439,15 @@ fn shown(column: &Column) -> String {
         out.push(' ');
         out.push_str(extra);
     }
+    if let Some(comment) = &column.comment {
+        out.push_str(" comment ");
+        out.push_str(&one_line(comment));
+    }
     out
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Change {
@@ -450,18 +523,20 @@ impl fmt::Display for Change {
                     to.as_ref().map(text),
                 )
             }
-            Self::Other { name, from, to } => {
-                let text = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-                (
-                    format!("{} {}", name.kind, name.name),
-                    from.as_ref().map(text),
-                    to.as_ref().map(text),
-                )
-            }
+            Self::Comment { name, from, to } => (
+                format!("comment on {name}"),
+                from.as_deref().map(one_line),
+                to.as_deref().map(one_line),
+            ),
+            Self::Other { name, from, to } => (
+                format!("{} {}", name.kind, name.name),
+                from.as_deref().map(one_line),
+                to.as_deref().map(one_line),
+            ),
             Self::Options { table, from, to } => (
                 format!("options of table {table}"),
-                Some(from.clone()),
-                Some(to.clone()),
+                Some(one_line(from)),
+                Some(one_line(to)),
             ),
         };
         match (from, to) {

@@ -33,6 +33,8 @@ pub struct Column {
     /// What else stands in its definition: `GENERATED …`, `COLLATE …` (MySQL: a part of the type), `AUTO_INCREMENT`,
     /// SQLite's constraints of one column.
     pub extra: Option<String>,
+    /// What `COMMENT ON COLUMN` says of it; MySQL's is in `extra`.
+    pub comment: Option<String>,
 }
 
 impl Column {
@@ -88,6 +90,8 @@ pub struct Table {
     pub indexes: BTreeMap<String, Index>,
     /// What stands behind its closing parenthesis: `PARTITION BY …`, `WITHOUT ROWID`.
     pub options: String,
+    /// What `COMMENT ON TABLE` says of it; MySQL's is in `options`.
+    pub comment: Option<String>,
 }
 
 impl Table {
@@ -107,11 +111,14 @@ pub struct View {
     pub materialized: bool,
     /// Its query.
     pub query: String,
-    /// What stands before `VIEW` where it is not the default: MySQL's `ALGORITHM=…`, `SQL SECURITY …`.
+    /// What stands before `VIEW` where it is not the default (MySQL's `ALGORITHM=…`, `SQL SECURITY …`), and PostgreSQL's
+    /// `WITH (…)` behind its name.
     pub options: String,
+    /// What `COMMENT ON VIEW` says of it.
+    pub comment: Option<String>,
 }
 
-/// What is compared and shown, but not written: functions, triggers, sequences, domains.
+/// What is compared and shown: functions, triggers, sequences, domains. Only schemas and extensions are written, too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OtherName {
     /// `function`, `trigger`, …

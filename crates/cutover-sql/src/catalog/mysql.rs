@@ -216,6 +216,7 @@ fn column(item: Item<'_>) -> Column {
         not_null: false,
         default: None,
         extra: None,
+        comment: None,
     };
     let mut extra: Vec<&str> = Vec::new();
     let mut at = ends;

@@ -150,6 +150,7 @@ fn column(pieces: &[&Piece]) -> Column {
         not_null: false,
         default: None,
         extra: None,
+        comment: None,
     };
     let mut extra: Vec<&Piece> = Vec::new();
     while let Some((first, after)) = rest.split_first() {

@@ -1,6 +1,6 @@
 //! Changes as statements.
 
-use super::change::{adds_only, is_foreign};
+use super::change::{EXTENSION, SCHEMA, adds_only, is_foreign, is_same};
 use super::{Catalog, Change, Column, Constraint, ConstraintKind, Table, View};
 use crate::{Dialect, TableName, quoted};
 
@@ -20,6 +20,7 @@ pub fn statements(dialect: Dialect, from: &Catalog, changes: &[Change]) -> Vec<S
         to: &to,
         out: Vec::new(),
     };
+    writer.spaces(changes);
     let rebuilt = writer.rebuilt(changes);
     let views = writer.views(changes, &rebuilt);
     for view in views.iter().rev().filter_map(|name| from.view(name)) {
@@ -36,13 +37,24 @@ pub fn statements(dialect: Dialect, from: &Catalog, changes: &[Change]) -> Vec<S
     writer.drop_tables(changes);
     writer.drop_types(changes);
     for view in views.iter().filter_map(|name| to.view(name)) {
+        let options = if view.options.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", view.options)
+        };
         writer.push(format!(
-            "CREATE {} {} AS\n{}",
+            "CREATE {} {}{options} AS\n{}",
             view_kind(view),
             view.name.sql(),
             view.query.trim().trim_end_matches(';')
         ));
+        if let Some(comment) = &view.comment {
+            writer.comment(view_kind(view), &view.name.sql(), Some(comment));
+        }
+        writer.beside_view(view);
     }
+    writer.comments(changes, &views);
+    writer.drop_spaces(changes);
     writer.out
 }
 
@@ -64,6 +76,90 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn push(&mut self, statement: String) {
         self.out.push(statement);
+    }
+
+    /// What tables are made in, and what brings their types.
+    fn spaces(&mut self, changes: &[Change]) {
+        for kind in [SCHEMA, EXTENSION] {
+            for change in changes {
+                if let Change::Other {
+                    name, to: Some(_), ..
+                } = change
+                    && name.kind == kind
+                {
+                    self.push(format!("CREATE {} {}", kind.to_uppercase(), name.name));
+                }
+            }
+        }
+    }
+
+    fn drop_spaces(&mut self, changes: &[Change]) {
+        for kind in [EXTENSION, SCHEMA] {
+            for change in changes {
+                if let Change::Other { name, to: None, .. } = change
+                    && name.kind == kind
+                {
+                    self.push(format!("DROP {} {}", kind.to_uppercase(), name.name));
+                }
+            }
+        }
+    }
+
+    fn comment(&mut self, kind: &str, name: &str, text: Option<&str>) {
+        let text = text.map_or_else(|| "NULL".to_owned(), literal);
+        self.push(format!("COMMENT ON {kind} {name} IS {text}"));
+    }
+
+    fn comments(&mut self, changes: &[Change], made: &[TableName]) {
+        for change in changes {
+            match change {
+                Change::Comment { name, to, .. } if !made.contains(name) => {
+                    let kind = self.to.view(name).map_or("TABLE", view_kind);
+                    self.comment(kind, &name.sql(), to.as_deref());
+                }
+                Change::Table {
+                    name,
+                    from: None,
+                    to: Some(table),
+                } => {
+                    if let Some(comment) = &table.comment {
+                        self.comment("TABLE", &name.sql(), Some(comment));
+                    }
+                    for column in &table.columns {
+                        self.column_comment(name, None, column);
+                    }
+                }
+                Change::Column {
+                    table,
+                    from,
+                    to: Some(to),
+                } => {
+                    let before = from.as_ref().and_then(|from| from.comment.as_deref());
+                    self.column_comment(table, before, to);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn column_comment(&mut self, table: &TableName, before: Option<&str>, column: &Column) {
+        if before != column.comment.as_deref() {
+            let name = format!("{}.{}", table.sql(), quoted(&column.name));
+            self.comment("COLUMN", &name, column.comment.as_deref());
+        }
+    }
+
+    /// Indexes, rules and triggers that went with a view which stepped aside.
+    fn beside_view(&mut self, view: &View) {
+        if self.from.view(&view.name).is_none() {
+            return;
+        }
+        let place = format!(" on {}", view.name);
+        for (other, text) in &self.from.others {
+            if ["index", "rule", "trigger"].contains(&other.kind.as_str()) && other.name.ends_with(&place) {
+                self.out.push(text.clone());
+            }
+        }
     }
 
     /// SQLite changes a table only by adding a plain column; for all else the table is made anew.
@@ -154,7 +250,10 @@ impl Writer<'_> {
             if out.contains(&view.name) {
                 continue;
             }
-            let changed = self.from.view(&view.name) != self.to.view(&view.name);
+            let changed = match (self.from.view(&view.name), self.to.view(&view.name)) {
+                (Some(from), Some(to)) => !is_same(from, to),
+                _ => true,
+            };
             let stands_on = |name: &str| mentions(self.dialect, &view.query, name);
             if changed
                 || touched.iter().any(|name| stands_on(name))
@@ -305,21 +404,38 @@ impl Writer<'_> {
     }
 
     fn tables(&mut self, changes: &[Change]) {
-        for change in changes {
-            if let Change::Table {
+        let made = changes.iter().filter_map(|change| match change {
+            Change::Table {
                 name,
                 from: None,
                 to: Some(table),
-            } = change
-            {
-                // Foreign keys come when all tables are there; SQLite asks for them only when rows are written.
-                let text = self.create(name, table, self.dialect == Dialect::Sqlite);
-                self.push(text);
-                for index in table.indexes.values() {
-                    self.push(index.definition.clone());
-                }
+            } => Some((name, table)),
+            _ => None,
+        });
+        for (name, table) in self.in_order(made.collect()) {
+            // Foreign keys come when all tables are there; SQLite asks for them only when rows are written.
+            let text = self.create(name, table, self.dialect == Dialect::Sqlite);
+            self.push(text);
+            for index in table.indexes.values() {
+                self.push(index.definition.clone());
             }
         }
+    }
+
+    /// A partition after the table that it is of, and what inherits after what it inherits from.
+    fn in_order<'b>(&self, mut waiting: Vec<(&'b TableName, &'b Table)>) -> Vec<(&'b TableName, &'b Table)> {
+        let mut out = Vec::new();
+        while !waiting.is_empty() {
+            let (later, now): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(|(own, table)| {
+                waiting
+                    .iter()
+                    .any(|(name, _)| name != own && mentions(self.dialect, &table.options, &name.name))
+            });
+            let is_ring = now.is_empty();
+            out.extend(if is_ring { later.clone() } else { now });
+            waiting = if is_ring { Vec::new() } else { later };
+        }
+        out
     }
 
     fn create(&self, name: &TableName, table: &Table, foreign: bool) -> String {
@@ -329,16 +445,25 @@ impl Writer<'_> {
             .iter()
             .filter(|(_, one)| foreign || !is_foreign(one));
         parts.extend(constraints.map(|(key, one)| self.constraint(key, one)));
-        let options = if table.options.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", table.options)
+        let (options, kind) = match table.options.strip_suffix("UNLOGGED") {
+            Some(rest) if self.dialect == Dialect::Postgres => (rest.trim_end(), "UNLOGGED TABLE"),
+            _ => (table.options.as_str(), "TABLE"),
         };
-        format!(
-            "CREATE TABLE {} (\n    {}\n){options}",
-            name.sql(),
-            parts.join(",\n    ")
-        )
+        let parts = match parts.join(",\n    ") {
+            parts if parts.is_empty() => "()".to_owned(),
+            parts => format!("(\n    {parts}\n)"),
+        };
+        // Its columns are those of the other.
+        if let Some((of, bounds)) = options.split_once('\n') {
+            let parts = if parts == "()" {
+                String::new()
+            } else {
+                format!(" {parts}")
+            };
+            return format!("CREATE {kind} {} {of}{parts} {bounds}", name.sql());
+        }
+        let blank = if options.is_empty() { "" } else { " " };
+        format!("CREATE {kind} {} {parts}{blank}{options}", name.sql())
     }
 
     fn constraint(&self, name: &str, constraint: &Constraint) -> String {
@@ -509,15 +634,16 @@ impl Writer<'_> {
     }
 
     fn drop_tables(&mut self, changes: &[Change]) {
-        for change in changes {
-            if let Change::Table {
+        let gone = changes.iter().filter_map(|change| match change {
+            Change::Table {
                 name,
-                from: Some(_),
+                from: Some(table),
                 to: None,
-            } = change
-            {
-                self.push(format!("DROP TABLE {}", name.sql()));
-            }
+            } => Some((name, table)),
+            _ => None,
+        });
+        for (name, _) in self.in_order(gone.collect()).into_iter().rev() {
+            self.push(format!("DROP TABLE {}", name.sql()));
         }
     }
 
