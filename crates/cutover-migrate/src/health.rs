@@ -1,5 +1,7 @@
 //! How a database stands after it was migrated: what is pending, what is half-built, and whether it is well.
 
+mod references;
+
 use std::collections::BTreeSet;
 
 use cutover_model::{DatabaseName, Diagnostic, MigrationId, MigrationPhase};
@@ -16,7 +18,8 @@ const OLD_TRANSACTIONS: i64 = 1_500_000_000;
 
 impl MigrateDatabases {
     /// What is to be looked at after migrating: files that are not applied (where all are expected to be), constraints that are not
-    /// validated or are violated, indexes that are invalid, a database that is not well. Reads only.
+    /// validated or are violated, indexes that are invalid, a database that is not well. Where rows have to be read for it, only
+    /// those of tables that the files name which ran; none given: of all tables. Reads only.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -24,6 +27,7 @@ impl MigrateDatabases {
         &self,
         database: &DatabaseName,
         expects_all: bool,
+        ran: Option<&[MigrationId]>,
     ) -> Result<Vec<Diagnostic>, PortError> {
         let observed = self.look(database).await?;
         let known = self.find(database)?;
@@ -47,7 +51,12 @@ impl MigrateDatabases {
                 );
             }
         }
-        out.extend(crate::scratch::health(&what(database), &known.url).await?);
+        let texts = ran.map(|ran| {
+            let files = known.files.iter().filter(|file| ran.contains(&file.migration.id));
+            let statements = files.flat_map(|file| &file.up.statements);
+            statements.map(|one| one.text.clone()).collect::<Vec<_>>()
+        });
+        out.extend(crate::scratch::health(&what(database), &known.url, texts.as_deref()).await?);
         Ok(out)
     }
 }
@@ -56,11 +65,14 @@ pub(crate) async fn look<S: SqlSession>(
     session: &mut S,
     dialect: Dialect,
     what: &str,
+    texts: Option<&[String]>,
 ) -> Result<Vec<Diagnostic>, Failure> {
     match dialect {
         Dialect::Sqlite => sqlite(session, what).await,
         Dialect::Postgres => postgres(session, what).await,
-        Dialect::Mysql | Dialect::MariaDb | Dialect::MongoDb => Ok(Vec::new()),
+        // Its indexes and constraints have no state of being invalid.
+        Dialect::Mysql | Dialect::MariaDb => references::look(session, texts).await,
+        Dialect::MongoDb => Ok(Vec::new()),
     }
 }
 

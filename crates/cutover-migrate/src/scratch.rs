@@ -64,18 +64,22 @@ pub(crate) async fn live(what: &str, url: &DatabaseUrl) -> Result<Catalog, PortE
 }
 
 /// What its health is.
-pub(crate) async fn health(what: &str, url: &DatabaseUrl) -> Result<Vec<Diagnostic>, PortError> {
+pub(crate) async fn health(
+    what: &str,
+    url: &DatabaseUrl,
+    texts: Option<&[String]>,
+) -> Result<Vec<Diagnostic>, PortError> {
     match url {
         DatabaseUrl::Postgres(url) => {
             let mut session = PostgresSession::open(url, None)
                 .await
                 .map_err(|error| db_error(what, &error))?;
-            crate::health::look(&mut session, Dialect::Postgres, what)
+            crate::health::look(&mut session, Dialect::Postgres, what, texts)
                 .await
                 .map_err(|failure| plain(what, failure))
         }
-        // Its indexes and constraints have no state of being invalid.
-        DatabaseUrl::Mysql(_) | DatabaseUrl::Mongo(_) => Ok(Vec::new()),
+        DatabaseUrl::Mysql(url) => mysql::health(what, url, texts).await,
+        DatabaseUrl::Mongo(_) => Ok(Vec::new()),
         DatabaseUrl::Sqlite(url) if !url.path.exists() => Ok(Vec::new()),
         DatabaseUrl::Sqlite(url) => {
             let (path, what, handle) = (
@@ -86,7 +90,7 @@ pub(crate) async fn health(what: &str, url: &DatabaseUrl) -> Result<Vec<Diagnost
             blocking(&what.clone(), move || {
                 let mut session = SqliteSession::open(&path).map_err(|error| db_error(&what, &error))?;
                 handle
-                    .block_on(crate::health::look(&mut session, Dialect::Sqlite, &what))
+                    .block_on(crate::health::look(&mut session, Dialect::Sqlite, &what, None))
                     .map_err(|failure| plain(&what, failure))
             })
             .await

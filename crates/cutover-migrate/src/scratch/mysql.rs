@@ -5,6 +5,7 @@
 //! and removed by the next run.
 
 use cutover_db::MysqlUrl;
+use cutover_model::Diagnostic;
 use cutover_ports::PortError;
 use cutover_sql::catalog::Catalog;
 use cutover_sql::{Dialect, ticked};
@@ -27,6 +28,20 @@ pub(super) async fn live(what: &str, url: &MysqlUrl) -> Result<Catalog, PortErro
         introspect::catalog(&mut session, Dialect::MariaDb).await
     };
     read.await.map_err(|failure| plain(what, failure))
+}
+
+/// What its health is.
+pub(super) async fn health(
+    what: &str,
+    url: &MysqlUrl,
+    texts: Option<&[String]>,
+) -> Result<Vec<Diagnostic>, PortError> {
+    let mut session = open(what, url).await?;
+    let looked = async {
+        settle(&mut session).await?;
+        crate::health::look(&mut session, Dialect::MariaDb, what, texts).await
+    };
+    looked.await.map_err(|failure| plain(what, failure))
 }
 
 async fn open(what: &str, url: &MysqlUrl) -> Result<MysqlSession, PortError> {

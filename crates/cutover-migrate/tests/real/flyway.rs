@@ -91,7 +91,13 @@ async fn the_text_of_the_release_that_counts_runs() {
         let done: Vec<&str> = done.iter().map(|report| report.id.base()).collect();
         assert_eq!(done, round);
         assert_eq!(bed.number("SELECT count(*) FROM v").await, 2);
-        assert!(databases.examine(&main_db(), true).await.unwrap().is_empty());
+        assert!(
+            databases
+                .examine(&main_db(), true, None)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 

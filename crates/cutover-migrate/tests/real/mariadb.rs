@@ -225,3 +225,50 @@ INSERT INTO w VALUES (3, @@lock_wait_timeout);";
         0
     );
 }
+
+/// `foreign_key_checks = 0` lets rows in that the server never looks at again.
+#[tokio::test]
+async fn rows_that_violate_a_foreign_key_are_found_where_files_name_their_tables() {
+    let Some(bed) = mariadb().await else { return };
+    let files = [
+        (
+            "001_all.up.sql",
+            "-- cutover: phase=expand
+CREATE TABLE p (x int, y int, PRIMARY KEY (x, y)); CREATE TABLE `a b` (id int PRIMARY KEY, x int, y int,
+    CONSTRAINT `to p` FOREIGN KEY (x, y) REFERENCES p (x, y));
+CREATE TABLE fine (id int PRIMARY KEY, x int, y int, CONSTRAINT fine_p FOREIGN KEY (x, y) REFERENCES p (x, y));
+INSERT INTO p VALUES (1, 1); INSERT INTO fine VALUES (1, 1, 1), (2, NULL, 9);",
+        ),
+        ("001_all.down.sql", "DROP TABLE fine; DROP TABLE `a b`; DROP TABLE p"),
+        (
+            "002_copied.up.sql",
+            "-- cutover: phase=backfill
+SET foreign_key_checks = 0; INSERT INTO `a b` VALUES (1, 1, 1), (2, 1, 2), (3, 8, 8), (4, NULL, 7);",
+        ),
+        ("002_copied.down.sql", "DELETE FROM `a b`"),
+    ];
+    let databases = bed.databases(&files);
+    let id = |at: usize| bed.files(&files)[at].migration.id.clone();
+    bed.up(&files, 0, 1).await.unwrap();
+    assert_eq!(databases.examine(&main_db(), false, None).await.unwrap(), []);
+    bed.up(&files, 1, 1).await.unwrap();
+    for ran in [None, Some([id(1)])] {
+        let ran = ran.as_ref().map(<[_; 1]>::as_slice);
+        let found = databases.examine(&main_db(), false, ran).await.unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].code, "migrate.violated");
+        assert!(
+            found[0].message.contains("a b") && found[0].message.contains("to p"),
+            "{found:?}"
+        );
+        let (key, query) = &found[0].notes[0];
+        assert_eq!(key, "find");
+        let counted = format!("SELECT count(*) FROM ({query}) AS found");
+        assert_eq!(bed.number(&counted).await, 2, "{query}");
+    }
+    // Files that ran and name no table of it: nothing is read.
+    let found = databases.examine(&main_db(), false, Some(&[])).await.unwrap();
+    assert_eq!(found, []);
+    bed.run("DELETE FROM `a b` WHERE id IN (2, 3)").await;
+    assert_eq!(databases.examine(&main_db(), false, None).await.unwrap(), []);
+}

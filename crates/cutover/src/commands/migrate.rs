@@ -411,7 +411,7 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
     found.extend(breaking(ctx, which, &chosen.names).await?);
     if !found.iter().any(|one| one.severity == Severity::Error) {
         for name in &chosen.names {
-            found.extend(chosen.databases.examine(name, false).await?);
+            found.extend(chosen.databases.examine(name, false, None).await?);
         }
     }
     if found.iter().any(|one| one.severity == Severity::Error) {
@@ -546,7 +546,13 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
 /// What is wrong with the databases afterwards, and what waits.
 async fn look_over(chosen: &Chosen, reach: Reach, ran: &mut Ran) -> Result<(), Failure> {
     for name in &chosen.names {
-        let found = chosen.databases.examine(name, reach == Reach::All).await?;
+        let own = ran
+            .done
+            .iter()
+            .filter(|(of, report)| of == name && !report.already);
+        let files: Vec<MigrationId> = own.map(|(_, report)| report.id.clone()).collect();
+        let all = reach == Reach::All;
+        let found = chosen.databases.examine(name, all, Some(&files)).await?;
         ran.findings.extend(found);
         let pending = chosen.databases.pending(name, Reach::All, false).await?;
         ran.wait_for(name, pending);
