@@ -8,6 +8,7 @@ use cutover_sql::{Dialect, TableName};
 
 pub(crate) mod backfill;
 mod contract;
+pub(crate) mod held;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 mod reasons;

@@ -4,7 +4,7 @@ use cutover_model::{Diagnostic, MigrationPhase, Version};
 use cutover_sql::catalog::{Catalog, Change, Column, renamed, statements};
 use cutover_sql::{Dialect, TableName, quoted};
 
-use crate::draft::{Draft, Rename, backfill, moved, mysql, postgres};
+use crate::draft::{Draft, Rename, backfill, held, moved, mysql, postgres};
 
 /// `users.full_name:first_name,last_name`: one column becomes several, or several one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,17 +170,16 @@ fn own_renamed(dialect: Dialect, old: &Column, to: &str) -> Option<String> {
     Some(renamed(dialect, extra, &old.name, to).unwrap_or_else(|| extra.to_owned()))
 }
 
-/// Refuses to give columns of MySQL and MariaDB another name that the server itself gives their values: two versions
-/// cannot write them in turn.
+/// Refuses to give columns another name that the server itself gives their values: two versions cannot write them in turn.
 ///
 /// # Errors
 /// When one of them is such a column.
 pub fn renamable(dialect: Dialect, from: &Catalog, renames: &[Rename]) -> Result<(), Diagnostic> {
     for Rename {
         table, from: name, ..
-    } in renames.iter().filter(|_| dialect.is_mysql())
+    } in renames
     {
-        if let Some(why) = mysql::valued_by_server(column(from, table, name)?) {
+        if let Some(why) = held::valued_by_server(dialect, column(from, table, name)?) {
             return Err(refuse(format!("{table}.{name} cannot go: {why}")));
         }
     }
@@ -280,8 +279,7 @@ fn column<'a>(from: &'a Catalog, table: &TableName, name: &str) -> Result<&'a Co
     })
 }
 
-/// A column that is to go in the end. What holds it on MySQL and MariaDB would be found by the contract only, when the old
-/// version is gone.
+/// A column that is to go in the end. What holds it would be found by the contract only, when the old version is gone.
 fn going<'a>(
     dialect: Dialect,
     from: &'a Catalog,
@@ -289,7 +287,7 @@ fn going<'a>(
     name: &str,
 ) -> Result<&'a Column, Diagnostic> {
     let found = column(from, table, name)?;
-    match mysql::held_by(from, table, found).filter(|_| dialect.is_mysql()) {
+    match held::held_by(dialect, from, table, found) {
         Some(why) => Err(refuse(format!("{table}.{name} cannot go: {why}"))),
         None => Ok(found),
     }

@@ -82,7 +82,7 @@ pub(crate) fn cast(value: &str, ty: &str) -> String {
 }
 
 /// Why two versions cannot write a column in turn, where the server itself does.
-pub(crate) fn valued_by_server(column: &Column) -> Option<String> {
+pub(super) fn valued_by_server(column: &Column) -> Option<String> {
     let extra = column.extra.as_deref().unwrap_or_default();
     let own = ["AUTO_INCREMENT", "GENERATED"]
         .iter()
@@ -91,7 +91,7 @@ pub(crate) fn valued_by_server(column: &Column) -> Option<String> {
 }
 
 /// What else of the schema names a column, so that it cannot go, in words for people.
-pub(crate) fn held_by(from: &Catalog, table: &TableName, column: &Column) -> Option<String> {
+pub(super) fn held_by(from: &Catalog, table: &TableName, column: &Column) -> Option<String> {
     let own_values = valued_by_server(column);
     if own_values.is_some() {
         return own_values;

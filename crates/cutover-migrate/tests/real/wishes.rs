@@ -1,7 +1,7 @@
 //! `migrate new --rename`, `--split`, `--retype` and `--not-null` on PostgreSQL and SQLite: whole sets of files, which the linter
 //! finds clean, which make what they should, and which leave the first schema when they are taken back. Of MariaDB elsewhere.
 
-use cutover_migrate::{Reach, Wish, drafts_for};
+use cutover_migrate::{Reach, Wish, drafts_for, renamable};
 use cutover_model::{MigrationPhase, Version};
 use cutover_sql::Dialect;
 use cutover_sql::catalog::{Catalog, changes};
@@ -143,6 +143,50 @@ async fn wishes_there_and_back_on_postgres() {
 #[tokio::test]
 async fn more_wishes_there_and_back_on_postgres() {
     on_postgres(|at| at % 2 == 1).await;
+}
+
+/// Each would be found by the contract only, when the old version is gone.
+#[tokio::test]
+async fn a_column_that_cannot_go_is_refused_before_anything_is_written() {
+    let common = "CREATE TABLE g (id integer PRIMARY KEY, a integer, b integer GENERATED ALWAYS AS (a + 1) STORED, n text UNIQUE, m integer);
+         CREATE TABLE h (n text REFERENCES g (n)); CREATE VIEW adults AS SELECT id FROM users WHERE age > 17;";
+    let own = [
+        (
+            Kind::Sqlite,
+            Dialect::Sqlite,
+            "CREATE TRIGGER r AFTER UPDATE OF m ON g BEGIN DELETE FROM h; END;",
+        ),
+        (
+            Kind::Postgres,
+            Dialect::Postgres,
+            "CREATE POLICY r ON g USING (m > 1); CREATE TABLE s (id bigserial, k int GENERATED ALWAYS AS IDENTITY);",
+        ),
+    ];
+    for (kind, dialect, more) in own {
+        let Some(bed) = bed(kind).await else { return };
+        let base = files(&format!("{BASE} {common} {more}"), &[]);
+        let databases = bed.databases(&borrowed(&base));
+        let from = databases.produced(&main_db()).await.unwrap();
+        let mut all = vec![
+            ("g.b:c", "the server itself gives it its values"),
+            ("g.a:c", "column b is computed from it"),
+            ("g.n:c", "a foreign key of h points to it"),
+            ("g.m:c", "r on g names it"),
+            ("users.age:years", "view adults reads it"),
+        ];
+        if dialect == Dialect::Postgres {
+            let by_server = "the server itself gives it its values";
+            all.extend([("s.id:c", by_server), ("s.k:c", by_server)]);
+        }
+        for (text, why) in all {
+            let error = drafts_for(dialect, &from, &rename(text), &Version::new(1, 1, 0)).unwrap_err();
+            assert_eq!(error.code, "migrate.no-such-column");
+            assert!(error.message.contains(why), "{kind:?} {text}: {}", error.message);
+        }
+        let renames = ["g.b:c", "users.age:years"].map(|text| text.parse().unwrap());
+        assert!(renamable(dialect, &from, &renames[..1]).is_err());
+        assert_eq!(renamable(dialect, &from, &renames[1..]), Ok(()));
+    }
 }
 
 /// From the expand on the new version looks for rows by what the old one did, and `ON CONFLICT` finds its key.
