@@ -165,6 +165,10 @@ fn only_postgres() -> Vec<Pair> {
             "CREATE TABLE t (id int PRIMARY KEY);",
             "CREATE TABLE t (id int PRIMARY KEY, key uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), at timestamptz DEFAULT clock_timestamp());",
         ),
+        pair(
+            "CREATE TABLE t (a int);",
+            "CREATE TABLE t (a int, id bigserial PRIMARY KEY, k int GENERATED ALWAYS AS IDENTITY);",
+        ),
         // What is said of things, what they are made in, and what brings their types.
         Pair {
             renames: &["t.a:b"],

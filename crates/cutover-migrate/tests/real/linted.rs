@@ -18,6 +18,11 @@ const RIGHT: &[(Dialect, &str, &str)] = &[
         "it is computed for every row at once",
     ),
     (
+        Dialect::Postgres,
+        "add-column-serial",
+        "each row gets its number at once",
+    ),
+    (
         Dialect::MariaDb,
         "mysql-change-column",
         "the table is copied; `--retype` does it by a second column",

@@ -373,7 +373,7 @@ async fn an_extension_counts_where_a_file_makes_it() {
     assert_eq!(lines(&drift), ["- extension pg_trgm  "]);
 }
 
-/// The triggers of a sync are there as long as both versions run, and are no difference.
+/// The triggers of a sync belong to its files: there they are no difference, and missing they are one.
 #[tokio::test]
 async fn what_a_sync_makes_is_no_drift() {
     for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
@@ -395,5 +395,26 @@ async fn what_a_sync_makes_is_no_drift() {
         assert!(bed.leftovers().await > 0);
         let drift = bed.databases(&all).drift(&main_db()).await.unwrap();
         assert_eq!(lines(&drift), Vec::<String>::new(), "{kind:?}");
+        let dropped = match kind {
+            Kind::Postgres => {
+                let sql = "SELECT format('DROP TRIGGER %I ON t', min(tgname)) FROM pg_trigger WHERE NOT tgisinternal";
+                bed.text(sql).await
+            }
+            Kind::Sqlite => {
+                bed.text("SELECT 'DROP TRIGGER ' || min(name) FROM sqlite_master WHERE type = 'trigger'")
+                    .await
+            }
+            Kind::MariaDb => {
+                let sql = "SELECT CONCAT('DROP TRIGGER ', MIN(trigger_name)) FROM information_schema.triggers
+                    WHERE trigger_schema = DATABASE()";
+                bed.text(sql).await
+            }
+        };
+        bed.run(&dropped).await;
+        let drift = lines(&bed.databases(&all).drift(&main_db()).await.unwrap());
+        assert!(
+            drift.len() == 1 && drift[0].starts_with("- trigger "),
+            "{kind:?}: {drift:?}"
+        );
     }
 }

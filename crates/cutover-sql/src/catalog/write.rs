@@ -675,7 +675,7 @@ fn definition(column: &Column) -> String {
     if let Some(default) = &column.default {
         word(&format!("DEFAULT {default}"));
     }
-    if column.not_null && !column.ty.ends_with("serial") {
+    if column.not_null {
         word("NOT NULL");
     }
     out

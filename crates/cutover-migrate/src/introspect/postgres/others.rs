@@ -3,7 +3,7 @@
 
 use cutover_sql::catalog::{Catalog, OtherName};
 
-use super::super::{OWN, rows};
+use super::super::rows;
 use super::ours;
 use crate::failure::Failure;
 use crate::session::SqlSession;
@@ -16,11 +16,7 @@ pub(super) async fn read<S: SqlSession>(session: &mut S, out: &mut Catalog) -> R
                 kind: row.text(),
                 name: row.text(),
             };
-            // The triggers of a sync, and their functions, come and go with its files.
-            let is_own = name.name.starts_with(OWN) || name.name.starts_with("zz_cutover_");
-            if !is_own {
-                out.others.insert(name, row.text());
-            }
+            out.others.insert(name, row.text());
         }
     }
     Ok(())
