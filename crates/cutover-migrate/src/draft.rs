@@ -180,7 +180,7 @@ pub fn autogenerate(
 }
 
 fn assemble(dialect: Dialect, from: &Catalog, mut sets: Sets, retires: &Version) -> Vec<Draft> {
-    sets.follow_renames(dialect, from);
+    sets.follow_guards(dialect, from);
     let mut out = Vec::new();
     let mut now = from.clone();
     let mut expand = |changes: &[Change], suffix, now: &mut Catalog| {
@@ -410,9 +410,9 @@ impl Sets {
         }
     }
 
-    /// What guards the old column stays as long as it does. On PostgreSQL the indexes of the new one come before the new
-    /// version does.
-    fn follow_renames(&mut self, dialect: Dialect, from: &Catalog) {
+    /// What guards the old column stays as long as it does. On PostgreSQL so does what a key or index succeeds, and the indexes
+    /// of the new column come before the new version does.
+    fn follow_guards(&mut self, dialect: Dialect, from: &Catalog) {
         let moved = &self.moved;
         let names = |table: &TableName, text: &str, of: fn(&Moved) -> Vec<&str>| {
             moved.iter().filter(|one| one.table == *table).any(|one| {
@@ -447,6 +447,13 @@ impl Sets {
         }
         if dialect != Dialect::Postgres {
             return;
+        }
+        for set in [&mut self.expand, &mut self.concurrent] {
+            let contract = &self.contract;
+            let follows = |gone: &Change| contract.iter().any(|comes| postgres::succeeds(gone, comes));
+            let (later, now): (Vec<Change>, Vec<Change>) = std::mem::take(set).into_iter().partition(follows);
+            *set = now;
+            self.contract.extend(later);
         }
         let guards_new = |change: &Change| {
             let (table, text) = match change {

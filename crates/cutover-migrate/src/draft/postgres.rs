@@ -1,12 +1,14 @@
 //! What a set of files needs on PostgreSQL and nowhere else: what reads every row of a table, or builds an index of one that
 //! is there, is done beside the traffic, in steps that hold no lock for long. Pure.
 
+mod key;
+
 use cutover_sql::catalog::{Catalog, Change, Column, Constraint, ConstraintKind, Index, renamed};
 use cutover_sql::lint::{Input, Prior, lint};
 use cutover_sql::{Dialect, TableName, quoted};
 
-/// PostgreSQL cuts longer names.
-const LONGEST: usize = 63;
+use key::{Key, new_name, under_name, waiting_name};
+pub(crate) use key::{ahead, succeeds};
 
 /// What stands behind a constraint's definition as long as older rows were never looked at.
 const NOT_VALID: &str = " NOT VALID";
@@ -166,163 +168,13 @@ impl Moving {
     }
 }
 
-/// A key's definition, in the parts that an index and the constraint on it have.
-struct Key<'a> {
-    word: &'static str,
-    nulls: &'static str,
-    columns: &'a str,
-    /// `DEFERRABLE …`
-    when: &'a str,
-}
-
-impl<'a> Key<'a> {
-    fn of(one: &'a Constraint) -> Option<Self> {
-        let (word, rest) = match one.kind {
-            ConstraintKind::Unique => ("UNIQUE", one.definition.strip_prefix("UNIQUE ")?),
-            ConstraintKind::PrimaryKey => ("PRIMARY KEY", one.definition.strip_prefix("PRIMARY KEY ")?),
-            ConstraintKind::Check | ConstraintKind::Exclude | ConstraintKind::ForeignKey => return None,
-        };
-        let (nulls, rest) = match rest.strip_prefix("NULLS NOT DISTINCT ") {
-            Some(rest) => (" NULLS NOT DISTINCT", rest),
-            None => ("", rest),
-        };
-        let (columns, when) = match rest.find(" DEFERRABLE") {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        // Storage parameters and periods are written as they are.
-        let is_list = columns.starts_with('(') && columns.ends_with(')');
-        let is_known = [" WITH ", " WITHOUT ", " USING "]
-            .iter()
-            .all(|word| !columns.contains(word));
-        (is_list && is_known).then_some(Self {
-            word,
-            nulls,
-            columns,
-            when,
-        })
-    }
-
-    fn index(&self, table: &TableName, name: &str) -> String {
-        format!(
-            "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{}",
-            quoted(name),
-            table.sql(),
-            self.columns,
-            self.nulls
-        )
-    }
-
-    fn adopt(&self, name: &str, index: &str) -> String {
-        format!(
-            "ADD CONSTRAINT {} {} USING INDEX {}{}",
-            quoted(name),
-            self.word,
-            quoted(index),
-            self.when
-        )
-    }
-}
-
-/// The name of an index that waits to become a key or index of this name, in the place of another one or not.
-fn waiting_name(name: &str, replaces: bool) -> String {
-    if replaces { new_name(name) } else { name.to_owned() }
-}
-
-/// The name of what takes the place of another one, as long as both are there.
-fn new_name(name: &str) -> String {
-    const SUFFIX: &str = "_new";
-    let mut end = name.len().min(LONGEST - SUFFIX.len());
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{SUFFIX}", name.get(..end).unwrap_or_default())
-}
-
-/// The index that a changed key or index can have from the expand on, and that the contract takes over: the new version looks
-/// for rows by it, and `ON CONFLICT` needs it.
-pub(crate) fn ahead(change: &Change) -> Option<Change> {
-    let (table, name, index) = match change {
-        Change::Constraint {
-            table,
-            name,
-            from,
-            to: Some(to),
-        } => {
-            let waiting = waiting_name(name, from.is_some());
-            (table, waiting.clone(), index_of(to, table, &waiting)?)
-        }
-        Change::Index {
-            table,
-            name,
-            from: Some(_),
-            to: Some(to),
-        } => {
-            let waiting = waiting_name(name, true);
-            let definition = under_name(&to.definition, name, &waiting)?;
-            let unique = to.unique;
-            (table, waiting, Index { definition, unique })
-        }
-        _ => return None,
-    };
-    Some(Change::Index {
-        table: table.clone(),
-        name,
-        from: None,
-        to: Some(index),
-    })
-}
-
-/// An index's definition under another name.
-fn under_name(definition: &str, from: &str, to: &str) -> Option<String> {
-    for head in ["CREATE UNIQUE INDEX ", "CREATE INDEX "] {
-        let Some(rest) = definition.strip_prefix(head) else {
-            continue;
-        };
-        let rest = rest
-            .strip_prefix(&quoted(from))
-            .or_else(|| rest.strip_prefix(from))?;
-        return rest
-            .starts_with(" ON ")
-            .then(|| format!("{head}{}{rest}", quoted(to)));
-    }
-    None
-}
-
-/// An index of a key, as the server writes it.
-fn index_of(one: &Constraint, table: &TableName, name: &str) -> Option<Index> {
-    let definition = Key::of(one)?.index(table, name).replacen(" CONCURRENTLY", "", 1);
-    Some(Index {
-        definition,
-        unique: true,
-    })
-}
-
 /// Statements that make the changes beside the traffic, each in a transaction of its own or in none: what stands on
 /// others goes first and comes last.
 pub(crate) fn beside(before: &Catalog, changes: &[Change]) -> Vec<String> {
     let mut sorted: Vec<&Change> = changes.iter().collect();
-    sorted.sort_by_key(|change| place(change));
     let writer = Writer { before, all: changes };
+    sorted.sort_by_key(|change| writer.place(change));
     sorted.into_iter().flat_map(|change| writer.one(change)).collect()
-}
-
-fn place(change: &Change) -> u8 {
-    match change {
-        Change::Constraint { to: None, from, .. } => match from.as_ref().map(|one| one.kind) {
-            Some(ConstraintKind::ForeignKey) => 0,
-            _ => 1,
-        },
-        Change::Column { to: Some(to), .. } if to.not_null => 2,
-        Change::Constraint { to: Some(to), .. } => match to.kind {
-            ConstraintKind::PrimaryKey => 3,
-            ConstraintKind::Unique => 4,
-            ConstraintKind::Check | ConstraintKind::Exclude => 6,
-            ConstraintKind::ForeignKey => 7,
-        },
-        Change::Index { .. } => 5,
-        _ => 8,
-    }
 }
 
 struct Writer<'a> {
@@ -331,6 +183,31 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Its name may be wanted by what comes.
+    fn place(&self, change: &Change) -> u8 {
+        match change {
+            Change::Constraint { to: None, from, .. } => match from.as_ref().map(|one| one.kind) {
+                Some(ConstraintKind::ForeignKey) => 0,
+                _ => 1,
+            },
+            Change::Column { to: Some(to), .. } if to.not_null => 2,
+            Change::Constraint { to: Some(to), .. } => match to.kind {
+                ConstraintKind::PrimaryKey => 3,
+                ConstraintKind::Unique => 4,
+                ConstraintKind::Check | ConstraintKind::Exclude => 6,
+                ConstraintKind::ForeignKey => 7,
+            },
+            Change::Index {
+                table,
+                name,
+                to: None,
+                ..
+            } if !self.is_of_key(table, name) => 1,
+            Change::Index { .. } => 5,
+            _ => 8,
+        }
+    }
+
     fn one(&self, change: &Change) -> Vec<String> {
         match change {
             Change::Column {
@@ -374,7 +251,7 @@ impl Writer<'_> {
         };
         let replaces = from.map_or_else(String::new, |_| format!("{gone}, "));
         if let Some(key) = Key::of(to) {
-            let (index, there) = self.index_for(table, name, from.is_some());
+            let (index, there) = self.index_for(table, name, from.is_some(), &key);
             let build = (!there).then(|| key.index(table, &index));
             let adopt = format!("{alter} {replaces}{}", key.adopt(name, &index));
             return build.into_iter().chain([adopt]).collect();
@@ -393,42 +270,71 @@ impl Writer<'_> {
     }
 
     /// The index that a key takes over, and whether it is there.
-    fn index_for(&self, table: &TableName, name: &str, replaces: bool) -> (String, bool) {
-        let waiting = waiting_name(name, replaces);
-        if self.goes(table, &waiting) {
-            return (waiting, true);
+    fn index_for(&self, table: &TableName, name: &str, replaces: bool, key: &Key<'_>) -> (String, bool) {
+        if let Some(there) = self.taken_over(table, key) {
+            return (there.to_owned(), true);
         }
+        let waiting = waiting_name(name, replaces);
         let indexes = self.before.tables.get(table).map(|table| &table.indexes);
         let is_taken = indexes.is_some_and(|all| all.contains_key(&waiting));
         (if is_taken { new_name(&waiting) } else { waiting }, false)
     }
 
-    /// Whether an index goes by these changes.
-    fn goes(&self, table: &TableName, index: &str) -> bool {
-        self.all.iter().any(|change| {
-            matches!(change, Change::Index { table: of, name, from: Some(_), to: None } if of == table && name == index)
-        })
-    }
-
-    fn comes(&self, table: &TableName, index: &str) -> bool {
-        self.all.iter().any(|change| {
-            matches!(change, Change::Index { table: of, name, from: None, to: Some(_) } if of == table && name == index)
-        })
-    }
-
-    /// Whether an index that changes has this one's name for the time between.
-    fn is_of_index(&self, table: &TableName, index: &str) -> bool {
-        self.all.iter().any(|change| {
-            matches!(change, Change::Index { table: of, name, from: Some(_), to: Some(_) }
-                if of == table && waiting_name(name, true) == index)
+    /// The index that goes by these changes because a key stands on it from now on.
+    fn taken_over(&self, table: &TableName, key: &Key<'_>) -> Option<&str> {
+        self.all.iter().find_map(|change| match change {
+            Change::Index {
+                table: of,
+                name,
+                from: Some(index),
+                to: None,
+            } if of == table && key.is_on(table, index) => Some(name.as_str()),
+            _ => None,
         })
     }
 
     /// Whether a key takes this one over.
     fn is_of_key(&self, table: &TableName, index: &str) -> bool {
-        self.all.iter().any(|change| {
-            matches!(change, Change::Constraint { table: of, name, from, to: Some(to) }
-                if of == table && waiting_name(name, from.is_some()) == index && Key::of(to).is_some())
+        self.all.iter().any(|change| match change {
+            Change::Constraint {
+                table: of,
+                to: Some(to),
+                ..
+            } if of == table => Key::of(to).is_some_and(|key| self.taken_over(table, &key) == Some(index)),
+            _ => false,
+        })
+    }
+
+    /// Whether an index with this definition goes by these changes, or comes.
+    fn is_among(&self, table: &TableName, name: &str, definition: Option<&str>, goes: bool) -> bool {
+        self.all.iter().any(|change| match change {
+            Change::Index {
+                table: of,
+                name: own,
+                from,
+                to,
+            } if of == table && own == name => {
+                let (there, other) = if goes { (from, to) } else { (to, from) };
+                let own = there.as_ref().map(|index| index.definition.as_str());
+                other.is_none() && own.is_some() && own == definition
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether it is what an index that changes is called for the time between.
+    fn is_of_index(&self, table: &TableName, index: &str, goes: bool) -> bool {
+        self.all.iter().any(|change| match change {
+            Change::Index {
+                table: of,
+                name,
+                from: Some(from),
+                to: Some(to),
+            } if of == table && waiting_name(name, true) == index => {
+                let own = under_name(if goes { &to.definition } else { &from.definition }, name, index);
+                self.is_among(table, index, own.as_deref(), goes)
+            }
+            _ => false,
         })
     }
 
@@ -442,22 +348,28 @@ impl Writer<'_> {
         };
         let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", sql(name));
         match (from, to) {
-            (Some(_), None) if self.is_of_index(table, name) || self.is_of_key(table, name) => Vec::new(),
+            (Some(_), None) if self.is_of_index(table, name, true) || self.is_of_key(table, name) => {
+                Vec::new()
+            }
             (Some(_), None) => vec![drop],
-            (None, Some(_)) if self.is_of_index(table, name) => Vec::new(),
+            (None, Some(_)) if self.is_of_index(table, name, false) => Vec::new(),
             (None, Some(to)) => vec![concurrently(&to.definition)],
-            (Some(_), Some(to)) => {
+            (Some(from), Some(to)) => {
                 let new = waiting_name(name, true);
+                let (old, made) = (
+                    under_name(&from.definition, name, &new),
+                    under_name(&to.definition, name, &new),
+                );
                 let rename = format!("ALTER INDEX {} RENAME TO {}", sql(&new), quoted(name));
-                if self.goes(table, &new) {
+                if self.is_among(table, &new, made.as_deref(), true) {
                     return vec![drop, rename];
                 }
                 // The other way: what is there goes on under the name for the time between.
-                if self.comes(table, &new) {
+                if self.is_among(table, &new, old.as_deref(), false) {
                     let away = format!("ALTER INDEX {} RENAME TO {}", sql(name), quoted(&new));
                     return vec![away, concurrently(&to.definition)];
                 }
-                match under_name(&to.definition, name, &new) {
+                match made {
                     Some(definition) => vec![concurrently(&definition), drop, rename],
                     None => vec![drop, concurrently(&to.definition)],
                 }

@@ -169,6 +169,13 @@ fn only_postgres() -> Vec<Pair> {
             "CREATE TABLE t (a int);",
             "CREATE TABLE t (a int, id bigserial PRIMARY KEY, k int GENERATED ALWAYS AS IDENTITY);",
         ),
+        // A key in the place of an index, the other way round, and names that others had.
+        pair(
+            "CREATE TABLE t (a int, b int, c int, CONSTRAINT c_once UNIQUE (c)); CREATE UNIQUE INDEX a_once ON t (a); CREATE INDEX k ON t (b);
+             CREATE UNIQUE INDEX b_once ON t (b, a);",
+            "CREATE TABLE t (a int, b int, c int, CONSTRAINT a_key UNIQUE (a), CONSTRAINT k UNIQUE (c, b), CONSTRAINT b_once UNIQUE (b));
+             CREATE UNIQUE INDEX c_unique ON t (c);",
+        ),
         // What is said of things, what they are made in, and what brings their types.
         Pair {
             renames: &["t.a:b"],
