@@ -129,6 +129,11 @@ const POSTGRES: &[Case] = &[
         "+ sequence t_n_seq of a column  integer start 1 by 10",
     ),
     (
+        "ALTER TABLE t ALTER w SET (n_distinct = 5)",
+        "ALTER TABLE t ALTER w RESET (n_distinct)",
+        "+ settings column w on t  n_distinct=5",
+    ),
+    (
         "ALTER TABLE t ALTER w SET STORAGE EXTERNAL",
         "ALTER TABLE t ALTER w SET STORAGE EXTENDED",
         "+ settings column w on t  STORAGE e",

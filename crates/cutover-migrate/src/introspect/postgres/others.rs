@@ -115,15 +115,17 @@ fn of_tables() -> Vec<String> {
             "pg_class c",
             "c.relkind IN ('r', 'p') AND c.relreplident <> 'd'",
         ),
+        // Of a column's options those that a person can set: the server keeps some of its own among them (15.20 and its sisters).
         of(
             "settings",
             "'column ' || quote_ident(a.attname)",
             "concat_ws(' ', CASE WHEN a.attstorage <> t.typstorage THEN 'STORAGE ' || a.attstorage::text END,
-                'COMPRESSION ' || nullif(to_jsonb(a) ->> 'attcompression', ''), array_to_string(a.attoptions, ', '),
+                'COMPRESSION ' || nullif(to_jsonb(a) ->> 'attcompression', ''),
+                (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o LIKE 'n\\_distinct%'),
                 'STATISTICS ' || nullif(to_jsonb(a) ->> 'attstattarget', '-1'))",
             "pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid",
             "c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND a.attislocal AND (a.attstorage <> t.typstorage
-                OR a.attoptions IS NOT NULL OR coalesce(to_jsonb(a) ->> 'attcompression', '') <> ''
+                OR a.attoptions::text LIKE '%n\\_distinct%' OR coalesce(to_jsonb(a) ->> 'attcompression', '') <> ''
                 OR coalesce(to_jsonb(a) ->> 'attstattarget', '-1') <> '-1')",
         ),
         of(
