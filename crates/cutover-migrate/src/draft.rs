@@ -268,21 +268,18 @@ impl Sets {
     fn sort(&mut self, dialect: Dialect, catalog: &Catalog, renames: &[Rename], change: Change) {
         if let Change::Column { table, from, to } = &change {
             let of = |rename: &&Rename| rename.table == *table;
+            let step = |from: Option<&Column>, to: &Column| Change::Column {
+                table: table.clone(),
+                from: from.cloned(),
+                to: Some(to.clone()),
+            };
             match (from, to) {
                 (None, Some(new)) if renames.iter().filter(of).any(|rename| rename.to == new.name) => {
                     let first = loose(new);
                     if first != *new {
-                        self.contract.push(Change::Column {
-                            table: table.clone(),
-                            from: Some(first.clone()),
-                            to: Some(new.clone()),
-                        });
+                        self.contract.push(step(Some(&first), new));
                     }
-                    self.expand.push(Change::Column {
-                        table: table.clone(),
-                        from: None,
-                        to: Some(first),
-                    });
+                    self.expand.push(step(None, &first));
                     return;
                 }
                 (None, Some(new)) if dialect == Dialect::Postgres && postgres::differs_by_row(table, new) => {
@@ -294,11 +291,6 @@ impl Sets {
                     let given = Column {
                         not_null: false,
                         ..new.clone()
-                    };
-                    let step = |from: Option<&Column>, to: &Column| Change::Column {
-                        table: table.clone(),
-                        from: from.cloned(),
-                        to: Some(to.clone()),
                     };
                     self.expand.extend([step(None, &bare), step(Some(&bare), &given)]);
                     self.fills.push((table.clone(), new.name.clone()));
@@ -318,16 +310,8 @@ impl Sets {
                         not_null: false,
                         ..new.clone()
                     };
-                    self.contract.push(Change::Column {
-                        table: table.clone(),
-                        from: Some(first.clone()),
-                        to: Some(new.clone()),
-                    });
-                    self.expand.push(Change::Column {
-                        table: table.clone(),
-                        from: None,
-                        to: Some(first),
-                    });
+                    self.contract.push(step(Some(&first), new));
+                    self.expand.push(step(None, &first));
                     return;
                 }
                 (Some(old), None) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_db::DatabaseUrl;
-use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationFile, from_files};
+use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationFile, Reach, from_files};
 use cutover_model::{DatabaseName, Fence, Generation, Migration, Span, StoreId, Timestamp, Version};
 use cutover_ports::{Clock, Databases, MigrateOptions, MigrationReport, PortError};
 use cutover_spec::StoredFile;
@@ -65,6 +65,15 @@ pub(crate) fn options() -> MigrateOptions {
         upgrade: None,
         by: "tester".to_owned(),
     }
+}
+
+/// Applies all that is pending, but contracts: what was applied, and what ended it early.
+pub(crate) async fn up_all(databases: &MigrateDatabases) -> (Vec<MigrationReport>, Result<(), PortError>) {
+    let mut done = Vec::new();
+    let ended = databases
+        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
+        .await;
+    (done, ended)
 }
 
 /// Few and short tries, so that a test of a lock that is never had is quick.

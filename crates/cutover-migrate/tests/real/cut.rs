@@ -162,29 +162,40 @@ async fn what_is_stopped_is_cancelled_in_the_database_and_resumes_on_sqlite() {
     stopped(Kind::Sqlite, expected).await;
 }
 
-#[tokio::test]
-async fn a_concurrent_index_that_is_stopped_is_built_anew() {
-    let Some(bed) = bed(Kind::Postgres).await else {
-        return;
-    };
+/// Indexes of `t` that a build left over.
+pub(crate) const INVALID: &str =
+    "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND NOT indisvalid";
+
+/// A file that builds an index beside the traffic, and who is in its way until they commit.
+pub(crate) async fn index_behind_a_lock(
+    bed: &Bed,
+) -> ([(&'static str, &'static str); 2], tokio_postgres::Client) {
     bed.run("CREATE TABLE t (a integer)").await;
     let files = [
         (
             "001_i.up.sql",
             "-- cutover: phase=expand transaction=none\nCREATE INDEX CONCURRENTLY t_a ON t (a)",
         ),
-        ("001_i.down.sql", ""),
+        ("001_i.down.sql", "DROP INDEX t_a"),
     ];
     let old = bed.client().await;
     old.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
         .await
         .unwrap();
+    (files, old)
+}
+
+#[tokio::test]
+async fn a_concurrent_index_that_is_stopped_is_built_anew() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    let (files, old) = index_behind_a_lock(&bed).await;
     let databases = bed.patient(&files);
     let migration = bed.files(&files)[0].migration.clone();
     let (fence, options) = (fence(1), options());
-    let invalid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND NOT indisvalid";
     let stopping = async {
-        let begun = || async { bed.number(invalid).await > 0 };
+        let begun = || async { bed.number(INVALID).await > 0 };
         cutover_testkit::wait_for("the build", PATIENCE, begun).await;
         databases.stop();
     };
@@ -198,7 +209,7 @@ async fn a_concurrent_index_that_is_stopped_is_built_anew() {
     ));
     old.batch_execute("COMMIT").await.unwrap();
     bed.up_patiently(&files, 0, 1).await.unwrap();
-    assert_eq!(bed.number(invalid).await, 0);
+    assert_eq!(bed.number(INVALID).await, 0);
 }
 
 /// The same database for a user who may hardly do anything.

@@ -1,6 +1,6 @@
 //! What only PostgreSQL has: locks on tables, indexes built beside the traffic, sessions that can be ended.
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 use cutover_db::{DatabaseUrl, PgSession};
 use cutover_migrate::Reach;
 use cutover_ports::{Certainty, Databases};
@@ -70,12 +70,8 @@ async fn a_file_may_throw_away_what_the_session_has_prepared() {
         ),
         ("004_c.down.sql", "DELETE FROM t WHERE id = 5"),
     ];
-    let mut done = Vec::new();
-    let databases = bed.databases(&files);
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    let (done, ended) = up_all(&bed.databases(&files)).await;
+    ended.unwrap();
     assert_eq!(done.len(), 4);
     assert_eq!(
         bed.number("SELECT count(*) FROM cutover_history WHERE complete = 1")
@@ -99,12 +95,8 @@ async fn what_fails_only_at_the_commit_leaves_nothing() {
         ),
         ("002_late.down.sql", "DROP TABLE u"),
     ];
-    let mut done = Vec::new();
-    let databases = bed.databases(&files);
-    let error = databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap_err();
+    let (done, ended) = up_all(&bed.databases(&files)).await;
+    let error = ended.unwrap_err();
     assert_eq!(error.certainty, Certainty::DefinitelyNot, "{error:?}");
     assert_eq!(done.len(), 1);
     assert!(!bed.has_table("u").await);

@@ -1,7 +1,6 @@
 //! What only SQLite has: one file, one writer, tables that are rebuilt.
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
-use cutover_migrate::Reach;
+use crate::bed::{Bed, Kind, bed, main_db, up_all};
 use cutover_ports::{Certainty, Databases};
 use rusqlite::Connection;
 
@@ -78,9 +77,7 @@ DROP TABLE users; ALTER TABLE users_new RENAME TO users;",
 /// In one run: a database without foreign keys is not searched for broken ones, until a file makes one.
 #[tokio::test]
 async fn a_key_that_is_made_on_the_way_is_watched_from_then_on() {
-    let Some(bed) = bed(Kind::Sqlite).await else {
-        return;
-    };
+    let bed = sqlite().await;
     let files = [
         (
             "001_a.up.sql",
@@ -100,12 +97,8 @@ async fn a_key_that_is_made_on_the_way_is_watched_from_then_on() {
         ("004_lose.up.sql", "-- cutover: phase=expand\nDELETE FROM a"),
         ("004_lose.down.sql", "INSERT INTO a VALUES (1)"),
     ];
-    let mut done = Vec::new();
-    let databases = bed.databases(&files);
-    let error = databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap_err();
+    let (done, ended) = up_all(&bed.databases(&files)).await;
+    let error = ended.unwrap_err();
     assert_eq!(error.diagnostic.code, "migrate.broken-references");
     assert_eq!(done.len(), 3);
     assert_eq!(bed.number("SELECT count(*) FROM a").await, 1);

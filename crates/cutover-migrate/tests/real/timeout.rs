@@ -5,8 +5,8 @@ use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationStatus, Reach};
 use cutover_model::{Span, UpgradeId};
 use cutover_ports::{Databases as _, MigrateOptions, PortError};
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
-use crate::cut::{self, lesser, resumes, running, state};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
+use crate::cut::{self, INVALID, index_behind_a_lock, lesser, resumes, running, state};
 
 /// Much longer than a quick statement takes, much shorter than a slow one.
 const LIMIT: Span = Span::from_secs(2);
@@ -37,10 +37,7 @@ const fn brief(kind: Kind) -> &'static str {
 }
 
 async fn up(databases: &MigrateDatabases) -> Result<(), PortError> {
-    let all = Reach::All;
-    databases
-        .migrate_up(&fence(1), &main_db(), all, false, &options(), &mut Vec::new())
-        .await
+    up_all(databases).await.1
 }
 
 fn note<'a>(error: &'a PortError, key: &str) -> Option<&'a str> {
@@ -164,18 +161,7 @@ async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
     let Some(bed) = bed(Kind::Postgres).await else {
         return;
     };
-    bed.run("CREATE TABLE t (a integer)").await;
-    let files = [
-        (
-            "001_i.up.sql",
-            "-- cutover: phase=expand transaction=none\nCREATE INDEX CONCURRENTLY t_a ON t (a)",
-        ),
-        ("001_i.down.sql", "DROP INDEX t_a"),
-    ];
-    let old = bed.client().await;
-    old.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
-        .await
-        .unwrap();
+    let (files, old) = index_behind_a_lock(&bed).await;
     let error = up(&bed.within(LIMIT, &files)).await.unwrap_err();
     assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
     assert_eq!(
@@ -187,8 +173,7 @@ async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
         note(&error, "waited for").is_some_and(|who| who.contains("LOCK TABLE t")),
         "{error}"
     );
-    let invalid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND NOT indisvalid";
-    assert_eq!(bed.number(invalid).await, 1);
+    assert_eq!(bed.number(INVALID).await, 1);
     let lines = bed.databases(&files).status(&main_db()).await.unwrap();
     assert!(matches!(
         lines[0].status,
@@ -196,7 +181,7 @@ async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
     ));
     old.batch_execute("COMMIT").await.unwrap();
     up(&bed.patient(&files)).await.unwrap();
-    assert_eq!(bed.number(invalid).await, 0);
+    assert_eq!(bed.number(INVALID).await, 0);
     let valid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
     assert_eq!(bed.number(valid).await, 1);
 }
