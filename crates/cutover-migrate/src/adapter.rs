@@ -18,7 +18,7 @@ use crate::postgres::PostgresSession;
 use crate::session::{Session, SqlSession};
 use crate::sqlite::{ObserveError, SqliteSession};
 use crate::stop::{self, Stop};
-use crate::{LockPolicy, fence, history};
+use crate::{LockPolicy, fence, history, together};
 
 /// What a database says of itself.
 pub(crate) struct Observed {
@@ -215,7 +215,7 @@ pub(crate) async fn run(url: &DatabaseUrl, driver: &Driver, jobs: Vec<Job>) -> R
                 let mut session = SqliteSession::open(&path).map_err(|error| db_error(&name, &error))?;
                 session.stop_by(&stop);
                 let interrupting = handle.spawn(session.interrupting());
-                let done = handle.block_on(one_by_one(&mut session, &jobs));
+                let done = handle.block_on(together::run(&mut session, &jobs));
                 interrupting.abort();
                 Ok(done)
             });
@@ -238,10 +238,7 @@ pub(crate) async fn run(url: &DatabaseUrl, driver: &Driver, jobs: Vec<Job>) -> R
 async fn one_by_one<S: Session>(session: &mut S, jobs: &[Job]) -> Ran {
     let mut done = Vec::with_capacity(jobs.len());
     for job in jobs {
-        if job.stop.check().is_err() {
-            return (done, Some(stop::not_begun(&job.what)));
-        }
-        match one(session, job).await {
+        match next(session, job).await {
             Ok(report) => done.push(report),
             Err(error) => return (done, Some(error)),
         }
@@ -249,7 +246,11 @@ async fn one_by_one<S: Session>(session: &mut S, jobs: &[Job]) -> Ran {
     (done, None)
 }
 
-async fn one<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
+/// Runs the next file by itself.
+pub(crate) async fn next<S: Session>(session: &mut S, job: &Job) -> Result<MigrationReport, PortError> {
+    if job.stop.check().is_err() {
+        return Err(stop::not_begun(&job.what));
+    }
     if job.retire
         && let Some(version) = &job.file.migration.retires
     {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::failure::{Applied, Failure};
 use crate::history::{Act, LogEntry};
-use crate::placeholders::Values;
+use crate::placeholders::{Filling, Values};
 use crate::session::{Session, SqlSession, uncommitted};
 use crate::stop::Stop;
 use crate::{
@@ -136,15 +136,68 @@ async fn once<S: SqlSession>(
 ) -> Result<Option<MigrationReport>, Trouble> {
     let start = Instant::now();
     session.begin(job.lock_timeout(attempt)).await?;
-    let Gate::Go(row) = job.gate(session).await? else {
-        commit(session).await?;
-        return Ok(Some(job.report(start, None, true)));
+    match within(session, job, script).await? {
+        Within::Already => {
+            commit(session).await?;
+            Ok(Some(job.report(start, None, true)))
+        }
+        Within::Halfway => {
+            session.rollback().await;
+            Ok(None)
+        }
+        Within::Whole { rows, is_new } => {
+            let recorded = job.record(session, elapsed(start), is_new).await;
+            recorded.map_err(|failure| Trouble {
+                failure,
+                statement: None,
+                committing: true,
+            })?;
+            *session.ensured() = true;
+            Ok(Some(job.report(start, rows, false)))
+        }
+    }
+}
+
+/// A file in a transaction that others share: its statements, each for at most so long, and its record. None when it does not go
+/// through; the transaction is then of no use.
+pub(crate) async fn joined<S: SqlSession>(
+    session: &mut S,
+    job: &Job,
+    most: Duration,
+) -> Option<MigrationReport> {
+    let start = Instant::now();
+    session.limit(Some(most));
+    let mut filling = Filling {
+        session: &mut *session,
+        values: &job.values,
     };
-    let is_new = row.is_none();
+    match within(&mut filling, job, job.script().ok()?).await.ok()? {
+        Within::Already => Some(job.report(start, None, true)),
+        Within::Halfway => None,
+        Within::Whole { rows, .. } => {
+            job.write_down(session, elapsed(start)).await.ok()?;
+            Some(job.report(start, rows, false))
+        }
+    }
+}
+
+/// What became of a file in an open transaction.
+enum Within {
+    /// There is nothing to do.
+    Already,
+    /// Some of its statements are on record.
+    Halfway,
+    /// All that is left is to record it.
+    Whole { rows: Option<u64>, is_new: bool },
+}
+
+async fn within<S: SqlSession>(session: &mut S, job: &Job, script: &Script) -> Result<Within, Trouble> {
+    let Gate::Go(row) = job.gate(session).await? else {
+        return Ok(Within::Already);
+    };
     let mut steps = row.iter().flat_map(|row| &row.steps);
     if steps.any(|step| step.direction == job.direction) {
-        session.rollback().await;
-        return Ok(None);
+        return Ok(Within::Halfway);
     }
     let broken = session.broken_references().await?;
     let mut rows = None;
@@ -162,14 +215,10 @@ async fn once<S: SqlSession>(
     triggers::check(session, job).await?;
     job.check_references(broken, session.broken_references().await?)?;
     job.look_back(session).await?;
-    let recorded = job.record(session, elapsed(start), is_new).await;
-    recorded.map_err(|failure| Trouble {
-        failure,
-        statement: None,
-        committing: true,
-    })?;
-    *session.ensured() = true;
-    Ok(Some(job.report(start, rows, false)))
+    Ok(Within::Whole {
+        rows,
+        is_new: row.is_none(),
+    })
 }
 
 async fn commit<S: SqlSession>(session: &mut S) -> Result<(), Trouble> {
@@ -324,9 +373,26 @@ impl Job {
 
     /// What the history gets, and the commit.
     async fn record<S: Session>(&self, session: &mut S, took: Span, is_new: bool) -> Result<(), Failure> {
-        let migration = &self.file.migration;
-        let entry = LogEntry {
-            id: migration.id.clone(),
+        if self.direction == Direction::Down {
+            self.write_down(session, took).await?;
+            return session.commit().await.map_err(uncommitted);
+        }
+        let (row, entry) = (self.row(took, true), self.entry(took));
+        session.put_log_and_commit(&row, &entry, is_new).await
+    }
+
+    /// What the history gets.
+    async fn write_down<S: Session>(&self, session: &mut S, took: Span) -> Result<(), Failure> {
+        let entry = self.entry(took);
+        match self.direction {
+            Direction::Down => session.remove_and_log(&entry.id, &entry).await,
+            Direction::Up => session.put_and_log(&self.row(took, true), &entry).await,
+        }
+    }
+
+    fn entry(&self, took: Span) -> LogEntry {
+        LogEntry {
+            id: self.file.migration.id.clone(),
             act: match self.direction {
                 Direction::Down => Act::Down,
                 Direction::Up => Act::Up,
@@ -337,16 +403,6 @@ impl Job {
             release: Some(self.options.release.clone()),
             upgrade: self.options.upgrade.as_ref().map(ToString::to_string),
             detail: None,
-        };
-        match self.direction {
-            Direction::Down => {
-                session.remove_and_log(&migration.id, &entry).await?;
-                session.commit().await.map_err(uncommitted)
-            }
-            Direction::Up => {
-                let row = self.row(took, true);
-                session.put_log_and_commit(&row, &entry, is_new).await
-            }
         }
     }
 

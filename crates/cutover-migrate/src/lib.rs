@@ -112,6 +112,7 @@ mod sqlite;
 mod status;
 mod stepwise;
 mod stop;
+mod together;
 mod trace;
 mod triggers;
 mod verify;

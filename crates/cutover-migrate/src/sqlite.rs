@@ -288,6 +288,8 @@ impl SqlSession for SqliteSession {
     }
 
     async fn rollback(&mut self) {
+        // The tables that had foreign keys may be back.
+        self.refers_to_nothing = None;
         if !self.connection.is_autocommit() {
             drop(self.connection.execute_batch("ROLLBACK"));
         }

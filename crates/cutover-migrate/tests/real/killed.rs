@@ -53,7 +53,7 @@ fn down_file() -> String {
     text
 }
 
-struct DeadlyClock(AtomicU32);
+pub(crate) struct DeadlyClock(pub(crate) AtomicU32);
 
 #[async_trait::async_trait]
 impl Clock for DeadlyClock {

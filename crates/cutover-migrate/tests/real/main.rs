@@ -42,5 +42,6 @@ mod sqlite;
 mod sync;
 mod sync_load;
 mod timeout;
+mod together;
 mod wishes;
 mod wishes_mariadb;
