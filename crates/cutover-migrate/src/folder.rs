@@ -16,8 +16,8 @@ use crate::load::file_name;
 /// The most bytes that a file may have. A release stores its files, so data of such a size belongs elsewhere.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// At least so many files are one thread's.
-const PER_THREAD: usize = 512;
+/// At least so many files are one thread's: while they are read, a database answers, for which there is to be a core.
+const PER_THREAD: usize = 1024;
 
 /// So much is read at once, in bytes.
 pub(crate) const BUFFER: usize = 64 * 1024;

@@ -24,9 +24,10 @@ use std::process::ExitCode as ProcessExit;
 
 use clap::Parser as _;
 use cutover_model::{Diagnostic, ExitCode};
+use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command, Proxy};
+use cli::{Cli, Command, Migrate, Proxy};
 use failure::Outcome;
 use render::Printer;
 
@@ -55,7 +56,14 @@ fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
     {
         return commands::serve_proxy(run, printer);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut builder = match &cli.command {
+        // One question to a database, most of the time: it is answered sooner where nothing is handed from thread to thread.
+        Command::Migrate { command } if !matches!(command, Migrate::Contract { .. }) => {
+            Builder::new_current_thread()
+        }
+        _ => Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build();
     let runtime = runtime.map_err(|error| {
         Diagnostic::error("state.no-runtime", format!("no threads can be started: {error}")).help("ulimit -u")
     })?;
