@@ -4,15 +4,17 @@
 
 mod analyze;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cutover_model::{DatabaseName, EnvironmentName, ServiceName, Span, Version};
 
 pub(crate) use analyze::{Analyze, Measured};
 
-use crate::render::{Colour, Output};
+use crate::render::{Address, Colour, Output};
 
 mod lint;
 mod migrate;
@@ -38,6 +40,20 @@ pub(crate) struct Cli {
     pub(crate) globals: Globals,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the words of a command, and of them what commands that are told must say again: what comes from the environment of
+    /// the process holds for the next command, too.
+    pub(crate) fn read<T: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = T>,
+    ) -> Result<(Self, Address), clap::Error> {
+        let matches = Self::command().try_get_matches_from(words)?;
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        let given = |option: &str| matches.value_source(option) == Some(ValueSource::CommandLine);
+        let address = cli.globals.address(given);
+        Ok((cli, address))
+    }
 }
 
 /// What every command understands.
@@ -96,6 +112,24 @@ pub(crate) struct Globals {
         hide_possible_values = true
     )]
     pub(crate) color: Colour,
+}
+
+impl Globals {
+    /// What a command needs to be about the same: of the options those that were given, and always an environment that is not
+    /// the usual one. To do to production what was meant for another one would be the worst mistake.
+    pub(crate) fn address(&self, given: impl Fn(&str) -> bool) -> Address {
+        let mut address = Address::default();
+        if given("config") {
+            address = address.with("--config", &self.config.to_string_lossy());
+        }
+        if given("env") || self.env != EnvironmentName::production() {
+            address = address.with("--env", self.env.as_str());
+        }
+        match &self.state {
+            Some(state) if given("state") => address.with("--state", &state.to_string_lossy()),
+            _ => address,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -537,13 +571,38 @@ fn probe_path(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_words_fit_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_was_given_is_said_again_wherever_it_stood() {
+        let told = |words: &str| {
+            let (_, address) = Cli::read(words.split(' ')).unwrap();
+            address.put("cutover rollback").into_owned()
+        };
+        assert_eq!(told("cutover status"), "cutover rollback");
+        assert_eq!(
+            told("cutover --config a.yaml migrate status --state=/srv/shop"),
+            "cutover --config a.yaml --state /srv/shop rollback"
+        );
+        assert_eq!(
+            told("cutover status --env staging"),
+            "cutover --env staging rollback"
+        );
+        // CUTOVER_ENV may name another one.
+        assert_eq!(
+            told("cutover --env production status"),
+            "cutover --env production rollback"
+        );
+        // How it is shown, and that nobody is asked, is said for one command.
+        assert_eq!(
+            told("cutover --yes --output json --color never down"),
+            "cutover rollback"
+        );
     }
 
     #[test]

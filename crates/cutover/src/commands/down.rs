@@ -30,6 +30,6 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
             stable.version
         )
     });
-    ctx.printer.talk(&format!("{} is down.{again}\n", ctx.name));
+    ctx.printer.advise(&format!("{} is down.{again}\n", ctx.name));
     Ok(ExitCode::Done)
 }

@@ -316,7 +316,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
                 ctx.printer.data(&format!("  {tool}: {at}\n"));
             }
             for line in lines {
-                ctx.printer.data(&text(line));
+                ctx.printer.told(&text(line));
             }
         }
         let found: Vec<_> = chosen.wrong.values().flatten().cloned().collect();

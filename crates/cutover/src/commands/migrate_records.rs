@@ -38,7 +38,7 @@ pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
             .iter()
             .map(|(name, text)| json!({ "database": name, "sql": text }))
             .collect();
-        ctx.printer.json_pretty(&value);
+        ctx.printer.json_stored(&value);
         return Ok(ExitCode::Done);
     }
     for (name, text) in all {
