@@ -18,6 +18,8 @@ use crate::render::{Address, Colour, Output};
 
 mod lint;
 mod migrate;
+#[cfg(test)]
+mod told;
 
 pub(crate) use migrate::{
     Migrate, MigrateBaseline, MigrateDown, MigrateNew, MigrateRepair, MigrateSql, MigrateUp, MigrateWhich,

@@ -63,6 +63,26 @@ impl Migrate {
         which.release.as_ref()
     }
 
+    /// A command that is told, for a release: those that look at the files of one say which.
+    pub(crate) fn of_release(told: &str, version: &Version) -> String {
+        const UNKNOWN: &str = "--release VERSION";
+        if told.contains(UNKNOWN) {
+            return told.replace(UNKNOWN, &format!("--release {version}"));
+        }
+        let word = told
+            .strip_prefix("cutover migrate ")
+            .and_then(|rest| rest.split(' ').next());
+        let all = Self::augment_subcommands(clap::Command::new("migrate"));
+        let takes_one = word
+            .and_then(|word| all.find_subcommand(word))
+            .is_some_and(|command| command.get_arguments().any(|it| it.get_long() == Some("release")));
+        if takes_one && !told.contains("--release") && !told.contains("--help") {
+            format!("{told} --release {version}")
+        } else {
+            told.to_owned()
+        }
+    }
+
     /// The same command, from a state that is not the database's; none for those that write to none.
     pub(crate) fn adopting(&self) -> Option<String> {
         match self {
@@ -259,4 +279,44 @@ fn phase(text: &str) -> Result<MigrationPhase, String> {
     .into_iter()
     .find(|phase| phase.word() == text)
     .ok_or_else(|| "it is expand, backfill or contract".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_told_to_commands_that_take_one() {
+        let version = Version::new(1, 1, 0);
+        let told = |text: &str| Migrate::of_release(text, &version);
+        for (text, becomes) in [
+            ("cutover migrate up", "cutover migrate up --release 1.1.0"),
+            (
+                "cutover migrate repair --only 2",
+                "cutover migrate repair --only 2 --release 1.1.0",
+            ),
+            (
+                "cutover migrate new NAME --release VERSION --phase contract",
+                "cutover migrate new NAME --release 1.1.0 --phase contract",
+            ),
+            (
+                "cutover migrate down --release 1.0.0",
+                "cutover migrate down --release 1.0.0",
+            ),
+            ("cutover migrate contract", "cutover migrate contract"),
+            (
+                "cutover migrate rules drop-column",
+                "cutover migrate rules drop-column",
+            ),
+            (
+                "cutover migrate lint --fix FOLDER 2_b.up.sql",
+                "cutover migrate lint --fix FOLDER 2_b.up.sql",
+            ),
+            ("cutover migrate new --help", "cutover migrate new --help"),
+            ("cutover resume", "cutover resume"),
+            ("ls migrations", "ls migrations"),
+        ] {
+            assert_eq!(told(text), becomes);
+        }
+    }
 }

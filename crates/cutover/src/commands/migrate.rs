@@ -45,13 +45,11 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
 /// The hints of a command are for the same command, and for the release that it was told.
 pub(super) fn of_release(mut failure: Failure, version: &Version) -> Failure {
     for help in failure.found.iter_mut().filter_map(|found| found.help.as_mut()) {
-        if help.starts_with("cutover migrate ") && !help.contains("--release") {
-            let commands: Vec<String> = help
-                .split(", or ")
-                .map(|command| format!("{command} --release {version}"))
-                .collect();
-            *help = commands.join(", or ");
-        }
+        let commands: Vec<String> = help
+            .split(", or ")
+            .map(|command| Migrate::of_release(command, version))
+            .collect();
+        *help = commands.join(", or ");
     }
     failure
 }
