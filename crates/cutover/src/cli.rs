@@ -14,7 +14,7 @@ use cutover_model::{DatabaseName, EnvironmentName, ServiceName, Span, Version};
 
 pub(crate) use analyze::{Analyze, Measured};
 
-use crate::render::{Address, Colour, Output};
+use crate::render::{Address, Colour, Output, quoted};
 
 mod lint;
 mod migrate;
@@ -50,8 +50,10 @@ impl Cli {
     pub(crate) fn read<T: Into<OsString> + Clone>(
         words: impl IntoIterator<Item = T>,
     ) -> Result<(Self, Address), clap::Error> {
-        let matches = Self::command().try_get_matches_from(words)?;
-        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let matches = Self::command().try_get_matches_from(&words)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        cli.globals.again = again(words);
         let given = |option: &str| matches.value_source(option) == Some(ValueSource::CommandLine);
         let address = cli.globals.address(given);
         Ok((cli, address))
@@ -114,6 +116,37 @@ pub(crate) struct Globals {
         hide_possible_values = true
     )]
     pub(crate) color: Colour,
+    /// The whole command without these options, for a shell: what is asked for once more with something added
+    #[arg(skip)]
+    pub(crate) again: String,
+}
+
+/// What was typed, without what every command understands.
+fn again(words: Vec<OsString>) -> String {
+    let all = Globals::augment_args(clap::Command::new("cutover"));
+    let mut again = "cutover".to_owned();
+    let mut words = words
+        .into_iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        let (option, value) = word
+            .split_once('=')
+            .map_or((word.as_str(), None), |(a, b)| (a, Some(b)));
+        let global = all.get_arguments().find(|it| {
+            let long = it.get_long().map(|long| format!("--{long}"));
+            let short = it.get_short().map(|short| format!("-{short}"));
+            long.as_deref() == Some(option) || short.as_deref() == Some(option)
+        });
+        match global {
+            Some(global) if global.get_action().takes_values() && value.is_none() => {
+                words.next();
+            }
+            Some(_) => {}
+            None => again.extend([" ", &quoted(&word)]),
+        }
+    }
+    again
 }
 
 impl Globals {
@@ -599,6 +632,20 @@ mod tests {
         assert_eq!(
             told("cutover --env production status"),
             "cutover --env production rollback"
+        );
+        let again = |words: &[&str]| Cli::read(words).unwrap().0.globals.again;
+        assert_eq!(
+            again(&[
+                "cutover",
+                "--state",
+                "x",
+                "abort",
+                "-y",
+                "--why",
+                "it is bad",
+                "--output=json"
+            ]),
+            "cutover abort --why 'it is bad'"
         );
         // How it is shown, and that nobody is asked, is said for one command.
         assert_eq!(

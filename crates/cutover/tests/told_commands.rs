@@ -86,7 +86,7 @@ fn what_is_told_is_about_the_same_file_and_state() {
     let told = help(&unsure.stderr);
     assert_eq!(
         told,
-        r"cutover --config 'my deploy/cutover.yaml' --state 'it'\''s state' migrate down --yes --release 1.0.0"
+        r"cutover --config 'my deploy/cutover.yaml' --state 'it'\''s state' migrate down --release 1.0.0 --yes"
     );
     let json = ran(stage
         .cutover("migrate down --release 1.0.0 --output json")
@@ -106,11 +106,16 @@ fn what_is_told_is_about_the_same_file_and_state() {
 #[test]
 fn what_holds_for_the_next_command_too_is_not_told() {
     let stage = Stage::new();
-    let mut down = stage.cutover("migrate down --release 1.0.0");
-    down.env("CUTOVER_CONFIG", THERE[1])
-        .env("CUTOVER_STATE", THERE[3]);
-    let unsure = ran(&mut down);
-    assert_eq!(help(&unsure.stderr), "cutover migrate down --yes --release 1.0.0");
+    let there = |words: &str| {
+        let mut command = stage.cutover(words);
+        command
+            .env("CUTOVER_CONFIG", THERE[1])
+            .env("CUTOVER_STATE", THERE[3]);
+        ran(&mut command)
+    };
+    assert_eq!(there("migrate up --release 1.0.0").code, 0);
+    let unsure = there("migrate down --release 1.0.0");
+    assert_eq!(help(&unsure.stderr), "cutover migrate down --release 1.0.0 --yes");
 }
 
 #[test]
@@ -124,4 +129,33 @@ fn a_file_that_is_missing_is_written_where_it_was_looked_for() {
     let next = init.stdout.lines().last().unwrap().trim().to_owned();
     assert_eq!(next, "cutover --config 'other place.yaml' check");
     stage.paste(&next);
+}
+
+#[test]
+fn what_must_be_confirmed_is_told_as_it_was_typed() {
+    let stage = Stage::new();
+    for (words, told) in [
+        (
+            "migrate repair --only 1 --as not-applied --release 1.0.0 --output json",
+            "migrate repair --only 1 --as not-applied --release 1.0.0 --yes",
+        ),
+        (
+            "migrate down --to=0 --database main --release 1.0.0 --output json",
+            "migrate down --to=0 --database main --release 1.0.0 --yes",
+        ),
+    ] {
+        assert_eq!(
+            ran(stage.cutover("migrate up --release 1.0.0").args(THERE)).code,
+            0
+        );
+        let unsure = ran(stage.cutover(words).args(THERE));
+        let unsure: serde_json::Value = serde_json::from_str(&unsure.stdout).unwrap();
+        assert_eq!(unsure["error"]["code"], "usage.not-confirmed", "{unsure:#}");
+        let help = unsure["error"]["help"].as_str().unwrap();
+        assert!(help.ends_with(&format!(" {told}")), "{help}");
+        stage.paste(help);
+        let status = ran(stage.cutover("migrate status --release 1.0.0").args(THERE)).stdout;
+        assert!(status.contains("+ 001_a"), "{status}");
+        std::fs::remove_file(stage.0.path().join("my deploy/shop.db")).unwrap();
+    }
 }

@@ -83,15 +83,12 @@ impl Migrate {
         }
     }
 
-    /// The same command, from a state that is not the database's; none for those that write to none.
-    pub(crate) fn adopting(&self) -> Option<String> {
-        match self {
-            Self::Up(_) => Some("cutover migrate up --adopt".to_owned()),
-            Self::Down(_) => Some("cutover migrate down --adopt".to_owned()),
-            Self::Baseline(baseline) => Some(baseline.adopting()),
-            Self::Repair(repair) => Some(repair.adopting()),
-            _ => None,
-        }
+    /// Whether it can take a database over from another state.
+    pub(crate) const fn can_adopt(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_) | Self::Down(_) | Self::Baseline(_) | Self::Repair(_)
+        )
     }
 }
 
@@ -220,17 +217,6 @@ pub(crate) struct MigrateBaseline {
     pub(crate) adopt: bool,
 }
 
-impl MigrateBaseline {
-    /// The same command, from a state that is not the database's.
-    pub(crate) fn adopting(&self) -> String {
-        let to = self.to.map_or_else(String::new, |to| format!(" --to {to}"));
-        let from = self
-            .from
-            .map_or_else(String::new, |from| format!(" --from {from}"));
-        format!("cutover migrate baseline{to}{from} --adopt")
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct MigrateRepair {
     #[command(flatten)]
@@ -244,21 +230,6 @@ pub(crate) struct MigrateRepair {
     /// Take the database over from the state that it belongs to, if that is lost
     #[arg(long)]
     pub(crate) adopt: bool,
-}
-
-impl MigrateRepair {
-    /// The same command, from a state that is not the database's.
-    pub(crate) fn adopting(&self) -> String {
-        let becomes = match self.becomes {
-            Repair::Checksum => "file",
-            Repair::Applied => "applied",
-            Repair::NotApplied => "not-applied",
-        };
-        format!(
-            "cutover migrate repair --only {} --as {becomes} --adopt",
-            self.only
-        )
-    }
 }
 
 fn repair(text: &str) -> Result<Repair, String> {

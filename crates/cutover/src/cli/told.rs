@@ -90,7 +90,7 @@ fn literals(source: &str) -> Vec<(usize, String)> {
                     return all;
                 };
                 let escapes = rest[..from + found].len() - rest[..from + found].trim_end_matches('\\').len();
-                if is_raw || escapes % 2 == 0 {
+                if is_raw || escapes.is_multiple_of(2) {
                     break from + found;
                 }
                 from += found + 1;

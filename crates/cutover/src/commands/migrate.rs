@@ -25,15 +25,16 @@ use crate::world::{self, Machine};
 
 use super::migrate_lease::{adopt, deployed, leased, options};
 use super::migrate_ran::Ran;
-use super::{confirm, migrate_records as records, migrate_schema as schema};
+use super::{confirm, migrate_records as records, migrate_schema as schema, unconfirmed};
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
-    let (release, adopting) = (command.release().cloned(), command.adopting());
+    let (release, can_adopt) = (command.release().cloned(), command.can_adopt());
     let done = Box::pin(carry_out(ctx, machine, command)).await;
     done.map_err(|failure| {
-        let failure = match adopting {
-            Some(adopting) => with_adopt(failure, &adopting),
-            None => failure,
+        let failure = if can_adopt {
+            with_adopt(failure, &ctx.globals.again)
+        } else {
+            failure
         };
         match release {
             Some(version) => of_release(failure, &version),
@@ -332,7 +333,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
 }
 
 /// A command that was refused because the database belongs to another state can take it over itself.
-fn with_adopt(mut failure: Failure, adopting: &str) -> Failure {
+fn with_adopt(mut failure: Failure, again: &str) -> Failure {
     let is_hint = |help: &String| help.ends_with("--adopt");
     for found in failure
         .found
@@ -340,7 +341,7 @@ fn with_adopt(mut failure: Failure, adopting: &str) -> Failure {
         .filter(|found| found.code == "fence.stale")
     {
         if found.help.as_ref().is_some_and(is_hint) {
-            found.help = Some(adopting.to_owned());
+            found.help = Some(format!("{again} --adopt"));
         }
     }
     failure
@@ -488,7 +489,7 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
         return Err(deployed(ctx));
     }
     if up.adopt {
-        adopt(ctx, &chosen, "cutover migrate up --adopt").await?;
+        adopt(ctx, &chosen).await?;
     }
     let reach = match (up.to, up.steps) {
         (Some(number), _) => Reach::To(number),
@@ -519,10 +520,9 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
         contracts.join(", ")
     );
     if !contracts.is_empty() && !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "a contract shuts older versions out, and nobody said yes",
-            "cutover migrate up --contracts --yes",
         ));
     }
     let mut ran = under_lease(ctx, &chosen, async |fence, name, options, done| {
@@ -609,7 +609,7 @@ async fn users(
 async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> Outcome {
     let chosen = choose_sound(ctx, &down.which).await?;
     if down.adopt {
-        adopt(ctx, &chosen, "cutover migrate down --adopt").await?;
+        adopt(ctx, &chosen).await?;
     }
     let reach = match (down.to, down.all) {
         (Some(number), _) => Reach::To(number),
@@ -638,7 +638,7 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
             "next",
             "go back to the release before first: cutover rollback; or take down what runs: cutover down",
         )
-        .help("cutover migrate down --in-use")
+        .help(format!("{} --in-use", ctx.globals.again))
         .into());
     }
     let running = if users.is_empty() {
@@ -648,10 +648,9 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
     };
     let question = format!("Take back {back}? What they hold is lost.{running}");
     if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "taking a migration back loses what it holds, and nobody said yes",
-            "cutover migrate down --yes",
         ));
     }
     let mut ran = under_lease(ctx, &chosen, async |fence, name, options, done| {

@@ -67,6 +67,7 @@ pub(crate) async fn run(printer: &Printer, colour: Colour, demo: &Demo) -> Outco
         },
         yes: true,
         color: colour,
+        again: "cutover demo".to_owned(),
     };
     let (listen, ports) = free_ports();
     let program = this_program()?;

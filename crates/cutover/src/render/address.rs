@@ -146,9 +146,10 @@ fn says(command: &str, option: &str) -> bool {
 }
 
 /// One word for a POSIX shell.
-fn quoted(value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,-".contains(c);
-    if !value.is_empty() && value.chars().all(is_plain) {
+pub(crate) fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,-=".contains(c);
+    // zsh looks for a program behind `=` at the beginning.
+    if !value.is_empty() && !value.starts_with('=') && value.chars().all(is_plain) {
         value.to_owned()
     } else {
         format!("'{}'", value.replace('\'', r"'\''"))
@@ -256,6 +257,8 @@ mod tests {
             ("$HOME/x", "'$HOME/x'"),
             ("~/x", "'~/x'"),
             ("a;b", "'a;b'"),
+            ("--to=0", "--to=0"),
+            ("=ls", "'=ls'"),
             ("*", "'*'"),
             ("日本", "'日本'"),
             ("", "''"),

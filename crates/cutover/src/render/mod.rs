@@ -33,7 +33,7 @@ mod fixtures;
 #[cfg(test)]
 mod shop_plans;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, quoted};
 pub(crate) use chart::{chart, svg};
 pub(crate) use diagnostic::{diagnostic, diagnostics};
 pub(crate) use frame::{View, frame};
