@@ -25,7 +25,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
     machine.target.shutdown(true).await?;
     let again = ctx.store.stable().await?.map_or_else(String::new, |stable| {
         format!(
-            " What is recorded stays: cutover upgrade {} starts it again.",
+            " What is recorded stays: `cutover upgrade {}` starts it again.",
             stable.version
         )
     });

@@ -387,8 +387,8 @@ fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
     let said = so_far(direction, done, total);
     match (total, direction) {
         (None, _) => format!("{said}; there is no file of it here"),
-        (Some(_), Direction::Up) => format!("{said}; cutover migrate up goes on"),
-        (Some(_), Direction::Down) => format!("{said}; cutover migrate down goes on"),
+        (Some(_), Direction::Up) => format!("{said}; `cutover migrate up` goes on"),
+        (Some(_), Direction::Down) => format!("{said}; `cutover migrate down` goes on"),
     }
 }
 
