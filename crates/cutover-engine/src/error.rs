@@ -84,7 +84,7 @@ impl EngineError {
                 changes
                     .iter()
                     .fold(start, |d, change| d.note("now", change))
-                    .help("cutover plan")
+                    .help("cutover status")
             }
             Self::NoUpgrade(_) => {
                 Diagnostic::error("upgrade.unknown", self.to_string()).help("cutover history")

@@ -212,7 +212,10 @@ fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
         "next",
         "bring the file back as it was, and put the change into a new one",
     )
-    .help(format!("cutover migrate new {}", file.migration.id.name))
+    .help(format!(
+        "cutover migrate new {} --release VERSION",
+        file.migration.id.name
+    ))
 }
 
 /// The command that gives a file the next number.

@@ -242,7 +242,7 @@ impl Job {
                     "look what became of it, finish or undo the file by hand, and say which",
                 )
                 .help(format!(
-                    "cutover migrate repair --only {id} --as applied|not-applied"
+                    "cutover migrate repair --only {id} --as applied, or cutover migrate repair --only {id} --as not-applied"
                 ));
                 (Self::placed(found, script, statement, None, said), false)
             }

@@ -357,7 +357,7 @@ fn plain_name(name: &str) -> Result<String, Diagnostic> {
             "migrate.bad-name",
             format!("`{name}` is not a name: letters, digits and `_`"),
         )
-        .help("cutover migrate new add_full_name"));
+        .help("cutover migrate new add_full_name --release VERSION"));
     }
     Ok(name)
 }

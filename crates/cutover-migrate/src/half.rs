@@ -127,7 +127,8 @@ pub(crate) fn taken_back(row: &HistoryRow, half: Half) -> Diagnostic {
         "let the way down finish; or finish or undo it by hand, and say which",
     )
     .help(format!(
-        "cutover migrate down, or cutover migrate repair --only {id} --as applied|not-applied"
+        "cutover migrate down, or cutover migrate repair --only {id} --as applied, or cutover migrate repair --only {id} --as \
+         not-applied"
     ))
 }
 

@@ -98,7 +98,7 @@ async fn postgres<S: SqlSession>(session: &mut S, what: &str) -> Result<Vec<Diag
                 "write",
                 format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", first(&row)),
             )
-            .help("cutover migrate new validate_constraint"),
+            .help("cutover migrate new validate_constraint --release VERSION"),
         );
     }
     let sql = "SELECT x.indexrelid::regclass::text, x.indrelid::regclass::text FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
@@ -116,7 +116,7 @@ async fn postgres<S: SqlSession>(session: &mut S, what: &str) -> Result<Vec<Diag
                 ),
             )
             .note("write", format!("REINDEX INDEX CONCURRENTLY {}", first(&row)))
-            .help("cutover migrate new rebuild_index"),
+            .help("cutover migrate new rebuild_index --release VERSION"),
         );
     }
     let sql = "SELECT age(datfrozenxid)::text, pg_is_in_recovery()::text, current_setting('default_transaction_read_only')
@@ -165,7 +165,7 @@ async fn sqlite<S: SqlSession>(session: &mut S, what: &str) -> Result<Vec<Diagno
                     at(1)
                 ),
             )
-            .help("cutover migrate new repair_references"),
+            .help("cutover migrate new repair_references --release VERSION"),
         );
     }
     Ok(out)

@@ -140,7 +140,7 @@ fn up_missing(id: &MigrationId, down: &str) -> Diagnostic {
         format!("{id} has a down file but no up file"),
     )
     .at(locate(down, "", 0, 0))
-    .help(format!("cutover migrate new {}", id.name))
+    .help(format!("cutover migrate new {} --release VERSION", id.name))
 }
 
 /// What can be read of a pair by itself, without those before it.
@@ -471,7 +471,7 @@ fn check_repeatable(up: &StoredFile, header: &Header, top: Location, errors: &mu
             )
             .at(top)
             .label("put this into a file with a number")
-            .help("cutover migrate new NAME"),
+            .help("cutover migrate new NAME --release VERSION"),
         );
     }
 }

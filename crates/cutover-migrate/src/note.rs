@@ -227,7 +227,8 @@ fn refuse_interrupted(id: &MigrationId) -> Failure {
         )
         .note("next", "let it resume, or say what became of it")
         .help(format!(
-            "cutover migrate up, or cutover migrate repair --only {id} --as applied|not-applied"
+            "cutover migrate up, or cutover migrate repair --only {id} --as applied, or cutover migrate repair --only {id} --as \
+             not-applied"
         )),
     )
     .into()

@@ -217,7 +217,7 @@ fn one_database(
                 )
                 .note("applied", format!("up to {}", highest.unwrap_or_default()))
                 .help(format!(
-                    "cutover migrate new {} --phase {}",
+                    "cutover migrate new {} --release VERSION --phase {}",
                     migration.id.name, migration.phase
                 )),
             );

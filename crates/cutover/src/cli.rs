@@ -4,18 +4,22 @@
 
 mod analyze;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cutover_model::{DatabaseName, EnvironmentName, ServiceName, Span, Version};
 
 pub(crate) use analyze::{Analyze, Measured};
 
-use crate::render::{Colour, Output};
+use crate::render::{Address, Colour, Output, quoted};
 
 mod lint;
 mod migrate;
+#[cfg(test)]
+mod told;
 
 pub(crate) use migrate::{
     Migrate, MigrateBaseline, MigrateDown, MigrateNew, MigrateRepair, MigrateSql, MigrateUp, MigrateWhich,
@@ -38,6 +42,22 @@ pub(crate) struct Cli {
     pub(crate) globals: Globals,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the words of a command, and of them what commands that are told must say again: what comes from the environment of
+    /// the process holds for the next command, too.
+    pub(crate) fn read<T: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = T>,
+    ) -> Result<(Self, Address), clap::Error> {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let matches = Self::command().try_get_matches_from(&words)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        cli.globals.again = again(words);
+        let given = |option: &str| matches.value_source(option) == Some(ValueSource::CommandLine);
+        let address = cli.globals.address(given);
+        Ok((cli, address))
+    }
 }
 
 /// What every command understands.
@@ -96,6 +116,55 @@ pub(crate) struct Globals {
         hide_possible_values = true
     )]
     pub(crate) color: Colour,
+    /// The whole command without these options, for a shell: what is asked for once more with something added
+    #[arg(skip)]
+    pub(crate) again: String,
+}
+
+/// What was typed, without what every command understands.
+fn again(words: Vec<OsString>) -> String {
+    let all = Globals::augment_args(clap::Command::new("cutover"));
+    let mut again = "cutover".to_owned();
+    let mut words = words
+        .into_iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        let (option, value) = word
+            .split_once('=')
+            .map_or((word.as_str(), None), |(a, b)| (a, Some(b)));
+        let global = all.get_arguments().find(|it| {
+            let long = it.get_long().map(|long| format!("--{long}"));
+            let short = it.get_short().map(|short| format!("-{short}"));
+            long.as_deref() == Some(option) || short.as_deref() == Some(option)
+        });
+        match global {
+            Some(global) if global.get_action().takes_values() && value.is_none() => {
+                words.next();
+            }
+            Some(_) => {}
+            None => again.extend([" ", &quoted(&word)]),
+        }
+    }
+    again
+}
+
+impl Globals {
+    /// What a command needs to be about the same: of the options those that were given, and always an environment that is not
+    /// the usual one. To do to production what was meant for another one would be the worst mistake.
+    pub(crate) fn address(&self, given: impl Fn(&str) -> bool) -> Address {
+        let mut address = Address::default();
+        if given("config") {
+            address = address.with("--config", &self.config.to_string_lossy());
+        }
+        if given("env") || self.env != EnvironmentName::production() {
+            address = address.with("--env", self.env.as_str());
+        }
+        match &self.state {
+            Some(state) if given("state") => address.with("--state", &state.to_string_lossy()),
+            _ => address,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -537,13 +606,52 @@ fn probe_path(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_words_fit_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_was_given_is_said_again_wherever_it_stood() {
+        let told = |words: &str| {
+            let (_, address) = Cli::read(words.split(' ')).unwrap();
+            address.put("cutover rollback").into_owned()
+        };
+        assert_eq!(told("cutover status"), "cutover rollback");
+        assert_eq!(
+            told("cutover --config a.yaml migrate status --state=/srv/shop"),
+            "cutover --config a.yaml --state /srv/shop rollback"
+        );
+        assert_eq!(
+            told("cutover status --env staging"),
+            "cutover --env staging rollback"
+        );
+        // CUTOVER_ENV may name another one.
+        assert_eq!(
+            told("cutover --env production status"),
+            "cutover --env production rollback"
+        );
+        let again = |words: &[&str]| Cli::read(words).unwrap().0.globals.again;
+        assert_eq!(
+            again(&[
+                "cutover",
+                "--state",
+                "x",
+                "abort",
+                "-y",
+                "--why",
+                "it is bad",
+                "--output=json"
+            ]),
+            "cutover abort --why 'it is bad'"
+        );
+        // How it is shown, and that nobody is asked, is said for one command.
+        assert_eq!(
+            told("cutover --yes --output json --color never down"),
+            "cutover rollback"
+        );
     }
 
     #[test]

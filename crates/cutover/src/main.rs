@@ -22,7 +22,6 @@ mod world;
 use std::io::IsTerminal as _;
 use std::process::ExitCode as ProcessExit;
 
-use clap::Parser as _;
 use cutover_model::{Diagnostic, ExitCode};
 use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
@@ -32,12 +31,12 @@ use failure::Outcome;
 use render::Printer;
 
 fn main() -> ProcessExit {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let (cli, address) = match Cli::read(std::env::args_os()) {
+        Ok(read) => read,
         Err(error) => return usage(&error),
     };
     log(&cli.command);
-    let printer = Printer::new(cli.globals.output, cli.globals.color, false, &cli.globals.env);
+    let printer = Printer::new(cli.globals.output, cli.globals.color, false, &address);
     let outcome = dispatch(cli, &printer);
     match outcome {
         Ok(exit) => exit.into(),
@@ -106,6 +105,8 @@ fn log(command: &Command) {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]

@@ -410,7 +410,7 @@ fn contracts_run_by_hand_where_nothing_is_deployed_and_shut_older_versions_out()
     let (_, err) = stage.migrate("up --contracts", 2);
     assert!(
         err.contains("error[usage.not-confirmed]")
-            && err.contains("cutover migrate up --contracts --yes --release 1.0.0"),
+            && err.contains("cutover migrate up --contracts --release 1.0.0 --yes"),
         "{err}"
     );
     let (out, _) = stage.migrate("up --contracts --yes", 0);
@@ -427,7 +427,8 @@ fn another_state_takes_the_database_over_only_when_it_is_told_to() {
     stage.migrate("up --to 1", 0);
     let (_, err) = stage.migrate("up --state other", 7);
     assert!(
-        err.contains("error[fence.stale]") && err.contains("cutover migrate up --adopt --release 1.0.0"),
+        err.contains("error[fence.stale]")
+            && err.contains("cutover --state other migrate up --release 1.0.0 --adopt"),
         "{err}"
     );
     let (_, err) = stage.migrate("up --state other --adopt", 2);
@@ -437,12 +438,12 @@ fn another_state_takes_the_database_over_only_when_it_is_told_to() {
     // Now it is the former one's turn to be refused.
     let (_, err) = stage.migrate("down --yes", 7);
     assert!(
-        err.contains("cutover migrate down --adopt --release 1.0.0"),
+        err.contains("cutover migrate down --release 1.0.0 --adopt"),
         "{err}"
     );
     stage.migrate("down --yes --adopt", 0);
     let (_, err) = stage.migrate("repair --only 1 --as not-applied --yes --state other", 7);
-    let hint = "cutover migrate repair --only 1 --as not-applied --adopt --release 1.0.0";
+    let hint = "cutover --state other migrate repair --only 1 --as not-applied --release 1.0.0 --adopt";
     assert!(err.contains(hint), "{err}");
 }
 

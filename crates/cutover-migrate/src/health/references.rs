@@ -146,7 +146,7 @@ impl Reference {
             ),
         )
         .note("find", every.trim_end_matches(" LIMIT 1"))
-        .help("cutover migrate new repair_references")
+        .help("cutover migrate new repair_references --release VERSION")
     }
 }
 

@@ -211,7 +211,7 @@ pub(super) fn bad_name(name: &str, dialect: Dialect, taken: &mut Taken) -> (Diag
             taken.names.insert(meant);
             (found, id)
         }
-        None => (found.help("cutover migrate new NAME"), None),
+        None => (found.help("cutover migrate new NAME --release VERSION"), None),
     }
 }
 
@@ -309,11 +309,18 @@ mod tests {
             ("V1.2.3.4.5.6.7.8__x.sql", &[]),
         ] {
             let (found, id) = told(name, others, Dialect::Sqlite);
-            assert_eq!(found.help.as_deref(), Some("cutover migrate new NAME"), "{name}");
+            assert_eq!(
+                found.help.as_deref(),
+                Some("cutover migrate new NAME --release VERSION"),
+                "{name}"
+            );
             assert_eq!(id, None);
         }
         let (found, _) = told("001_a.up.sql", &[], Dialect::MongoDb);
-        assert_eq!(found.help.as_deref(), Some("cutover migrate new NAME"));
+        assert_eq!(
+            found.help.as_deref(),
+            Some("cutover migrate new NAME --release VERSION")
+        );
     }
 
     #[test]

@@ -63,15 +63,32 @@ impl Migrate {
         which.release.as_ref()
     }
 
-    /// The same command, from a state that is not the database's; none for those that write to none.
-    pub(crate) fn adopting(&self) -> Option<String> {
-        match self {
-            Self::Up(_) => Some("cutover migrate up --adopt".to_owned()),
-            Self::Down(_) => Some("cutover migrate down --adopt".to_owned()),
-            Self::Baseline(baseline) => Some(baseline.adopting()),
-            Self::Repair(repair) => Some(repair.adopting()),
-            _ => None,
+    /// A command that is told, for a release: those that look at the files of one say which.
+    pub(crate) fn of_release(told: &str, version: &Version) -> String {
+        const UNKNOWN: &str = "--release VERSION";
+        if told.contains(UNKNOWN) {
+            return told.replace(UNKNOWN, &format!("--release {version}"));
         }
+        let word = told
+            .strip_prefix("cutover migrate ")
+            .and_then(|rest| rest.split(' ').next());
+        let all = Self::augment_subcommands(clap::Command::new("migrate"));
+        let takes_one = word
+            .and_then(|word| all.find_subcommand(word))
+            .is_some_and(|command| command.get_arguments().any(|it| it.get_long() == Some("release")));
+        if takes_one && !told.contains("--release") && !told.contains("--help") {
+            format!("{told} --release {version}")
+        } else {
+            told.to_owned()
+        }
+    }
+
+    /// Whether it can take a database over from another state.
+    pub(crate) const fn can_adopt(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_) | Self::Down(_) | Self::Baseline(_) | Self::Repair(_)
+        )
     }
 }
 
@@ -200,17 +217,6 @@ pub(crate) struct MigrateBaseline {
     pub(crate) adopt: bool,
 }
 
-impl MigrateBaseline {
-    /// The same command, from a state that is not the database's.
-    pub(crate) fn adopting(&self) -> String {
-        let to = self.to.map_or_else(String::new, |to| format!(" --to {to}"));
-        let from = self
-            .from
-            .map_or_else(String::new, |from| format!(" --from {from}"));
-        format!("cutover migrate baseline{to}{from} --adopt")
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct MigrateRepair {
     #[command(flatten)]
@@ -224,21 +230,6 @@ pub(crate) struct MigrateRepair {
     /// Take the database over from the state that it belongs to, if that is lost
     #[arg(long)]
     pub(crate) adopt: bool,
-}
-
-impl MigrateRepair {
-    /// The same command, from a state that is not the database's.
-    pub(crate) fn adopting(&self) -> String {
-        let becomes = match self.becomes {
-            Repair::Checksum => "file",
-            Repair::Applied => "applied",
-            Repair::NotApplied => "not-applied",
-        };
-        format!(
-            "cutover migrate repair --only {} --as {becomes} --adopt",
-            self.only
-        )
-    }
 }
 
 fn repair(text: &str) -> Result<Repair, String> {
@@ -259,4 +250,44 @@ fn phase(text: &str) -> Result<MigrationPhase, String> {
     .into_iter()
     .find(|phase| phase.word() == text)
     .ok_or_else(|| "it is expand, backfill or contract".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_told_to_commands_that_take_one() {
+        let version = Version::new(1, 1, 0);
+        let told = |text: &str| Migrate::of_release(text, &version);
+        for (text, becomes) in [
+            ("cutover migrate up", "cutover migrate up --release 1.1.0"),
+            (
+                "cutover migrate repair --only 2",
+                "cutover migrate repair --only 2 --release 1.1.0",
+            ),
+            (
+                "cutover migrate new NAME --release VERSION --phase contract",
+                "cutover migrate new NAME --release 1.1.0 --phase contract",
+            ),
+            (
+                "cutover migrate down --release 1.0.0",
+                "cutover migrate down --release 1.0.0",
+            ),
+            ("cutover migrate contract", "cutover migrate contract"),
+            (
+                "cutover migrate rules drop-column",
+                "cutover migrate rules drop-column",
+            ),
+            (
+                "cutover migrate lint --fix FOLDER 2_b.up.sql",
+                "cutover migrate lint --fix FOLDER 2_b.up.sql",
+            ),
+            ("cutover migrate new --help", "cutover migrate new --help"),
+            ("cutover resume", "cutover resume"),
+            ("ls migrations", "ls migrations"),
+        ] {
+            assert_eq!(told(text), becomes);
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::planning;
 use crate::release::database_url;
 use crate::world::{SystemClock, backup_folder};
 
-use super::confirm;
+use super::{confirm, unconfirmed};
 
 pub(super) async fn run(ctx: &Context, command: Backup) -> Outcome {
     let backups = backups(ctx).await?;
@@ -85,10 +85,9 @@ async fn restore(ctx: &Context, backups: &DatabaseBackups, name: &str) -> Outcom
     must_be_free(ctx).await?;
     let question = format!("Put {name} in the place of the database? What was written since is lost.");
     if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "a restore loses what was written since, and nobody said yes",
-            format!("cutover backup restore {name} --yes"),
         ));
     }
     let restored = backups.restore(name, None).await?;

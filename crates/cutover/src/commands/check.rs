@@ -64,7 +64,7 @@ pub(super) async fn run(ctx: &Context, version: Option<&Version>) -> Outcome {
         }
         if version.is_none() {
             ctx.printer
-                .talk("  also programs and migrations of a version: cutover check VERSION\n");
+                .advise("  also programs and migrations of a version: cutover check VERSION\n");
         }
     }
     Ok(ExitCode::Done)

@@ -4,10 +4,10 @@
 use cutover_model::ExitCode;
 use cutover_ports::Store as _;
 
-use super::confirm;
+use super::{confirm, unconfirmed};
 use crate::context::Context;
 use crate::execute::must_be_free;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::world::Machine;
 
 pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
@@ -17,19 +17,18 @@ pub(super) async fn run(ctx: &Context, machine: &Machine) -> Outcome {
         ctx.name
     );
     if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "nobody is served once it is down, and nobody said yes",
-            "cutover down --yes",
         ));
     }
     machine.target.shutdown(true).await?;
     let again = ctx.store.stable().await?.map_or_else(String::new, |stable| {
         format!(
-            " What is recorded stays: cutover upgrade {} starts it again.",
+            " What is recorded stays: `cutover upgrade {}` starts it again.",
             stable.version
         )
     });
-    ctx.printer.talk(&format!("{} is down.{again}\n", ctx.name));
+    ctx.printer.advise(&format!("{} is down.{again}\n", ctx.name));
     Ok(ExitCode::Done)
 }

@@ -63,7 +63,7 @@ async fn show(ctx: &Context, wanted: Option<&str>, analysis: bool, chart: Option
     }
     if ctx.printer.is_json() {
         let all = serde_json::json!({ "id": id, "plan": plan, "records": records });
-        ctx.printer.json_pretty(&all);
+        ctx.printer.json_stored(&all);
         return Ok(ExitCode::Done);
     }
     ctx.printer.data(&render::story(

@@ -46,7 +46,7 @@ pub(super) fn run(globals: &Globals, printer: &Printer, init: &Init) -> Outcome 
     if printer.is_json() {
         printer.json_pretty(&serde_json::json!({ "written": path, "application": name }));
     } else {
-        printer.data(&format!(
+        printer.told(&format!(
             "Wrote {shown}, for {name}. Next: fit it to your application, then\n  cutover check\n"
         ));
     }

@@ -255,9 +255,9 @@ fn show(
     statements: usize,
 ) {
     match format {
-        Some(LintFormat::Sarif) => printer.json_pretty(&render::sarif(findings)),
+        Some(LintFormat::Sarif) => printer.json_stored(&render::sarif(findings)),
         Some(LintFormat::Github) => printer.data(&render::github(findings)),
-        Some(LintFormat::Gitlab) => printer.json_pretty(&render::gitlab(findings)),
+        Some(LintFormat::Gitlab) => printer.json_stored(&render::gitlab(findings)),
         Some(LintFormat::Junit) => {
             let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
             printer.data(&render::junit(&names, findings));

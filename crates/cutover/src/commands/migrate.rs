@@ -25,15 +25,16 @@ use crate::world::{self, Machine};
 
 use super::migrate_lease::{adopt, deployed, leased, options};
 use super::migrate_ran::Ran;
-use super::{confirm, migrate_records as records, migrate_schema as schema};
+use super::{confirm, migrate_records as records, migrate_schema as schema, unconfirmed};
 
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
-    let (release, adopting) = (command.release().cloned(), command.adopting());
+    let (release, can_adopt) = (command.release().cloned(), command.can_adopt());
     let done = Box::pin(carry_out(ctx, machine, command)).await;
     done.map_err(|failure| {
-        let failure = match adopting {
-            Some(adopting) => with_adopt(failure, &adopting),
-            None => failure,
+        let failure = if can_adopt {
+            with_adopt(failure, &ctx.globals.again)
+        } else {
+            failure
         };
         match release {
             Some(version) => of_release(failure, &version),
@@ -45,13 +46,11 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
 /// The hints of a command are for the same command, and for the release that it was told.
 pub(super) fn of_release(mut failure: Failure, version: &Version) -> Failure {
     for help in failure.found.iter_mut().filter_map(|found| found.help.as_mut()) {
-        if help.starts_with("cutover migrate ") && !help.contains("--release") {
-            let commands: Vec<String> = help
-                .split(", or ")
-                .map(|command| format!("{command} --release {version}"))
-                .collect();
-            *help = commands.join(", or ");
-        }
+        let commands: Vec<String> = help
+            .split(", or ")
+            .map(|command| Migrate::of_release(command, version))
+            .collect();
+        *help = commands.join(", or ");
     }
     failure
 }
@@ -316,7 +315,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
                 ctx.printer.data(&format!("  {tool}: {at}\n"));
             }
             for line in lines {
-                ctx.printer.data(&text(line));
+                ctx.printer.told(&text(line));
             }
         }
         let found: Vec<_> = chosen.wrong.values().flatten().cloned().collect();
@@ -334,7 +333,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
 }
 
 /// A command that was refused because the database belongs to another state can take it over itself.
-fn with_adopt(mut failure: Failure, adopting: &str) -> Failure {
+fn with_adopt(mut failure: Failure, again: &str) -> Failure {
     let is_hint = |help: &String| help.ends_with("--adopt");
     for found in failure
         .found
@@ -342,7 +341,7 @@ fn with_adopt(mut failure: Failure, adopting: &str) -> Failure {
         .filter(|found| found.code == "fence.stale")
     {
         if found.help.as_ref().is_some_and(is_hint) {
-            found.help = Some(adopting.to_owned());
+            found.help = Some(format!("{again} --adopt"));
         }
     }
     failure
@@ -388,8 +387,8 @@ fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
     let said = so_far(direction, done, total);
     match (total, direction) {
         (None, _) => format!("{said}; there is no file of it here"),
-        (Some(_), Direction::Up) => format!("{said}; cutover migrate up goes on"),
-        (Some(_), Direction::Down) => format!("{said}; cutover migrate down goes on"),
+        (Some(_), Direction::Up) => format!("{said}; `cutover migrate up` goes on"),
+        (Some(_), Direction::Down) => format!("{said}; `cutover migrate down` goes on"),
     }
 }
 
@@ -490,7 +489,7 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
         return Err(deployed(ctx));
     }
     if up.adopt {
-        adopt(ctx, &chosen, "cutover migrate up --adopt").await?;
+        adopt(ctx, &chosen).await?;
     }
     let reach = match (up.to, up.steps) {
         (Some(number), _) => Reach::To(number),
@@ -521,10 +520,9 @@ async fn migrate_up(ctx: &Context, up: &MigrateUp) -> Outcome {
         contracts.join(", ")
     );
     if !contracts.is_empty() && !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "a contract shuts older versions out, and nobody said yes",
-            "cutover migrate up --contracts --yes",
         ));
     }
     let mut ran = under_lease(ctx, &chosen, async |fence, name, options, done| {
@@ -611,7 +609,7 @@ async fn users(
 async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> Outcome {
     let chosen = choose_sound(ctx, &down.which).await?;
     if down.adopt {
-        adopt(ctx, &chosen, "cutover migrate down --adopt").await?;
+        adopt(ctx, &chosen).await?;
     }
     let reach = match (down.to, down.all) {
         (Some(number), _) => Reach::To(number),
@@ -640,7 +638,7 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
             "next",
             "go back to the release before first: cutover rollback; or take down what runs: cutover down",
         )
-        .help("cutover migrate down --in-use")
+        .help(format!("{} --in-use", ctx.globals.again))
         .into());
     }
     let running = if users.is_empty() {
@@ -650,10 +648,9 @@ async fn migrate_down(ctx: &Context, machine: &Machine, down: &MigrateDown) -> O
     };
     let question = format!("Take back {back}? What they hold is lost.{running}");
     if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "taking a migration back loses what it holds, and nobody said yes",
-            "cutover migrate down --yes",
         ));
     }
     let mut ran = under_lease(ctx, &chosen, async |fence, name, options, done| {

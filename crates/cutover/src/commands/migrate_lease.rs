@@ -13,8 +13,8 @@ use crate::execute::must_be_free;
 use crate::failure::Failure;
 use crate::world::{LEASE, SystemClock, is_dead, myself, who};
 
-use super::confirm;
 use super::migrate::Chosen;
+use super::{confirm, unconfirmed};
 
 /// How often it is asked whether the other one is done.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -28,9 +28,8 @@ pub(super) fn options(release: &Version) -> MigrateOptions {
     }
 }
 
-/// Takes the chosen databases over from whatever state they belong to, because a person says that it is lost. The command is
-/// the one that does so, with `--adopt`.
-pub(super) async fn adopt(ctx: &Context, chosen: &Chosen, command: &str) -> Result<(), Failure> {
+/// Takes the chosen databases over from whatever state they belong to, because a person says that it is lost.
+pub(super) async fn adopt(ctx: &Context, chosen: &Chosen) -> Result<(), Failure> {
     let mut foreign = Vec::new();
     for name in &chosen.names {
         let owner = chosen.databases.observe(name).await?.owner;
@@ -47,10 +46,9 @@ pub(super) async fn adopt(ctx: &Context, chosen: &Chosen, command: &str) -> Resu
         named.join(", ")
     );
     if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "taking a database over shuts its former state out, and nobody said yes",
-            format!("{command} --yes"),
         ));
     }
     leased(ctx, &chosen.databases, async |fence| {

@@ -73,7 +73,7 @@ impl Ran {
                 .talk(&crate::render::diagnostics(&self.findings, &style));
         }
         for (name, waiting) in &self.waiting {
-            ctx.printer.talk(&format!(
+            ctx.printer.advise(&format!(
                 "  · {name}  {}  waits until no instance below {} is left; then: {contracts}\n",
                 waiting.id, waiting.retires
             ));

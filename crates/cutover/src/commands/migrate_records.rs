@@ -8,9 +8,9 @@ use crate::cli::{MigrateBaseline, MigrateRepair, MigrateSql, MigrateWhich};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
-use super::confirm;
 use super::migrate::{Chosen, choose, choose_sound, reachable, so_far};
 use super::migrate_lease::{adopt, leased, options};
+use super::{confirm, unconfirmed};
 
 pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
     let (direction, chosen) = if sql.down {
@@ -38,7 +38,7 @@ pub(super) async fn sql(ctx: &Context, sql: &MigrateSql) -> Outcome {
             .iter()
             .map(|(name, text)| json!({ "database": name, "sql": text }))
             .collect();
-        ctx.printer.json_pretty(&value);
+        ctx.printer.json_stored(&value);
         return Ok(ExitCode::Done);
     }
     for (name, text) in all {
@@ -139,7 +139,7 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
     let chosen = choose(ctx, &baseline.which).await?;
     let name = only_database(&chosen)?;
     if baseline.adopt {
-        adopt(ctx, &chosen, &baseline.adopting()).await?;
+        adopt(ctx, &chosen).await?;
     }
     let options = options(&chosen.version);
     let count = leased(ctx, &chosen.databases, async |fence| {
@@ -172,7 +172,7 @@ pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
     let chosen = choose_sound(ctx, &repair.which).await?;
     let name = only_database(&chosen)?;
     if repair.adopt {
-        adopt(ctx, &chosen, &repair.adopting()).await?;
+        adopt(ctx, &chosen).await?;
     }
     let lines = chosen.databases.status(name).await?;
     let id = identify(&lines, &repair.only)?;
@@ -183,10 +183,9 @@ pub(super) async fn repair(ctx: &Context, repair: &MigrateRepair) -> Outcome {
     };
     let question = format!("Record {id} of {name} {becomes}? Nothing is run.");
     if !confirm(&ctx.globals, &ctx.printer, &question) {
-        return Err(Failure::new(
-            "usage.not-confirmed",
+        return Err(unconfirmed(
+            &ctx.globals,
             "what is recorded would be changed, and nobody said yes",
-            format!("cutover migrate repair --only {id} --yes"),
         ));
     }
     let options = options(&chosen.version);

@@ -37,7 +37,7 @@ use cutover_model::{Command as Asked, ExitCode};
 use crate::cli::{Cli, Command, Globals, Migrate};
 use crate::context::Context;
 use crate::demo;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::render::Printer;
 use crate::world::Machine;
 
@@ -105,6 +105,11 @@ async fn in_context(command: Command, ctx: &Context) -> Outcome {
         | Command::DemoShop
         | Command::Supervise(_) => unreachable!("these stand on no context"),
     }
+}
+
+/// Why a command did nothing that somebody must say yes to.
+pub(crate) fn unconfirmed(globals: &Globals, why: &str) -> Failure {
+    Failure::new("usage.not-confirmed", why, format!("{} --yes", globals.again))
 }
 
 /// Asks a yes-or-no question where somebody can answer; `--yes` answers it.

@@ -21,9 +21,9 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, plan: Plan) -> Outcome
         Planned::Plan(found) => {
             free_addresses(machine, &found).await?;
             if ctx.printer.is_json() {
-                ctx.printer.json_pretty(&*found);
+                ctx.printer.json_stored(&*found);
             } else {
-                let run = command(ctx, &plan);
+                let run = command(&plan);
                 ctx.printer
                     .data(&render::plan(&found, Some(&run), ctx.printer.style()));
             }
@@ -43,7 +43,7 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, plan: Plan) -> Outcome
 }
 
 /// The command that carries out what was planned.
-fn command(ctx: &Context, plan: &Plan) -> String {
+fn command(plan: &Plan) -> String {
     let mut words = if plan.rollback {
         format!("cutover rollback --to {}", plan.version)
     } else {
@@ -56,9 +56,6 @@ fn command(ctx: &Context, plan: &Plan) -> String {
     }
     if let Some(from) = &plan.from {
         words.push_str(&format!(" --from {from}"));
-    }
-    if ctx.environment != cutover_model::EnvironmentName::production() {
-        words.push_str(&format!(" --env {}", ctx.environment));
     }
     words
 }

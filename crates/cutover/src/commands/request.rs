@@ -156,8 +156,7 @@ fn tell(ctx: &Context, open: &UpgradeHead, command: Command, controller: Option<
         || "no controller is at work; `cutover resume` goes on".to_owned(),
         |controller| format!("{controller} carries it out; `cutover watch` shows it"),
     );
-    let who = crate::render::addressed(&who, &ctx.environment);
-    ctx.printer.data(&format!(
+    ctx.printer.told(&format!(
         "{} recorded for the upgrade to {}: {who}\n",
         command.word(),
         open.to

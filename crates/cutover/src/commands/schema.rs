@@ -10,6 +10,6 @@ pub(super) fn run(printer: &Printer, path: Option<&str>) -> Outcome {
         None => cutover_spec::json_schema(),
         Some(path) => cutover_spec::schema_at(path)?,
     };
-    printer.json_pretty(&schema);
+    printer.json_stored(&schema);
     Ok(ExitCode::Done)
 }

@@ -31,7 +31,7 @@ async fn adopt(ctx: &Context, version: &Version) -> Result<(), Failure> {
         service: None,
     };
     let chosen = migrate::choose(ctx, &which).await?;
-    migrate_lease::adopt(ctx, &chosen, &format!("cutover upgrade {version} --adopt")).await
+    migrate_lease::adopt(ctx, &chosen).await
 }
 
 /// While an upgrade has not ended, the way back is its abort; afterwards it is another upgrade.

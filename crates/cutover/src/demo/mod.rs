@@ -67,6 +67,7 @@ pub(crate) async fn run(printer: &Printer, colour: Colour, demo: &Demo) -> Outco
         },
         yes: true,
         color: colour,
+        again: "cutover demo".to_owned(),
     };
     let (listen, ports) = free_ports();
     let program = this_program()?;
@@ -84,6 +85,11 @@ pub(crate) async fn run(printer: &Printer, colour: Colour, demo: &Demo) -> Outco
             "df -h /tmp",
         )
     })?;
+    let mut printer = printer.clone();
+    if demo.keep {
+        // What it tells is about the folder that stays; of one that goes, no command could be.
+        printer = printer.about(&globals.address(|option| option != "env"));
+    }
     let ctx = Context::open(&globals, printer.clone())?;
     let machine = Machine::new(&ctx)?;
     let mut signals = Signals::new()?;
@@ -99,11 +105,8 @@ pub(crate) async fn run(printer: &Printer, colour: Colour, demo: &Demo) -> Outco
         () = signals.next() => Err(Failure::new("demo.interrupted", "the demo was interrupted", "cutover demo")),
     };
     if demo.keep {
-        let kept: PathBuf = folder.keep();
-        printer.talk(&format!(
-            "\nEverything runs on. Look at it:  cutover --config {}/cutover.yaml --state {0}/state status\n",
-            kept.display()
-        ));
+        let _kept: PathBuf = folder.keep();
+        printer.advise("\nEverything runs on. Look at it:  cutover status\n");
         return outcome;
     }
     let cleaned = machine.target.shutdown(true).await;

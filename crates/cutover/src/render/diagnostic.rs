@@ -1,17 +1,17 @@
 //! What is wrong, shown at its place, with what to do next.
 
-use cutover_model::{Diagnostic, EnvironmentName, Location, Severity};
+use cutover_model::{Diagnostic, Location, Severity};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::style::Style;
 use super::text::{Line, Page, Tone, columns};
-use super::words::{self, count};
+use super::words::count;
 
 /// One finding.
 pub(crate) fn diagnostic(found: &Diagnostic, style: &Style) -> String {
     let mut page = Page::new();
     draw(&mut page, found, style);
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 /// Several findings, with a count at the end when there is more than one.
@@ -36,27 +36,11 @@ pub(crate) fn diagnostics(found: &[Diagnostic], style: &Style) -> String {
         .collect();
         page.push(Line::new().plain(&parts.join(", ")));
     }
-    page.paint(style.colour)
-}
-
-/// The same finding with the commands in it meant for an environment.
-pub(super) fn addressed(found: &Diagnostic, environment: &EnvironmentName) -> Diagnostic {
-    let text = |text: &String| words::addressed(text, environment).into_owned();
-    Diagnostic {
-        message: text(&found.message),
-        help: found.help.as_ref().map(text),
-        notes: found
-            .notes
-            .iter()
-            .map(|(key, value)| (key.clone(), text(value)))
-            .collect(),
-        ..found.clone()
-    }
+    page.paint(style)
 }
 
 /// Draws a finding at the left edge.
 pub(super) fn draw(page: &mut Page, found: &Diagnostic, style: &Style) {
-    let found = &addressed(found, &style.environment);
     let (word, tone) = match found.severity {
         Severity::Error => ("error", Tone::Wrong),
         Severity::Warning => ("warning", Tone::Waiting),
@@ -111,7 +95,7 @@ fn excerpt(page: &mut Page, place: &Location, label: Option<&str>, tone: Tone, s
         Line::new()
             .tone(Tone::Dim, &format!("{number}│"))
             .plain(" ")
-            .plain(&text),
+            .tone(Tone::Quoted, &text),
     );
     let under = Line::indent(gutter)
         .tone(Tone::Dim, "│")

@@ -53,13 +53,13 @@ pub(crate) fn frame(plan: &Plan, state: &State, traffic: &Traffic, view: View<'_
     let blocks = blocks(plan, state, traffic, view);
     let room = view
         .height
-        .map(|height| height.saturating_sub(head.0.len() + foot.0.len() + 1));
+        .map(|height| height.saturating_sub(head.rows(view.style) + foot.rows(view.style) + 1));
     let mut page = head;
-    for block in folded(blocks, room) {
+    for block in folded(blocks, room, view.style) {
         page.append(block.page);
     }
     page.append(foot);
-    page.paint(view.style.colour)
+    page.paint(view.style)
 }
 
 struct Block {
@@ -359,9 +359,9 @@ fn footer(page: &mut Page, plan: &Plan, state: &State, view: View<'_>) {
 }
 
 /// Blocks that fit: what is to come is folded first, then what is over. Nothing scrolls away while it is redrawn.
-fn folded(mut blocks: Vec<Block>, room: Option<usize>) -> Vec<Block> {
+fn folded(mut blocks: Vec<Block>, room: Option<usize>, style: &Style) -> Vec<Block> {
     let Some(room) = room else { return blocks };
-    let lines = |blocks: &[Block]| blocks.iter().map(|block| block.page.0.len()).sum::<usize>();
+    let lines = |blocks: &[Block]| blocks.iter().map(|block| block.page.rows(style)).sum::<usize>();
     let mut gone = 0;
     while lines(&blocks) + usize::from(gone > 0) > room
         && blocks.iter().filter(|block| block.mark == Mark::Pending).count() > 1

@@ -19,7 +19,7 @@ pub(crate) fn history(
     let mut page = Page::new();
     if heads.is_empty() {
         page.push(Line::new().plain("No upgrade is recorded yet."));
-        return page.paint(style.colour);
+        return page.paint(style);
     }
     let versions = |head: &UpgradeHead| match (same.get(&head.id), &head.from) {
         (Some(change), _) => format!("{}, {change}", head.to),
@@ -43,7 +43,7 @@ pub(crate) fn history(
         .to(phase + 16)
         .plain("started")
         .right(Tone::Plain, "took", style.edge());
-    page.push(Line::new().tone(Tone::Dim, &header.paint(false)));
+    page.push(Line::new().tone(Tone::Dim, &header.text()));
     for head in heads {
         let tone = match head.phase {
             UpgradePhase::Succeeded => Tone::Plain,
@@ -67,7 +67,7 @@ pub(crate) fn history(
         let took = words::took(Span::between(head.created_at, until));
         page.push(line.right(Tone::Dim, &took, style.edge()));
     }
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 #[cfg(test)]

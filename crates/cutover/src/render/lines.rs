@@ -54,7 +54,7 @@ impl Lines {
             }
             _ => line,
         };
-        Some(line.paint(style.colour))
+        Some(line.paint(style))
     }
 
     fn is_due(&mut self, record: &Record) -> bool {

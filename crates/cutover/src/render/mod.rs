@@ -3,6 +3,7 @@
 //! All layout is done by pure functions, so that it is tested as text; [`Printer`] and [`Live`] are the only places
 //! that write. Nothing here asks a store, a router or a clock: what is shown is passed in.
 
+mod address;
 mod chart;
 mod diagnostic;
 mod frame;
@@ -32,6 +33,7 @@ mod fixtures;
 #[cfg(test)]
 mod shop_plans;
 
+pub(crate) use address::{Address, quoted};
 pub(crate) use chart::{chart, svg};
 pub(crate) use diagnostic::{diagnostic, diagnostics};
 pub(crate) use frame::{View, frame};
@@ -50,4 +52,3 @@ pub(crate) use status::{Status, status};
 pub(crate) use story::story;
 pub(crate) use traffic::{Sample, ServiceTraffic, Traffic};
 pub(crate) use verdicts::{Judgement, decided};
-pub(crate) use words::addressed;

@@ -29,7 +29,7 @@ pub(crate) fn plan(plan: &Plan, run: Option<&str>, style: &Style) -> String {
     closing(&mut page, plan, style);
     let command = run.map_or_else(|| run_command(plan), ToOwned::to_owned);
     page.push(Line::indent(2).plain("Run it:  ").tone(Tone::Strong, &command));
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 /// Why there is no plan, and what would have been done.
@@ -48,7 +48,7 @@ pub(crate) fn refused(refusal: &Refusal, style: &Style) -> String {
         page.blank();
     }
     page.push(Line::new().plain("There is no plan, and nothing has changed."));
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 /// That there is nothing to do, and why.
@@ -60,7 +60,7 @@ pub(crate) fn nothing(why: &str, style: &Style) -> String {
         why,
         style.edge(),
     );
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 /// The application and its versions: `shop  1.0.0 → 1.1.0`.
@@ -119,13 +119,12 @@ fn is_restart(plan: &Plan) -> bool {
 
 /// The command that carries a plan out.
 fn run_command(plan: &Plan) -> String {
-    let command = match plan.kind {
+    match plan.kind {
         UpgradeKind::Rollback => format!("cutover rollback --to {}", plan.to),
         UpgradeKind::Contract => "cutover migrate contract".to_owned(),
         UpgradeKind::Upgrade if is_restart(plan) => "cutover restart".to_owned(),
         UpgradeKind::Upgrade => format!("cutover upgrade {}", plan.to),
-    };
-    words::addressed(&command, &plan.environment).into_owned()
+    }
 }
 
 /// Schema and services.
@@ -188,7 +187,7 @@ fn steps(page: &mut Page, plan: &Plan, style: &Style) {
         .plain("step")
         .to(back)
         .plain("way back from here");
-    page.push(Line::new().tone(Tone::Dim, &head.paint(false)));
+    page.push(Line::new().tone(Tone::Dim, &head.text()));
     for cell in cells {
         let titles = wrap(&cell.title, title);
         let (tone, words) = &cell.back;
@@ -446,7 +445,8 @@ mod tests {
 
     #[test]
     fn two_services_with_a_gate_in_another_environment() {
-        insta::assert_snapshot!(shown(&fixtures::blue_green()));
+        let style = Style::within("staging");
+        insta::assert_snapshot!(plan(&fixtures::blue_green(), None, &style));
     }
 
     #[test]

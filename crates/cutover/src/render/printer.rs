@@ -1,19 +1,19 @@
 //! The one place that prints: data on stdout, talk on stderr.
 //!
-//! Owns what was decided about both streams when the command began: colour, width, quiet, JSON. A reader that goes away
-//! (`cutover status | head -1`) ends the printing, never the program.
+//! Owns what was decided about both streams when the command began: colour, width, quiet, JSON, and what commands that are told
+//! are about. A reader that goes away (`cutover status | head -1`) ends the printing, never the program.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cutover_model::{Diagnostic, EnvironmentName};
+use cutover_model::Diagnostic;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::diagnostic::addressed;
+use super::address::Address;
 use super::style::{HERE, Style};
-use super::{diagnostic, diagnostics, words};
+use super::{diagnostic, diagnostics};
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 80;
@@ -76,20 +76,20 @@ fn width(is_terminal: bool) -> usize {
 }
 
 impl Printer {
-    /// A printer for this process's streams.
-    pub(crate) fn new(output: Output, choice: Colour, quiet: bool, environment: &EnvironmentName) -> Self {
+    /// A printer for this process's streams; commands that are told get what `address` says.
+    pub(crate) fn new(output: Output, choice: Colour, quiet: bool, address: &Address) -> Self {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let data = Style {
             width: width(stdout.is_terminal()),
             colour: output == Output::Text && colour(choice, anstream::AutoStream::choice(&stdout)),
             zone: &HERE,
-            environment: environment.clone(),
+            address: address.clone(),
         };
         let talk = Style {
             width: width(stderr.is_terminal()),
             colour: colour(choice, anstream::AutoStream::choice(&stderr)),
             zone: &HERE,
-            environment: environment.clone(),
+            address: address.clone(),
         };
         let live = output == Output::Text && !quiet && stderr.is_terminal() && !is_dumb();
         Self {
@@ -100,6 +100,14 @@ impl Printer {
             live,
             gone: Arc::default(),
         }
+    }
+
+    /// The same, for another application or state.
+    #[must_use]
+    pub(crate) fn about(mut self, address: &Address) -> Self {
+        self.data.address = address.clone();
+        self.talk.address = address.clone();
+        self
     }
 
     /// How data is drawn.
@@ -135,7 +143,12 @@ impl Printer {
         self.write(0, &mut io::stdout().lock(), text);
     }
 
-    /// One JSON value on a line of its own: to stdout.
+    /// Data that names commands.
+    pub(crate) fn told(&self, text: &str) {
+        self.data(&self.data.address.put(text));
+    }
+
+    /// One JSON value as it is, on a line of its own: to stdout.
     pub(crate) fn json(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {
             Ok(line) => self.data(&format!("{line}\n")),
@@ -145,6 +158,21 @@ impl Printer {
 
     /// One JSON value over several lines, for a command that answers with one: to stdout.
     pub(crate) fn json_pretty(&self, value: &impl Serialize) {
+        let address = &self.data.address;
+        if *address == Address::default() {
+            return self.json_stored(value);
+        }
+        match serde_json::to_value(value) {
+            Ok(mut value) => {
+                address.put_into(&mut value);
+                self.json_stored(&value);
+            }
+            Err(error) => self.talk(&format!("this value is no JSON: {error}\n")),
+        }
+    }
+
+    /// The same of a value that is kept, or that others made: no word of it is changed.
+    pub(crate) fn json_stored(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.data(&format!("{text}\n")),
             Err(error) => self.talk(&format!("this value is no JSON: {error}\n")),
@@ -158,23 +186,23 @@ impl Printer {
         }
     }
 
-    /// Talk that names commands: they are meant for this environment.
+    /// Talk that names commands.
     pub(crate) fn advise(&self, text: &str) {
-        self.talk(&words::addressed(text, &self.talk.environment));
+        self.talk(&self.talk.address.put(text));
     }
 
     /// What is wrong: to stderr, also when quiet; with `--output json` as `{"error": …}` or `{"errors": …}` on stdout, with what
     /// belongs beside it.
     pub(crate) fn failure(&self, found: &[Diagnostic], mut beside: Map<String, Value>) {
         if self.is_json() {
-            let environment = &self.talk.environment;
-            let found: Vec<Diagnostic> = found.iter().map(|one| addressed(one, environment)).collect();
-            let (key, value) = match found.as_slice() {
+            let (key, value) = match found {
                 [one] => ("error", json!(one)),
                 all => ("errors", json!(all)),
             };
             beside.insert(key.to_owned(), value);
-            self.json(&beside);
+            let mut value = Value::Object(beside);
+            self.data.address.put_into(&mut value);
+            self.json(&value);
             return;
         }
         let style = self.talk_style();
@@ -215,7 +243,7 @@ mod tests {
     fn a_reader_that_went_away_is_no_error() {
         let (reader, mut writer) = io::pipe().unwrap();
         drop(reader);
-        let printer = Printer::new(Output::Text, Colour::Never, true, &EnvironmentName::production());
+        let printer = Printer::new(Output::Text, Colour::Never, true, &Address::default());
         printer.write(0, &mut writer, "nobody reads this\n");
         assert!(printer.gone[0].load(Ordering::Relaxed));
     }

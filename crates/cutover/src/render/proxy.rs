@@ -89,7 +89,7 @@ pub(crate) fn proxy(stats: &Stats, before: Option<&Stats>, style: &Style) -> Str
             page.push(Line::indent(4).tone(Tone::Waiting, &text));
         }
     }
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 fn revision(one: &RevisionStats, before: Option<&RevisionStats>, span_ms: Option<u64>) -> Line {

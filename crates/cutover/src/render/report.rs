@@ -191,7 +191,7 @@ pub(crate) fn report(run: &Run<'_>, style: &Style) -> String {
     verdicts(&mut page, run, style);
     way_back(&mut page, run, style);
     next(&mut page, run);
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 fn head(page: &mut Page, run: &Run<'_>, style: &Style) {
@@ -337,8 +337,7 @@ fn section(page: &mut Page, name: &str) {
 }
 
 fn value(page: &mut Page, label: &str, tone: Tone, text: &str, style: &Style) {
-    let text = words::addressed(text, &style.environment);
-    page.hanging(Line::indent(4).plain(label).to(VALUE), tone, &text, style.edge());
+    page.hanging(Line::indent(4).plain(label).to(VALUE), tone, text, style.edge());
 }
 
 /// What is different now from before.
@@ -594,11 +593,7 @@ fn way_back(page: &mut Page, run: &Run<'_>, style: &Style) {
 /// Commands for whoever reads this.
 pub(super) fn next_commands(run: &Run<'_>) -> Vec<(String, String)> {
     let mut commands = Vec::new();
-    let environment = &run.plan.environment;
-    let mut add = |what: &str, command: String| {
-        let command = words::addressed(&command, environment).into_owned();
-        commands.push((what.to_owned(), command));
-    };
+    let mut add = |what: &str, command: String| commands.push((what.to_owned(), command));
     match run.state.phase {
         UpgradePhase::Aborted | UpgradePhase::Failed => {
             if let Some(service) = run.plan.services.iter().find(|change| change.from != change.to)
@@ -779,6 +774,7 @@ mod tests {
 
     #[test]
     fn of_one_that_waits_at_a_gate() {
-        insta::assert_snapshot!(shown(&fixtures::gate_run()));
+        let told = fixtures::gate_run();
+        insta::assert_snapshot!(report(&told.run(), &Style::within("staging")));
     }
 }

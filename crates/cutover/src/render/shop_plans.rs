@@ -13,7 +13,7 @@ use super::style::Style;
 fn seen(planned: &Planned) -> String {
     let style = Style::bare();
     match planned {
-        Planned::Plan(plan) => super::plan(plan, None, &style),
+        Planned::Plan(plan) => super::plan(plan, None, &Style::within(plan.environment.as_str())),
         Planned::Nothing(why) => super::nothing(why, &style),
         Planned::Refused(refusal) => super::refused(refusal, &style),
     }

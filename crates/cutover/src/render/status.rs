@@ -94,12 +94,11 @@ pub(crate) fn status(seen: &Status<'_>, style: &Style) -> String {
     while page.0.last().is_some_and(|line| line.width() == 0) {
         page.0.pop();
     }
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 fn value(page: &mut Page, label: &str, tone: Tone, text: &str, style: &Style) {
-    let text = words::addressed(text, &style.environment);
-    page.hanging(Line::indent(2).plain(label).to(VALUE), tone, &text, style.edge());
+    page.hanging(Line::indent(2).plain(label).to(VALUE), tone, text, style.edge());
 }
 
 fn head(page: &mut Page, seen: &Status<'_>, style: &Style) {

@@ -72,7 +72,7 @@ pub(crate) fn story(
             .unwrap_or_default();
         page.hanging(head, tone, &format!("{}{took}", told.text), style.edge());
     }
-    page.paint(style.colour)
+    page.paint(style)
 }
 
 /// Whether a step begins and ends with nothing between: then its end says it all.

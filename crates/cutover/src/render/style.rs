@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use cutover_model::EnvironmentName;
 use jiff::tz::TimeZone;
+
+use super::address::Address;
 
 /// The zone of this machine's clock: found when a moment is told, because all zones are looked through for it.
 pub(crate) static HERE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
@@ -20,8 +21,8 @@ pub(crate) struct Style {
     pub(crate) colour: bool,
     /// The zone of the reader's clock.
     pub(crate) zone: &'static LazyLock<TimeZone>,
-    /// The environment that the commands in it are meant for.
-    pub(crate) environment: EnvironmentName,
+    /// What the commands in it are about.
+    pub(crate) address: Address,
 }
 
 impl Style {
@@ -32,8 +33,18 @@ impl Style {
             width: 80,
             colour: false,
             zone: &UTC,
-            environment: EnvironmentName::production(),
+            address: Address::default(),
         }
+    }
+
+    /// The same, of a command that was given for an environment.
+    #[cfg(test)]
+    pub(crate) fn within(environment: &str) -> Self {
+        let mut style = Self::bare();
+        if environment != "production" {
+            style.address = style.address.with("--env", environment);
+        }
+        style
     }
 
     /// The column before which every line ends: the last two stay free, as the first two do.

@@ -332,7 +332,7 @@ fn measured(analysis: &str, verdict: Option<Verdict>, because: &str, requests: u
 fn heading(plan: &Plan) -> String {
     format!(
         "{}, {}",
-        super::plan::heading(plan).paint(false),
+        super::plan::heading(plan).text(),
         super::plan::what(plan)
     )
 }

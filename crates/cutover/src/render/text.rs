@@ -3,6 +3,9 @@
 use owo_colors::{OwoColorize as _, Style as Escape};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::address::is_part_of_a_word;
+use super::style::Style;
+
 /// What a span means. Every meaning is also readable without its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -12,6 +15,8 @@ pub(crate) enum Tone {
     Strong,
     /// What it may pass over.
     Dim,
+    /// Nothing special, and somebody else's words: no command in it is ours.
+    Quoted,
     /// The stable revision.
     Stable,
     /// The candidate.
@@ -26,7 +31,7 @@ impl Tone {
     fn escape(self) -> Escape {
         let base = Escape::new();
         match self {
-            Self::Plain => base,
+            Self::Plain | Self::Quoted => base,
             Self::Strong => base.bold(),
             Self::Dim => base.dimmed(),
             Self::Stable => base.blue(),
@@ -71,13 +76,19 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
     kept
 }
 
-/// Words that stay together: a command in backticks, a number and its per cent sign.
+/// Words that stay together: a command in backticks, the program and what it is told, a number and its per cent sign.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut open = false;
     for piece in text.split_whitespace() {
         match words.last_mut() {
-            Some(last) if open || piece.starts_with('%') || piece == "×" || last.ends_with(" ×") => {
+            Some(last)
+                if open
+                    || ends_with_the_program(last)
+                    || piece.starts_with('%')
+                    || piece == "×"
+                    || last.ends_with(" ×") =>
+            {
                 last.push(' ');
                 last.push_str(piece);
             }
@@ -90,7 +101,13 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A text in lines of at most a width. Line breaks stay; what is longer than a line is broken where it must be.
+fn ends_with_the_program(text: &str) -> bool {
+    text.strip_suffix("cutover")
+        .is_some_and(|before| !is_part_of_a_word(before))
+}
+
+/// A text in lines of at most a width. Line breaks stay; what is longer than a line is broken where it must be, but for a
+/// command in backticks: half of one does something else.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
     let mut lines = Vec::new();
@@ -100,7 +117,8 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         queue.reverse();
         while let Some(word) = queue.pop() {
             let gap = usize::from(!line.is_empty());
-            if columns(&line) + gap + columns(&word) <= width {
+            let is_command = word.starts_with("`cutover ");
+            if columns(&line) + gap + columns(&word) <= width || (gap == 0 && is_command) {
                 if gap == 1 {
                     line.push(' ');
                 }
@@ -202,9 +220,23 @@ impl Line {
         Self(kept)
     }
 
+    /// Its words as they were put in, without spaces at the end.
+    pub(crate) fn text(&self) -> String {
+        let text: String = self.0.iter().map(|(_, text)| text.as_str()).collect();
+        text.trim_end().to_owned()
+    }
+
+    /// Its spans as they are shown: the commands in them have what they need to be about the same.
+    fn told(&self, style: &Style) -> impl Iterator<Item = (Tone, String)> {
+        self.0.iter().map(|(tone, text)| match tone {
+            Tone::Quoted => (*tone, text.clone()),
+            _ => (*tone, harmless(&style.address.put(text))),
+        })
+    }
+
     /// As text, without spaces at the end.
-    pub(crate) fn paint(&self, colour: bool) -> String {
-        let mut spans = self.0.clone();
+    pub(crate) fn paint(&self, style: &Style) -> String {
+        let mut spans: Vec<(Tone, String)> = self.told(style).collect();
         while let Some((_, last)) = spans.last_mut() {
             let kept = last.trim_end().len();
             last.truncate(kept);
@@ -216,7 +248,7 @@ impl Line {
         spans
             .iter()
             .map(|(tone, text)| {
-                if colour && *tone != Tone::Plain {
+                if style.colour && !matches!(tone, Tone::Plain | Tone::Quoted) {
                     text.style(tone.escape()).to_string()
                 } else {
                     text.clone()
@@ -260,10 +292,17 @@ impl Page {
         self.0.extend(other.0);
     }
 
+    /// How many rows it takes where it is read: a command is never broken, and may be longer than a row.
+    pub(crate) fn rows(&self, style: &Style) -> usize {
+        let width = style.width.max(1);
+        let wide = |line: &Line| line.told(style).map(|(_, text)| columns(&text)).sum::<usize>();
+        self.0.iter().map(|line| wide(line).div_ceil(width).max(1)).sum()
+    }
+
     /// As text; every line ends with a line break.
-    pub(crate) fn paint(&self, colour: bool) -> String {
+    pub(crate) fn paint(&self, style: &Style) -> String {
         self.0.iter().fold(String::new(), |mut text, line| {
-            text.push_str(&line.paint(colour));
+            text.push_str(&line.paint(style));
             text.push('\n');
             text
         })
@@ -279,7 +318,10 @@ mod tests {
         assert_eq!(fit("日本語", 6), "日本語");
         assert_eq!(fit("日本語", 5), "日本…");
         assert_eq!(fit("→ x", 3), "→ x");
-        assert_eq!(Line::new().plain("日").to(4).plain("x").paint(false), "日  x");
+        assert_eq!(
+            Line::new().plain("日").to(4).plain("x").paint(&Style::bare()),
+            "日  x"
+        );
     }
 
     #[test]
@@ -295,16 +337,36 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_told_whole_and_quotations_as_they_are() {
+        let mut style = Style::within("staging");
+        style.width = 30;
+        let mut page = Page::new();
+        let text = "from here: relaunch 1.0.0, by `cutover rollback --to 1.0.0`, or wait";
+        page.hanging(Line::new(), Tone::Plain, text, 20);
+        page.push(Line::indent(2).tone(Tone::Quoted, "run: cutover status"));
+        let lines = [
+            "from here: relaunch",
+            "1.0.0, by",
+            "`cutover --env staging rollback --to 1.0.0`,",
+            "or wait",
+            "  run: cutover status",
+        ];
+        assert_eq!(page.paint(&style).lines().collect::<Vec<_>>(), lines);
+        assert_eq!(page.rows(&style), 6);
+        assert_eq!(wrap("then: cutover watch", 14), ["then:", "cutover watch"]);
+    }
+
+    #[test]
     fn what_comes_from_outside_cannot_move_the_cursor() {
         let line = Line::new().plain("a\u{1b}[2Jb\rc");
-        assert_eq!(line.paint(false), "a [2Jb c");
+        assert_eq!(line.paint(&Style::bare()), "a [2Jb c");
     }
 
     #[test]
     fn a_line_is_cut_across_spans() {
         let line = Line::new().plain("abc").tone(Tone::Dim, "defgh");
-        assert_eq!(line.clone().fit(8).paint(false), "abcdefgh");
-        assert_eq!(line.clone().fit(6).paint(false), "abcde…");
-        assert_eq!(line.fit(3).paint(false), "ab…");
+        assert_eq!(line.clone().fit(8).paint(&Style::bare()), "abcdefgh");
+        assert_eq!(line.clone().fit(6).paint(&Style::bare()), "abcde…");
+        assert_eq!(line.fit(3).paint(&Style::bare()), "ab…");
     }
 }

@@ -1,10 +1,6 @@
 //! Numbers, times and ids as people read them.
 
-use std::borrow::Cow;
-
-use cutover_model::{
-    AnalysisTemplate, EnvironmentName, Metric, Migration, Span, StrategyKind, Timestamp, UpgradeId,
-};
+use cutover_model::{AnalysisTemplate, Metric, Migration, Span, StrategyKind, Timestamp, UpgradeId};
 use jiff::tz::TimeZone;
 
 /// How long something took: `12ms`, `0.3s`, `29.4s`, `2m 41s`, `1h 04m`, `3d 02h`.
@@ -178,32 +174,6 @@ pub(crate) fn short(id: &UpgradeId) -> &str {
     id.as_str().get(..13).unwrap_or(id.as_str())
 }
 
-/// A text whose commands are for this environment: `cutover resume` becomes `cutover --env staging resume`, so that a
-/// command that is copied meets what it was printed for. In production, the default, nothing is added.
-pub(crate) fn addressed<'a>(text: &'a str, environment: &EnvironmentName) -> Cow<'a, str> {
-    const NAME: &str = "cutover ";
-    if *environment == EnvironmentName::production() || !text.contains(NAME) || text.contains("--env ") {
-        return Cow::Borrowed(text);
-    }
-    let mut addressed = String::with_capacity(text.len() + 32);
-    let mut rest = text;
-    while let Some(at) = rest.find(NAME) {
-        let (before, from) = rest.split_at(at);
-        let after = &from[NAME.len()..];
-        addressed.push_str(before);
-        addressed.push_str(NAME);
-        let is_word = before.ends_with(|c: char| c.is_alphanumeric() || "-/_.".contains(c));
-        if !is_word && after.starts_with(|c: char| c.is_ascii_lowercase()) {
-            addressed.push_str("--env ");
-            addressed.push_str(environment.as_str());
-            addressed.push(' ');
-        }
-        rest = after;
-    }
-    addressed.push_str(rest);
-    Cow::Owned(addressed)
-}
-
 /// A strategy in words.
 pub(crate) const fn strategy(kind: StrategyKind) -> &'static str {
     match kind {
@@ -321,22 +291,6 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn commands_name_their_environment() {
-        let staging: EnvironmentName = "staging".parse().unwrap();
-        let text = "end it, then: cutover resume\nor `cutover abort`; /opt/cutover is no command";
-        assert_eq!(
-            addressed(text, &staging),
-            "end it, then: cutover --env staging resume\nor `cutover --env staging abort`; /opt/cutover is no command"
-        );
-        assert_eq!(addressed(text, &EnvironmentName::production()), text);
-        assert_eq!(
-            addressed("cutover --env NAME status", &staging),
-            "cutover --env NAME status"
-        );
-        assert_eq!(addressed("/bin/cutover status", &staging), "/bin/cutover status");
     }
 
     #[test]

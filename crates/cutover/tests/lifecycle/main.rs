@@ -5,6 +5,7 @@
 
 mod counts;
 mod down;
+mod elsewhere;
 mod files;
 mod hooks;
 mod runner;

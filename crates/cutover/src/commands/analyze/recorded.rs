@@ -95,7 +95,7 @@ fn requests(printer: &Printer, name: &str, text: &str, to: Option<&Path>) -> Out
         found.log_evidence,
         -recording.alpha.ln()
     );
-    let picture = chart(&drawn, 0).paint(printer.style().colour);
+    let picture = chart(&drawn, 0).paint(printer.style());
     if !picture.is_empty() {
         line.push_str("\n\n");
         line.push_str(picture.trim_end());

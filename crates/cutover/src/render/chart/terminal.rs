@@ -101,10 +101,11 @@ mod tests {
 
     use super::super::fixture::caught;
     use super::*;
+    use crate::render::style::Style;
 
     #[test]
     fn of_one_that_was_caught() {
-        insta::assert_snapshot!(chart(&caught(), 2).paint(false));
+        insta::assert_snapshot!(chart(&caught(), 2).paint(&Style::bare()));
     }
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
                     ],
                     decided: Some((at * 60.0 * points as f64, Verdict::Inconclusive)),
                 };
-                let text = chart(&drawn, 4).paint(false);
+                let text = chart(&drawn, 4).paint(&Style::bare());
                 assert!(
                     text.lines().all(|line| line.chars().count() <= 80),
                     "{points} {at}\n{text}"
@@ -135,6 +136,6 @@ mod tests {
             points: vec![ChartPoint::default()],
             decided: None,
         };
-        assert_eq!(chart(&alone, 4).paint(false), "");
+        assert_eq!(chart(&alone, 4).paint(&Style::bare()), "");
     }
 }
