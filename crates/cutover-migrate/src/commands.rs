@@ -9,8 +9,8 @@ use cutover_ports::{MigrateOptions, MigrationReport, PortError};
 use crate::databases::{Known, Run, what};
 use crate::note::Note;
 use crate::{
-    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, StatusLine, Tool, adapter, check,
-    foreign, script, status,
+    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, MigrationStatus, StatusLine, Tool,
+    adapter, batches, check, foreign, script, status,
 };
 
 /// How far to go.
@@ -62,12 +62,23 @@ impl MigrateDatabases {
     pub async fn status(&self, database: &DatabaseName) -> Result<Vec<StatusLine>, PortError> {
         let observed = self.look(database).await?;
         let known = self.find(database)?;
-        Ok(status::lines(
+        let mut lines = status::lines(
             &known.files,
             &known.faulty,
             &observed.history,
             known.url.dialect(),
-        ))
+        );
+        for line in &mut lines {
+            let is_batched =
+                |file: &Arc<MigrationFile>| file.migration.id == line.id && file.batched.is_some();
+            if matches!(line.status, MigrationStatus::Interrupted { .. })
+                && known.files.iter().any(is_batched)
+            {
+                let so_far = batches::SoFar(line.id.clone());
+                line.rows = Some(adapter::read(&what(database), &known.url, so_far).await?);
+            }
+        }
+        Ok(lines)
     }
 
     /// All that was ever done to the database's history, oldest first.

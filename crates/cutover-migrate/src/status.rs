@@ -70,6 +70,8 @@ pub struct StatusLine {
     pub phase: Option<MigrationPhase>,
     /// Where it stands. Of one whose files have a fault: by the history alone.
     pub status: MigrationStatus,
+    /// How many rows the batches of a backfill have changed so far that was begun and not finished.
+    pub rows: Option<u64>,
     /// Why its files cannot be used.
     pub fault: Option<Fault>,
     /// What it does, from its file.
@@ -209,6 +211,7 @@ fn line(
         id: id.clone(),
         phase,
         status,
+        rows: None,
         fault: None,
         summary,
         applied_at: row.map(|row| row.applied_at),

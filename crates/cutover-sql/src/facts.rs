@@ -279,7 +279,7 @@ pub fn subject_table(dialect: Dialect, statement: &str) -> Option<String> {
         ]
         | ["INSERT" | "REPLACE", "INTO", rest @ ..]
         | ["DELETE", "FROM", rest @ ..]
-        | ["UPDATE", rest @ ..] => rest,
+        | ["UPDATE" | "COPY", rest @ ..] => rest,
         ["CREATE", "INDEX" | "UNIQUE" | "TRIGGER" | "CONSTRAINT" | "OR", ..] | ["DROP", "TRIGGER", ..] => {
             let on = head.iter().position(|word| *word == "ON")?;
             &head[on + 1..]
@@ -423,6 +423,7 @@ mod tests {
                 Some("shop.\"Users\""),
             ),
             ("UPDATE users SET a = 1", Some("users")),
+            ("COPY users (id) FROM STDIN", Some("users")),
             ("CREATE INDEX CONCURRENTLY i ON users (a)", Some("users")),
             (
                 "CREATE TRIGGER t AFTER UPDATE OF a ON users FOR EACH ROW EXECUTE FUNCTION f()",

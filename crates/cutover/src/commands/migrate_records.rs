@@ -105,7 +105,7 @@ fn begun(line: &StatusLine) -> String {
         (Direction::Up, ..) => (Act::Up, String::new(), String::new()),
         (Direction::Down, ..) => (Act::Down, String::new(), String::new()),
     };
-    let (word, said) = (word.word(), so_far(direction, done, total));
+    let (word, said) = (word.word(), so_far(direction, done, total, line.rows));
     format!(
         "  {since:<20}  {word:<8} {:<30}{by} {said}\n",
         line.id.to_string()
