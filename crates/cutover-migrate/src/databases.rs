@@ -36,6 +36,8 @@ pub(crate) struct Known {
     pub(crate) files: Vec<Arc<MigrationFile>>,
     /// Those of the release that counts which cannot be run: a fault of another release's is told by its own.
     pub(crate) faulty: Vec<Faulty>,
+    /// What is wrong with that release's folder and with no migration alone.
+    pub(crate) wrong: Vec<Diagnostic>,
     pub(crate) values: Values,
     /// How long its locks are tried and its statements run, where it has settings of its own.
     pub(crate) policy: Option<LockPolicy>,
@@ -79,6 +81,7 @@ impl MigrateDatabases {
             url: url.clone(),
             files: Vec::new(),
             faulty: Vec::new(),
+            wrong: Vec::new(),
             values: Values::default(),
             policy: None,
             tool: None,
@@ -120,12 +123,13 @@ impl MigrateDatabases {
         self.with(name, url, files)
     }
 
-    /// Gives a database that was added the files of the release that counts which cannot be run: `status` tells of them, and
-    /// nothing runs them.
+    /// Gives a database that was added the files of the release that counts which cannot be run, and what is wrong with none of them
+    /// alone: `status` tells of the files, nothing runs them, and what would need them to be sound refuses.
     #[must_use]
-    pub fn with_faulty(mut self, name: &DatabaseName, faulty: Vec<Faulty>) -> Self {
+    pub fn with_faulty(mut self, name: &DatabaseName, faulty: Vec<Faulty>, wrong: Vec<Diagnostic>) -> Self {
         if let Some(known) = self.known.get_mut(name) {
             known.faulty = faulty;
+            known.wrong = wrong;
         }
         self
     }

@@ -116,12 +116,29 @@ impl Chosen {
 
     /// What is wrong with files that are not needed.
     fn warnings(&self) -> Vec<Diagnostic> {
-        let all = self.wrong.values().flatten().cloned();
+        self.names
+            .iter()
+            .flat_map(|name| self.warnings_of(name))
+            .collect()
+    }
+
+    /// The same, of one database.
+    pub(super) fn warnings_of(&self, name: &DatabaseName) -> Vec<Diagnostic> {
+        let all = self.wrong.get(name).into_iter().flatten().cloned();
         all.map(|found| Diagnostic {
             severity: Severity::Warning,
             ..found
         })
         .collect()
+    }
+
+    /// Tells a person of them.
+    pub(super) fn warn(&self, ctx: &Context) {
+        let found = self.warnings();
+        if !found.is_empty() {
+            let style = ctx.printer.talk_style();
+            ctx.printer.talk(&render::diagnostics(&found, &style));
+        }
     }
 }
 
@@ -158,7 +175,7 @@ pub(super) async fn choose_sound(ctx: &Context, which: &MigrateWhich) -> Result<
                 let faults = lost::known(ctx, version, set.read.all_wrong()).await;
                 databases = databases
                     .with_chosen(name.clone(), set.url, set.read.sound)
-                    .with_faulty(&name, set.read.faulty)
+                    .with_faulty(&name, set.read.faulty, set.read.wrong)
                     .with_placeholders(&name, set.placeholders);
                 if let Some(database) = at.databases.get(&name) {
                     databases = databases.with_policy(&name, world::policy(database));
