@@ -221,6 +221,14 @@ pub fn concurrently(statement: &str) -> bool {
         .any(|word| word == "CONCURRENTLY")
 }
 
+/// Whether PostgreSQL does it beside the traffic for as long as a table is large: what is built, or taken away, concurrently, and a
+/// constraint that older rows are looked through for.
+#[must_use]
+pub fn beside_traffic(statement: &str) -> bool {
+    let head = words(Dialect::Postgres, statement, 10);
+    concurrently(statement) || head.windows(2).any(|two| two == ["VALIDATE", "CONSTRAINT"])
+}
+
 /// A name as the database reads it, with its schema where it has one. Words were raised for comparing; PostgreSQL lowers
 /// unquoted names anyway.
 fn lowered(words: &[&str]) -> Option<String> {
@@ -412,6 +420,22 @@ mod tests {
             ("DROP INDEX i", None),
         ] {
             assert_eq!(concurrently_dropped(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_takes_long_beside_the_traffic() {
+        for (text, expected) in [
+            ("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", true),
+            ("DROP INDEX CONCURRENTLY IF EXISTS i", true),
+            (
+                "ALTER TABLE IF EXISTS ONLY \"s\".\"t\" VALIDATE CONSTRAINT \"c\"",
+                true,
+            ),
+            ("ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID", false),
+            ("CREATE INDEX i ON t (a)", false),
+        ] {
+            assert_eq!(beside_traffic(text), expected, "{text}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! Statements that run for as long as they may: ended in the database, told with what is left of their file, and never half
 //! applied without a record.
 
-use cutover_migrate::{Direction, LockPolicy, MigrateDatabases, MigrationStatus, Reach};
-use cutover_model::{Span, UpgradeId};
+use cutover_migrate::{Direction, LockPolicy, MigrateDatabases, MigrationStatus, Reach, autogenerate};
+use cutover_model::{Span, UpgradeId, Version};
 use cutover_ports::{Certainty, Databases as _, MigrateOptions, PortError};
+use cutover_sql::Dialect;
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 use crate::cut::{self, INVALID, PATIENCE, index_behind_a_lock, lesser, resumes, running, state};
@@ -325,6 +326,51 @@ async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
     assert_eq!(bed.number(INVALID).await, 0);
     let valid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
     assert_eq!(bed.number(valid).await, 1);
+}
+
+/// What Cutover writes to be built beside the traffic may take as long as it does, whatever holds for the database.
+#[tokio::test]
+async fn an_index_of_a_file_that_cutover_wrote_does_not_run_out_of_time() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    let table = "CREATE TABLE t (a integer);";
+    let base = format!("-- cutover: phase=expand\n{table}");
+    let base = [
+        ("001_t.up.sql", base.as_str()),
+        ("001_t.down.sql", "DROP TABLE t"),
+    ];
+    let databases = bed.patient(&base);
+    up(&databases).await.unwrap();
+    let from = databases.produced(&main_db()).await.unwrap();
+    let text = format!("{table} CREATE INDEX t_a ON t (a)");
+    let to = databases.desired(&main_db(), "schema.sql", &text).await.unwrap();
+    let (drafts, _) = autogenerate(Dialect::Postgres, &from, &to, &[], &Version::new(1, 1, 0));
+    let [draft] = drafts.as_slice() else {
+        panic!("{drafts:?}");
+    };
+    let (up_text, down_text) = (draft.up_text(), draft.down_text());
+    for text in [&up_text, &down_text] {
+        assert!(text.contains(" transaction=none timeout=none\n"), "{text}");
+    }
+    let up_text = up_text.replace("reviewed=no", "reviewed=yes");
+    let own = [("002_i.up.sql", up_text.as_str()), ("002_i.down.sql", &down_text)];
+    let files = [base, own].concat();
+
+    let old = bed.client().await;
+    old.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let hasty = bed.within(Span::from_millis(50), &files);
+    let (built, ()) = tokio::join!(up(&hasty), async {
+        let builds = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%'
+            AND state = 'active' AND clock_timestamp() - query_start > interval '1 second'";
+        let long = || async { bed.number(builds).await > 0 };
+        cutover_testkit::wait_for("a build that takes long", PATIENCE, long).await;
+        old.batch_execute("COMMIT").await.unwrap();
+    });
+    built.unwrap();
+    assert_eq!(bed.number(INVALID).await, 0);
 }
 
 /// A wait for a lock is told, and tried again, as one, however long a lock may be waited for.
