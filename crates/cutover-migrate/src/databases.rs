@@ -10,6 +10,7 @@ use cutover_model::{
     Timestamp, Version,
 };
 use cutover_ports::{Clock, CommandDriver, Databases, MigrateOptions, MigrationReport, PortError};
+use cutover_sql::Dialect;
 use tokio::sync::watch;
 
 use crate::adapter::{self, Observed, Ran};
@@ -353,6 +354,18 @@ impl Databases for MigrateDatabases {
         options: &MigrateOptions,
     ) -> Result<MigrationReport, PortError> {
         self.tool_down(fence, migration, to, options).await
+    }
+
+    async fn look_over(&self, database: &DatabaseName, applied: &[MigrationId]) -> Vec<Diagnostic> {
+        // SQLite has looked through it while each file ran, and to read all of it once more could keep writers waiting.
+        if self
+            .find(database)
+            .is_ok_and(|known| known.url.dialect() == Dialect::Sqlite)
+        {
+            return Vec::new();
+        }
+        let found = self.examine(database, false, Some(applied)).await;
+        found.unwrap_or_else(|error| vec![*error.diagnostic])
     }
 
     async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic> {
