@@ -396,7 +396,7 @@ impl SqlSession for PostgresSession {
             self.batch(&sql).await?;
         }
         if let Some((command, data)) = copied(Dialect::Postgres, statement) {
-            return self.copy(command, data).await;
+            return Box::pin(self.copy(command, data)).await;
         }
         let messages = self.simple(statement).await?;
         if let Some(change) = changes_role(Dialect::Postgres, statement) {
