@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cutover_db::{DbError, PgSession, PostgresUrl, describe};
 use cutover_model::{DatabaseState, Fence};
-use cutover_sql::{Dialect, changes_role, copied, forgets_prepared, subject_table};
+use cutover_sql::{Dialect, changes_role, copied, copies_into, forgets_prepared, subject_table};
 use futures::SinkExt as _;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
@@ -227,7 +227,7 @@ impl PostgresSession {
     async fn copy(&mut self, command: &str, data: &str) -> Result<u64, Failure> {
         // The driver loses its connection when the server refuses a COPY before it takes data (rust-postgres #789). What may well be in
         // the way, a lock above all, is met by a statement that wants the same and does nothing.
-        if let Some(table) = subject_table(Dialect::Postgres, command) {
+        if let Some(table) = copies_into(command) {
             let like = format!("EXPLAIN INSERT INTO {table} DEFAULT VALUES");
             let run = async |session: &PgSession| session.simple_query(&like).await;
             self.watched(command, run).await.map_err(without_place)?;

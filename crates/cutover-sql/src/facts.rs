@@ -2,7 +2,7 @@
 
 use crate::Dialect;
 use crate::command::{self, Command};
-use crate::lexer::{Kind, tokens};
+use crate::lexer::{Kind, Token, tokens};
 
 /// The significant tokens, words in upper case.
 fn words(dialect: Dialect, statement: &str, most: usize) -> Vec<String> {
@@ -40,6 +40,24 @@ pub fn copied(dialect: Dialect, statement: &str) -> Option<(&str, &str)> {
     let command = statement.get(..data.start)?.trim_end();
     let (_, lines) = data.text(statement).split_once('\n')?;
     Some((command, lines.strip_suffix("\\.").unwrap_or(lines)))
+}
+
+/// What a `COPY` writes its rows into, as written, without its columns; none where it is no table.
+#[must_use]
+pub fn copies_into(command: &str) -> Option<&str> {
+    let all = tokens(Dialect::Postgres, command).ok()?;
+    let ends = |token: &Token| {
+        token.kind == Kind::Open
+            || (token.kind == Kind::Word && token.text(command).eq_ignore_ascii_case("from"))
+    };
+    let mut name = all
+        .iter()
+        .filter(|token| token.is_significant())
+        .skip(1)
+        .take_while(|token| !ends(token));
+    let begin = name.next()?;
+    let end = name.last().unwrap_or(begin);
+    command.get(begin.start..end.end)
 }
 
 /// Whether it is a `COPY … FROM STDIN` whose data are not with it.
@@ -420,6 +438,21 @@ mod tests {
             ("DROP INDEX i", None),
         ] {
             assert_eq!(concurrently_dropped(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_copied_into() {
+        for (text, expected) in [
+            ("COPY t FROM stdin", Some("t")),
+            (
+                "copy Shop.\"from (x)\" (id, a) FROM STDIN",
+                Some("Shop.\"from (x)\""),
+            ),
+            ("-- all\nCOPY\n  größe -- one\n (id) FROM stdin", Some("größe")),
+            ("COPY (SELECT 1) TO STDOUT", None),
+        ] {
+            assert_eq!(copies_into(text), expected, "{text}");
         }
     }
 
