@@ -1,8 +1,8 @@
 //! Acts: done once, with an intent before and an outcome after.
 
 use cutover_model::{
-    Action, Bytes, DatabaseName, Diagnostic, Event, Grouped, Migration, MigrationPhase, Outcome, RevisionId,
-    SchemaRevision, ServiceName, Severity, Smoke, Span, StepId, WaitingOn,
+    Action, Bytes, DatabaseName, Diagnostic, Event, Grouped, Migration, MigrationId, MigrationPhase, Outcome,
+    RevisionId, SchemaRevision, ServiceName, Severity, Smoke, Span, StepId, WaitingOn,
 };
 use cutover_plan::Observation;
 use cutover_ports::{Certainty, Check, MigrateOptions, MigrationReport, PortError, Promotion};
@@ -36,7 +36,7 @@ impl Engine {
                 database,
                 migrations,
                 hold,
-            } => self.migrate(database, migrations, hold).await,
+            } => self.migrate(id, database, migrations, hold).await,
             Action::Reopen { migrations, .. } => self.reopen(migrations).await,
             Action::Downgrade { migration, to } => self.downgrade(migration, to).await,
             Action::Smoke { revision, tests } => self.smoke(revision, tests, seen).await,
@@ -130,8 +130,7 @@ impl Engine {
         checks.extend(self.world.checks.run(&self.plan).await);
         let problems: Vec<&Diagnostic> = checks.iter().filter_map(|check| check.problem.as_ref()).collect();
         match problems.split_first() {
-            None if warnings.is_empty() => Ok(format!("{} checks", checks.len())),
-            None => Ok(format!("{} checks; {}", checks.len(), warnings.join("; "))),
+            None => Ok(with_warnings(format!("{} checks", checks.len()), &warnings)),
             Some((first, rest)) => {
                 let all = std::iter::once(*first).chain(rest.iter().copied());
                 let text = all.map(with_notes).collect::<Vec<_>>().join("; ");
@@ -171,6 +170,7 @@ impl Engine {
 
     async fn migrate(
         &self,
+        id: StepId,
         database: &DatabaseName,
         migrations: &[Migration],
         hold: &[ServiceName],
@@ -209,11 +209,35 @@ impl Engine {
             .collect::<Vec<_>>()
             .join(", ");
         let backfill = migrations.iter().all(|one| one.phase == MigrationPhase::Backfill);
-        Ok(if backfill && counted {
+        let done = if backfill && counted {
             format!("{names}, {} rows, verified", Grouped(rows))
         } else {
             names + &moved
-        })
+        };
+        Ok(with_warnings(done, &self.looked_over(id, database).await))
+    }
+
+    /// What is to be looked at in a database after its migrations: once they all ran, and once more after its contracts.
+    async fn looked_over(&self, id: StepId, database: &DatabaseName) -> Vec<String> {
+        let steps = self.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Migrate {
+                database: of,
+                migrations,
+                ..
+            } if of == database => Some((step.id, migrations)),
+            _ => None,
+        });
+        let (ran, left): (Vec<_>, Vec<_>) = steps.partition(|(step, _)| *step <= id);
+        let is_contract = |(_, migrations): &(StepId, &Vec<Migration>)| {
+            migrations.iter().any(|one| one.phase == MigrationPhase::Contract)
+        };
+        if left.first().map(is_contract) == ran.last().map(is_contract) {
+            return Vec::new();
+        }
+        let all = ran.iter().flat_map(|(_, migrations)| migrations.iter());
+        let applied: Vec<MigrationId> = all.map(|one| one.id.clone()).collect();
+        let found = self.world.databases.look_over(database, &applied).await;
+        found.iter().map(with_notes).collect()
     }
 
     /// Nobody asks the database while rows get another shape, and nobody does afterwards over a connection that has prepared
@@ -345,6 +369,15 @@ impl Engine {
         )
         .await?;
         Ok(Tick::Moved)
+    }
+}
+
+/// What was done, and what is to be looked at all the same.
+fn with_warnings(done: String, warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        done
+    } else {
+        format!("{done}; {}", warnings.join("; "))
     }
 }
 

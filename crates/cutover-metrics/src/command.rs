@@ -80,7 +80,8 @@ impl Commands {
         }
         let mut secrets = Secrets::default();
         for (name, value) in environment {
-            command.env(name, secrets.look_up(value, &*self.resolve)?);
+            let value = secrets.look_up(value, &*self.resolve);
+            command.env(name, value.map_err(PortError::refused)?);
         }
         let mut child = command
             .spawn()

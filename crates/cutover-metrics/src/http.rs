@@ -38,22 +38,29 @@ pub(crate) struct Request {
 
 /// What references stood for in one question.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<String>);
+pub struct Secrets(Vec<String>);
 
 impl Secrets {
     /// A text with its references replaced; what they stand for is remembered.
-    pub(crate) fn look_up(&mut self, text: &str, resolve: &Resolve) -> Result<String, PortError> {
-        let resolved = |text: &str| resolve(text).map_err(PortError::refused);
+    ///
+    /// # Errors
+    /// When one of them stands for nothing.
+    pub fn look_up(
+        &mut self,
+        text: &str,
+        resolve: &dyn Fn(&str) -> Result<String, Diagnostic>,
+    ) -> Result<String, Diagnostic> {
         for reference in references(text) {
             if matches!(reference, Reference::Env(_) | Reference::File(_)) {
-                self.0.push(resolved(&reference.to_string())?);
+                self.0.push(resolve(&reference.to_string())?);
             }
         }
-        resolved(text)
+        resolve(text)
     }
 
     /// One line without any of them, and not too long.
-    fn cover(&self, text: &str) -> String {
+    #[must_use]
+    pub fn cover(&self, text: &str) -> String {
         let covered = cover_passwords(&cover_secrets(text, &self.0));
         covered.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
     }
@@ -72,22 +79,20 @@ impl Secrets {
     }
 }
 
-pub(crate) struct Http {
+/// Asks whom it is told to, without a proxy or a redirect in between.
+#[derive(Debug, Default)]
+pub struct Client {
     /// Made at the first question: it reads the machine's root certificates.
-    client: OnceLock<Result<reqwest::Client, String>>,
-    resolve: Arc<Resolve>,
+    made: OnceLock<Result<reqwest::Client, String>>,
 }
 
-impl Http {
-    pub(crate) fn new(resolve: Arc<Resolve>) -> Self {
-        Self {
-            client: OnceLock::new(),
-            resolve,
-        }
-    }
-
-    fn client(&self) -> Result<&reqwest::Client, String> {
-        let made = self.client.get_or_init(|| {
+impl Client {
+    /// The client.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn get(&self) -> Result<&reqwest::Client, String> {
+        let made = self.made.get_or_init(|| {
             reqwest::Client::builder()
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
@@ -95,14 +100,28 @@ impl Http {
                 .pool_max_idle_per_host(0)
                 .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
                 .build()
-                .map_err(|error| format!("no HTTP client can be made: {}", root(error)))
+                .map_err(|error| format!("no HTTP client can be made: {}", cause(error)))
         });
         made.as_ref().map_err(Clone::clone)
+    }
+}
+
+pub(crate) struct Http {
+    client: Client,
+    resolve: Arc<Resolve>,
+}
+
+impl Http {
+    pub(crate) fn new(resolve: Arc<Resolve>) -> Self {
+        Self {
+            client: Client::default(),
+            resolve,
+        }
     }
 
     /// See [`Secrets::look_up`].
     pub(crate) fn look_up(&self, text: &str, secrets: &mut Secrets) -> Result<String, PortError> {
-        secrets.look_up(text, &*self.resolve)
+        secrets.look_up(text, &*self.resolve).map_err(PortError::refused)
     }
 
     /// Asks, and reads the answer with `read`.
@@ -142,7 +161,7 @@ impl Http {
     }
 
     async fn send(&self, request: Request, headers: HeaderMap) -> Result<Vec<u8>, String> {
-        let client = self.client()?;
+        let client = self.client.get()?;
         let asked = match request.body {
             Some(body) => client.post(&request.url).body(body),
             None => client.get(&request.url),
@@ -153,9 +172,9 @@ impl Http {
             asked.query(&request.query)
         };
         let asked = asked.headers(headers).timeout(request.timeout.as_duration());
-        let mut answer = asked.send().await.map_err(root)?;
+        let mut answer = asked.send().await.map_err(cause)?;
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(root)? {
+        while let Some(chunk) = answer.chunk().await.map_err(cause)? {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_ANSWER {
                 return Err("the answer is longer than 1 MiB".to_owned());
@@ -205,7 +224,8 @@ pub(crate) fn shown(url: &str) -> String {
 }
 
 /// The innermost cause: the others only say that a request failed, and name the URL with all that is in it.
-fn root(error: reqwest::Error) -> String {
+#[must_use]
+pub fn cause(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

@@ -11,6 +11,7 @@ use cutover_ports::{MigrationReport, PortError};
 use cutover_sql::{Dialect, literally, quoted, ticked};
 use tokio::time::Instant;
 
+use crate::adapter::Reading;
 use crate::failure::{Applied, Failure};
 use crate::history;
 use crate::job::{Gate, Job, elapsed};
@@ -57,7 +58,7 @@ pub(crate) async fn run<S: SqlSession>(
     };
     if let Err(failure) = finished.await {
         session.rollback().await;
-        return Err(job.error(script, failure, None, Applied::Statements(0)));
+        return Err(job.error(script, failure, None, Applied::Batches(progress.rows)));
     }
     Ok(job.report(start, Some(progress.rows), false))
 }
@@ -117,25 +118,23 @@ async fn batches<S: SqlSession>(
         if !lost {
             session.rollback().await;
         }
+        let applied = if lost {
+            Applied::Unknown
+        } else {
+            Applied::Batches(progress.rows)
+        };
         match failure {
             Failure::Locked { said, blockers } => {
                 if attempt >= job.policy.tries {
                     let tried = Some((attempt, waiting.elapsed()));
-                    return Err(job.locked(script, Some(0), &said, &blockers, Applied::Statements(0), tried));
+                    return Err(job.locked(script, Some(0), &said, &blockers, applied, tried));
                 }
                 job.stop.rest(job.policy.pause(attempt)).await;
                 attempt += 1;
                 // Fewer rows, fewer locks to wait for.
                 size = (size / 2).max(SMALLEST.min(batched.batches.size));
             }
-            failure => {
-                let applied = if lost {
-                    Applied::Unknown
-                } else {
-                    Applied::Statements(0)
-                };
-                return Err(job.error(script, failure, Some(0), applied));
-            }
+            failure => return Err(job.error(script, failure, Some(0), applied)),
         }
     }
 }
@@ -195,6 +194,17 @@ async fn one<S: SqlSession>(
     write(session, &job.file.migration.id, &next).await?;
     session.commit().await?;
     Ok(Some(next))
+}
+
+/// How many rows the batches of a file have changed that was begun.
+pub(crate) struct SoFar(pub(crate) MigrationId);
+
+impl Reading for SoFar {
+    type Read = u64;
+
+    async fn read<S: SqlSession>(self, session: &mut S) -> Result<u64, Failure> {
+        read(session, &self.0).await.map(|progress| progress.rows)
+    }
 }
 
 fn key_of(id: &MigrationId) -> [Option<String>; 2] {

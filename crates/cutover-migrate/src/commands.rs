@@ -7,10 +7,11 @@ use cutover_model::{DatabaseName, Diagnostic, Fence, MigrationId, Severity, Span
 use cutover_ports::{MigrateOptions, MigrationReport, PortError};
 
 use crate::databases::{Known, Run, what};
+use crate::load::file_name;
 use crate::note::Note;
 use crate::{
-    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, StatusLine, Tool, adapter, check,
-    foreign, script, status,
+    Act, Direction, HistoryRow, LogEntry, MigrateDatabases, MigrationFile, MigrationStatus, StatusLine, Tool,
+    adapter, batches, check, foreign, script, status,
 };
 
 /// How far to go.
@@ -62,12 +63,23 @@ impl MigrateDatabases {
     pub async fn status(&self, database: &DatabaseName) -> Result<Vec<StatusLine>, PortError> {
         let observed = self.look(database).await?;
         let known = self.find(database)?;
-        Ok(status::lines(
+        let mut lines = status::lines(
             &known.files,
             &known.faulty,
             &observed.history,
             known.url.dialect(),
-        ))
+        );
+        for line in &mut lines {
+            let is_batched =
+                |file: &Arc<MigrationFile>| file.migration.id == line.id && file.batched.is_some();
+            if matches!(line.status, MigrationStatus::Interrupted { .. })
+                && known.files.iter().any(is_batched)
+            {
+                let so_far = batches::SoFar(line.id.clone());
+                line.rows = Some(adapter::read(&what(database), &known.url, so_far).await?);
+            }
+        }
+        Ok(lines)
     }
 
     /// All that was ever done to the database's history, oldest first.
@@ -332,7 +344,7 @@ impl MigrateDatabases {
     /// into an empty history. Answers how many.
     ///
     /// # Errors
-    /// When there is a history already, or no file has that number.
+    /// When there is a history already, when no file has that number, or when a file up to it has a fault.
     pub async fn baseline(
         &self,
         fence: &Fence,
@@ -341,9 +353,13 @@ impl MigrateDatabases {
         options: &MigrateOptions,
     ) -> Result<usize, PortError> {
         self.files_only(database)?;
+        let known = self.find(database)?;
+        known.refuse_faulty_up_to(number)?;
         self.known_number(database, number)?;
-        let files = &self.find(database)?.files;
-        let files = files.iter().filter(|file| file.migration.id.number <= number);
+        let files = known
+            .files
+            .iter()
+            .filter(|file| file.migration.id.number <= number);
         let detail = "recorded as applied, not run".to_owned();
         self.fill(
             fence,
@@ -382,7 +398,7 @@ impl MigrateDatabases {
     ///
     /// # Errors
     /// When there is a history already, when there is none of that tool or something failed in it, or when it names what
-    /// has no file.
+    /// has no file, or one that has a fault.
     pub async fn import(
         &self,
         fence: &Fence,
@@ -394,6 +410,7 @@ impl MigrateDatabases {
         self.files_only(database)?;
         let known = self.find(database)?;
         if let Some(number) = number {
+            known.refuse_faulty_up_to(number)?;
             self.known_number(database, number)?;
         }
         let theirs = foreign::History {
@@ -410,7 +427,7 @@ impl MigrateDatabases {
                     .filter(|file| file.migration.id.number <= number);
                 up_to.cloned().collect()
             }
-            None => foreign::applied(tool, &theirs, &known.files).map_err(PortError::refused)?,
+            None => known.imported(tool, &theirs)?,
         };
         let detail = format!("by {tool}, before");
         self.fill(fence, database, Act::Import, files, detail, options)
@@ -439,9 +456,38 @@ impl MigrateDatabases {
 
 impl Known {
     /// What a file with a fault says is not known, so nothing is done by it.
-    fn refuse_faulty(&self, id: &MigrationId) -> Result<(), PortError> {
-        let faulty = self.faulty.iter().find(|faulty| faulty.id == *id);
+    pub(crate) fn refuse_faulty(&self, id: &MigrationId) -> Result<(), PortError> {
+        let faulty = self.faulty.iter().find(|faulty| faulty.is(id));
         faulty.map_or(Ok(()), |faulty| refuse_errors(faulty.wrong.clone()))
+    }
+
+    /// Nothing is wrong with the files up to a number, nor with what may be one of them.
+    fn refuse_faulty_up_to(&self, number: u64) -> Result<(), PortError> {
+        let own = self.faulty.iter().filter(|one| one.id.number <= number);
+        let is_above = |found: &&Diagnostic| {
+            let file = found.location.as_ref().and_then(|at| at.file.rsplit('/').next());
+            let id = file.and_then(|file| file_name(file, self.url.dialect()));
+            id.is_some_and(|(id, _)| id.number > number)
+        };
+        let others = self.wrong.iter().filter(|found| !is_above(found));
+        refuse_errors(own.flat_map(|one| &one.wrong).chain(others).cloned().collect())
+    }
+
+    /// The files that another tool's history says are applied.
+    fn imported(&self, tool: Tool, theirs: &foreign::Theirs) -> Result<Vec<Arc<MigrationFile>>, PortError> {
+        let files = match foreign::applied(tool, theirs, &self.files) {
+            Ok(files) => files,
+            Err(found) => {
+                // What it names may be one that cannot be used.
+                self.refuse_faulty_up_to(u64::MAX)?;
+                return Err(PortError::refused(found));
+            }
+        };
+        let last = files.last().map_or(0, |file| file.migration.id.number);
+        if theirs.has_all_below() {
+            self.refuse_faulty_up_to(last)?;
+        }
+        Ok(files)
     }
 }
 

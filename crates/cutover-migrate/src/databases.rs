@@ -10,6 +10,7 @@ use cutover_model::{
     Timestamp, Version,
 };
 use cutover_ports::{Clock, CommandDriver, Databases, MigrateOptions, MigrationReport, PortError};
+use cutover_sql::Dialect;
 use tokio::sync::watch;
 
 use crate::adapter::{self, Observed, Ran};
@@ -36,6 +37,8 @@ pub(crate) struct Known {
     pub(crate) files: Vec<Arc<MigrationFile>>,
     /// Those of the release that counts which cannot be run: a fault of another release's is told by its own.
     pub(crate) faulty: Vec<Faulty>,
+    /// What is wrong with that release's folder and with no migration alone.
+    pub(crate) wrong: Vec<Diagnostic>,
     pub(crate) values: Values,
     /// How long its locks are tried and its statements run, where it has settings of its own.
     pub(crate) policy: Option<LockPolicy>,
@@ -79,6 +82,7 @@ impl MigrateDatabases {
             url: url.clone(),
             files: Vec::new(),
             faulty: Vec::new(),
+            wrong: Vec::new(),
             values: Values::default(),
             policy: None,
             tool: None,
@@ -120,12 +124,13 @@ impl MigrateDatabases {
         self.with(name, url, files)
     }
 
-    /// Gives a database that was added the files of the release that counts which cannot be run: `status` tells of them, and
-    /// nothing runs them.
+    /// Gives a database that was added the files of the release that counts which cannot be run, and what is wrong with none of them
+    /// alone: `status` tells of the files, nothing runs them, and what would need them to be sound refuses.
     #[must_use]
-    pub fn with_faulty(mut self, name: &DatabaseName, faulty: Vec<Faulty>) -> Self {
+    pub fn with_faulty(mut self, name: &DatabaseName, faulty: Vec<Faulty>, wrong: Vec<Diagnostic>) -> Self {
         if let Some(known) = self.known.get_mut(name) {
             known.faulty = faulty;
+            known.wrong = wrong;
         }
         self
     }
@@ -349,6 +354,18 @@ impl Databases for MigrateDatabases {
         options: &MigrateOptions,
     ) -> Result<MigrationReport, PortError> {
         self.tool_down(fence, migration, to, options).await
+    }
+
+    async fn look_over(&self, database: &DatabaseName, applied: &[MigrationId]) -> Vec<Diagnostic> {
+        // SQLite has looked through it while each file ran, and to read all of it once more could keep writers waiting.
+        if self
+            .find(database)
+            .is_ok_and(|known| known.url.dialect() == Dialect::Sqlite)
+        {
+            return Vec::new();
+        }
+        let found = self.examine(database, false, Some(applied)).await;
+        found.unwrap_or_else(|error| vec![*error.diagnostic])
     }
 
     async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic> {

@@ -4,7 +4,7 @@ use cutover_model::{MigrationPhase, Version};
 use cutover_sql::catalog::{
     Catalog, Change, Column, Constraint, Index, Safety, changes, renamed, statements,
 };
-use cutover_sql::{Dialect, TableName};
+use cutover_sql::{Dialect, TableName, beside_traffic};
 
 pub(crate) mod backfill;
 mod contract;
@@ -629,12 +629,13 @@ impl Draft {
     /// The text of the up file.
     #[must_use]
     pub fn up_text(&self) -> String {
-        let transaction = if self.transaction { "" } else { " transaction=none" };
         let retires = self.directives.iter().find(|one| one.starts_with("retires="));
         let retires = retires.map_or_else(String::new, |one| format!(" {one}"));
         let mut out = format!(
-            "-- {}\n-- cutover: phase={}{retires}{transaction}\n-- cutover: reviewed=no\n",
-            self.about, self.phase
+            "-- {}\n-- cutover: phase={}{retires}{}\n-- cutover: reviewed=no\n",
+            self.about,
+            self.phase,
+            self.settings(&self.up)
         );
         for directive in self.directives.iter().filter(|one| !one.starts_with("retires=")) {
             out.push_str(&format!("-- cutover: {directive}\n"));
@@ -646,12 +647,24 @@ impl Draft {
     /// The text of the down file.
     #[must_use]
     pub fn down_text(&self) -> String {
-        let transaction = if self.transaction {
-            ""
-        } else {
-            "-- cutover: transaction=none\n"
+        let settings = match self.settings(&self.down) {
+            settings if settings.is_empty() => settings,
+            settings => format!("-- cutover:{settings}\n"),
         };
-        format!("-- Takes back: {}\n{transaction}{}", self.about, body(&self.down))
+        format!("-- Takes back: {}\n{settings}{}", self.about, body(&self.down))
+    }
+
+    /// How statements of it are run. What a large table takes long for beside the traffic may take as long as it does, whatever holds
+    /// for the database: nobody waits behind it, and cut short it would only begin again.
+    fn settings(&self, statements: &[String]) -> String {
+        let mut out = String::new();
+        if !self.transaction {
+            out.push_str(" transaction=none");
+        }
+        if statements.iter().any(|one| beside_traffic(one)) {
+            out.push_str(" timeout=none");
+        }
+        out
     }
 }
 

@@ -28,23 +28,26 @@ impl MigrateDatabases {
     /// expected to what was found. Nothing is changed; a scratch database is made and removed.
     ///
     /// # Errors
-    /// When the database cannot be read, or its migrations cannot be run on a scratch database.
+    /// When the database cannot be read, when one of those files has a fault, or when they cannot be run on a scratch database.
     pub async fn drift(&self, database: &DatabaseName) -> Result<Vec<Change>, PortError> {
         let what = what(database);
         let observed = self.look(database).await?;
         let known = self.find(database)?;
-        let applied = observed.history.iter().filter(|row| row.complete);
-        let files = applied.filter_map(|row| {
+        let mut parts = Vec::new();
+        for row in observed.history.iter().filter(|row| row.complete) {
             let same = known.files.iter().find(|file| row.is_of(&file.migration));
+            if same.is_none() {
+                known.refuse_faulty(&row.id)?;
+            }
             let named = || known.files.iter().find(|file| file.migration.id == row.id);
             // Of a file that runs again the text of today stands for the one that ran.
             let again = || {
                 let mut all = known.files.iter();
                 all.find(|file| row.id.is_repeatable() && file.migration.id.base() == row.id.base())
             };
-            same.or_else(named).or_else(again)
-        });
-        let parts = files.map(|file| part(known, file)).collect();
+            let file = same.or_else(named).or_else(again);
+            parts.extend(file.map(|file| part(known, file)));
+        }
         let expected = scratch::produced(&what, &known.url, parts).await?;
         let mut found = scratch::live(&what, &known.url).await?;
         // One that no file makes may be the server's own.

@@ -96,6 +96,8 @@ impl Failure {
 pub(crate) enum Applied {
     Nothing,
     Statements(usize),
+    /// Batches that changed so many rows.
+    Batches(u64),
     /// So many statements, and one that was begun and cancelled: what is left of it is looked at when the file resumes.
     Begun(usize),
     /// The connection broke when it mattered.
@@ -107,7 +109,7 @@ impl Applied {
     const fn certainty(self) -> Certainty {
         match self {
             Self::Nothing => Certainty::DefinitelyNot,
-            Self::Statements(_) | Self::Begun(_) | Self::Unknown => Certainty::Unknown,
+            Self::Statements(_) | Self::Batches(_) | Self::Begun(_) | Self::Unknown => Certainty::Unknown,
         }
     }
 }
@@ -125,6 +127,9 @@ impl Job {
                 }
                 (Applied::Statements(n), Direction::Down) => {
                     format!("{n} of {total} statements that take {id} back are done; it resumes after them")
+                }
+                (Applied::Batches(rows), _) => {
+                    format!("batches of {id} have changed {rows} rows so far; it resumes after the last one")
                 }
                 (Applied::Begun(n), Direction::Up) => {
                     format!(
@@ -275,7 +280,9 @@ impl Job {
                 let found =
                     Diagnostic::error(code, format!("{name}: {said}")).note("database", self.what.clone());
                 let diagnostic = match (statement, applied) {
-                    (Some(at), Applied::Statements(_)) => self.resumable(found, name, at),
+                    (Some(at), Applied::Statements(_) | Applied::Batches(_)) => {
+                        self.resumable(found, name, at)
+                    }
                     _ => found.help("cutover migrate validate"),
                 };
                 (Self::placed(diagnostic, script, statement, offset, said), false)

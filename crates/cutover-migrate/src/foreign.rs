@@ -88,6 +88,17 @@ pub(crate) enum Theirs {
     Changesets(Vec<Changeset>),
 }
 
+impl Theirs {
+    /// Whether it says of files that they are applied without naming each.
+    pub(crate) fn has_all_below(&self) -> bool {
+        match self {
+            Self::Set(rows) => rows.iter().any(|row| row.and_below),
+            Self::UpTo(_) | Self::Heads(_) => true,
+            Self::Changesets(_) => false,
+        }
+    }
+}
+
 /// What one row of a set stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Applied {

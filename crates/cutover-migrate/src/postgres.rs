@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cutover_db::{DbError, PgSession, PostgresUrl, describe};
 use cutover_model::{DatabaseState, Fence};
-use cutover_sql::{Dialect, changes_role, copied, forgets_prepared, subject_table};
+use cutover_sql::{Dialect, changes_role, copied, copies_into, forgets_prepared, subject_table};
 use futures::SinkExt as _;
 use tokio_postgres::error::{DbError as ServerError, ErrorPosition, SqlState};
 use tokio_postgres::types::{ToSql, Type};
@@ -223,31 +223,38 @@ impl PostgresSession {
         drop(self.session.cancel(&self.url).await);
     }
 
-    /// Sends the data that a file brings for a `COPY … FROM STDIN`; cancelled as any other statement is.
-    async fn copy(&self, command: &str, data: &str) -> Result<u64, Failure> {
-        self.stop.check()?;
-        let run = async {
-            let sink = self.session.copy_in(command).await?;
+    /// Sends the data that a file brings for a `COPY … FROM STDIN`.
+    async fn copy(&mut self, command: &str, data: &str) -> Result<u64, Failure> {
+        // The driver loses its connection when the server refuses a COPY before it takes data (rust-postgres #789). What may well be in
+        // the way, a lock above all, is met by a statement that wants the same and does nothing.
+        if let Some(table) = copies_into(command) {
+            let like = format!("EXPLAIN INSERT INTO {table} DEFAULT VALUES");
+            let run = async |session: &PgSession| session.simple_query(&like).await;
+            self.watched(command, run).await.map_err(without_place)?;
+        }
+        let run = async |session: &PgSession| {
+            let sink = session.copy_in(command).await?;
             tokio::pin!(sink);
             sink.send(Bytes::copy_from_slice(data.as_bytes())).await?;
             sink.finish().await
         };
-        tokio::pin!(run);
-        let mut watch = self.stop.over(self.limit);
-        let answer = loop {
-            tokio::select! {
-                answer = &mut run => break answer,
-                () = watch.due() => self.cancel().await,
-            }
-        };
-        answer.map_err(|error| watch.told(self.failed(&error, command), Vec::new()))
+        self.watched(command, run).await
+    }
+
+    async fn simple(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
+        let run = async |session: &PgSession| session.simple_query(sql).await;
+        self.watched(sql, run).await
     }
 
     /// Runs one statement; when it takes longer than a lock may, looks who is in the way; when it is to end early, or has run for as
     /// long as it may, has the server cancel it, and waits for what comes of that.
-    async fn simple(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
+    async fn watched<T>(
+        &mut self,
+        sql: &str,
+        run: impl AsyncFnOnce(&PgSession) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failure> {
         self.stop.check()?;
-        let run = self.session.simple_query(sql);
+        let run = run(&self.session);
         tokio::pin!(run);
         let mut blockers = Vec::new();
         let mut watch = self.stop.over(self.limit);
@@ -267,7 +274,7 @@ impl PostgresSession {
             }
         };
         let failed = match answer {
-            Ok(messages) => return Ok(messages),
+            Ok(answer) => return Ok(answer),
             Err(error) => self.failed(&error, sql),
         };
         let Failure::Locked { said, .. } = failed else {
@@ -318,6 +325,14 @@ fn failure(error: &tokio_postgres::Error, sql: &str) -> Failure {
             said,
             offset: position(db, sql),
         },
+    }
+}
+
+/// A place within a statement that stands in no file helps nobody.
+fn without_place(failure: Failure) -> Failure {
+    match failure {
+        Failure::Statement { said, .. } => Failure::Statement { said, offset: None },
+        other => other,
     }
 }
 
@@ -381,7 +396,7 @@ impl SqlSession for PostgresSession {
             self.batch(&sql).await?;
         }
         if let Some((command, data)) = copied(Dialect::Postgres, statement) {
-            return self.copy(command, data).await;
+            return Box::pin(self.copy(command, data)).await;
         }
         let messages = self.simple(statement).await?;
         if let Some(change) = changes_role(Dialect::Postgres, statement) {

@@ -70,6 +70,8 @@ pub struct StatusLine {
     pub phase: Option<MigrationPhase>,
     /// Where it stands. Of one whose files have a fault: by the history alone.
     pub status: MigrationStatus,
+    /// How many rows the batches of a backfill have changed so far that was begun and not finished.
+    pub rows: Option<u64>,
     /// Why its files cannot be used.
     pub fault: Option<Fault>,
     /// What it does, from its file.
@@ -166,12 +168,7 @@ fn of_row(file: &MigrationFile, row: &HistoryRow, dialect: Dialect) -> Migration
 /// Where one stands of which only the record counts.
 fn of_faulty(faulty: &Faulty, history: &[HistoryRow]) -> StatusLine {
     let id = &faulty.id;
-    let is_its_own = |row: &&HistoryRow| match id.is_repeatable() {
-        // The record has a checksum in its name.
-        true => row.id.is_repeatable() && row.id.base() == id.name,
-        false => row.id == *id,
-    };
-    let row = history.iter().rev().find(is_its_own);
+    let row = history.iter().rev().find(|row| faulty.is(&row.id));
     let status = match row {
         None => MigrationStatus::Pending,
         Some(row) => match (row.half(None), row.reopened_at) {
@@ -209,6 +206,7 @@ fn line(
         id: id.clone(),
         phase,
         status,
+        rows: None,
         fault: None,
         summary,
         applied_at: row.map(|row| row.applied_at),

@@ -78,6 +78,11 @@ pub trait Databases: Send + Sync {
 
     /// Findings that must be looked at before anything runs: unreachable, a changed checksum, an unknown migration.
     async fn check(&self, database: &DatabaseName) -> Vec<Diagnostic>;
+
+    /// What these migrations, all applied, left to be looked at: a constraint that older rows were never looked through for, an index that
+    /// is invalid, rows that violate a key. Reads only, keeps nobody waiting, and takes seconds at most; what cannot be looked at is
+    /// a finding, too.
+    async fn look_over(&self, database: &DatabaseName, applied: &[MigrationId]) -> Vec<Diagnostic>;
 }
 
 /// A backup that exists and was verified.

@@ -2,7 +2,7 @@
 
 use crate::Dialect;
 use crate::command::{self, Command};
-use crate::lexer::{Kind, tokens};
+use crate::lexer::{Kind, Token, tokens};
 
 /// The significant tokens, words in upper case.
 fn words(dialect: Dialect, statement: &str, most: usize) -> Vec<String> {
@@ -40,6 +40,24 @@ pub fn copied(dialect: Dialect, statement: &str) -> Option<(&str, &str)> {
     let command = statement.get(..data.start)?.trim_end();
     let (_, lines) = data.text(statement).split_once('\n')?;
     Some((command, lines.strip_suffix("\\.").unwrap_or(lines)))
+}
+
+/// What a `COPY` writes its rows into, as written, without its columns; none where it is no table.
+#[must_use]
+pub fn copies_into(command: &str) -> Option<&str> {
+    let all = tokens(Dialect::Postgres, command).ok()?;
+    let ends = |token: &Token| {
+        token.kind == Kind::Open
+            || (token.kind == Kind::Word && token.text(command).eq_ignore_ascii_case("from"))
+    };
+    let mut name = all
+        .iter()
+        .filter(|token| token.is_significant())
+        .skip(1)
+        .take_while(|token| !ends(token));
+    let begin = name.next()?;
+    let end = name.last().unwrap_or(begin);
+    command.get(begin.start..end.end)
 }
 
 /// Whether it is a `COPY … FROM STDIN` whose data are not with it.
@@ -221,6 +239,14 @@ pub fn concurrently(statement: &str) -> bool {
         .any(|word| word == "CONCURRENTLY")
 }
 
+/// Whether PostgreSQL does it beside the traffic for as long as a table is large: what is built, or taken away, concurrently, and a
+/// constraint that older rows are looked through for.
+#[must_use]
+pub fn beside_traffic(statement: &str) -> bool {
+    let head = words(Dialect::Postgres, statement, 10);
+    concurrently(statement) || head.windows(2).any(|two| two == ["VALIDATE", "CONSTRAINT"])
+}
+
 /// A name as the database reads it, with its schema where it has one. Words were raised for comparing; PostgreSQL lowers
 /// unquoted names anyway.
 fn lowered(words: &[&str]) -> Option<String> {
@@ -279,7 +305,7 @@ pub fn subject_table(dialect: Dialect, statement: &str) -> Option<String> {
         ]
         | ["INSERT" | "REPLACE", "INTO", rest @ ..]
         | ["DELETE", "FROM", rest @ ..]
-        | ["UPDATE", rest @ ..] => rest,
+        | ["UPDATE" | "COPY", rest @ ..] => rest,
         ["CREATE", "INDEX" | "UNIQUE" | "TRIGGER" | "CONSTRAINT" | "OR", ..] | ["DROP", "TRIGGER", ..] => {
             let on = head.iter().position(|word| *word == "ON")?;
             &head[on + 1..]
@@ -416,6 +442,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_copied_into() {
+        for (text, expected) in [
+            ("COPY t FROM stdin", Some("t")),
+            (
+                "copy Shop.\"from (x)\" (id, a) FROM STDIN",
+                Some("Shop.\"from (x)\""),
+            ),
+            ("-- all\nCOPY\n  größe -- one\n (id) FROM stdin", Some("größe")),
+            ("COPY (SELECT 1) TO STDOUT", None),
+        ] {
+            assert_eq!(copies_into(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_takes_long_beside_the_traffic() {
+        for (text, expected) in [
+            ("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", true),
+            ("DROP INDEX CONCURRENTLY IF EXISTS i", true),
+            (
+                "ALTER TABLE IF EXISTS ONLY \"s\".\"t\" VALIDATE CONSTRAINT \"c\"",
+                true,
+            ),
+            ("ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID", false),
+            ("CREATE INDEX i ON t (a)", false),
+        ] {
+            assert_eq!(beside_traffic(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn the_table_that_is_changed() {
         for (text, expected) in [
             (
@@ -423,6 +480,7 @@ mod tests {
                 Some("shop.\"Users\""),
             ),
             ("UPDATE users SET a = 1", Some("users")),
+            ("COPY users (id) FROM STDIN", Some("users")),
             ("CREATE INDEX CONCURRENTLY i ON users (a)", Some("users")),
             (
                 "CREATE TRIGGER t AFTER UPDATE OF a ON users FOR EACH ROW EXECUTE FUNCTION f()",

@@ -30,9 +30,9 @@ pub use declare::{Batches, EndSync};
 pub use dialect::Dialect;
 pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::{
-    RoleChange, changes_role, concurrent_index, concurrently, concurrently_dropped, controls_transaction,
-    copied, ended, forgets_prepared, has_inner_semicolon, lacks_data, outline, outside_transaction,
-    sends_rows, sets_session, subject_table, writes_rows,
+    RoleChange, beside_traffic, changes_role, concurrent_index, concurrently, concurrently_dropped,
+    controls_transaction, copied, copies_into, ended, forgets_prepared, has_inner_semicolon, lacks_data,
+    outline, outside_transaction, sends_rows, sets_session, subject_table, writes_rows,
 };
 pub use header::{DirectiveError, DirectiveProblem, Header, Placed, Timeout, header};
 pub use normal::normalised;

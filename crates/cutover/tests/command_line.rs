@@ -475,7 +475,7 @@ fn the_linter_rewrites_a_file() {
     assert_eq!(written.code, 0, "{}", written.stdout);
     let index = std::fs::read_to_string(place.join("out/007_change_expand.up.sql")).unwrap();
     assert!(
-        index.contains("transaction=none") && index.contains("INDEX CONCURRENTLY by_name"),
+        index.contains(" transaction=none timeout=none\n") && index.contains("INDEX CONCURRENTLY by_name"),
         "{index}"
     );
     let gone = std::fs::read_to_string(place.join("out/008_change_contract.up.sql")).unwrap();

@@ -607,3 +607,54 @@ fn a_baseline_runs_nothing() {
     let (out, _) = stage.migrate("up", 0);
     assert!(out.contains("004_d") && !out.contains("001_a"), "{out}");
 }
+
+/// What is wrong with a file that is not recorded is told, and in nobody's way.
+#[test]
+fn a_baseline_needs_only_what_it_records() {
+    let broken = "-- cutover: phase=expand\nSELECT '";
+    let stage = Stage::new();
+    stage.write("migrations/004_d.up.sql", broken);
+    stage.write("migrations/006_f.up.sql", broken);
+    stage.write("migrations/006_f.down.sql", "");
+    let (_, err) = stage.migrate("baseline --to 4", 1);
+    assert!(
+        err.contains("error[migrate.unparsable]") && err.contains("004_d.up.sql:2"),
+        "{err}"
+    );
+    // Of this one nobody knows which number it has.
+    stage.write("migrations/five.up.sql", "SELECT 1");
+    let (_, err) = stage.migrate("baseline --to 2", 1);
+    assert!(err.contains("error[migrate.bad-name]"), "{err}");
+    std::fs::remove_file(stage.file("migrations/five.up.sql")).unwrap();
+    let (out, err) = stage.migrate("baseline --to 2", 0);
+    assert!(out.contains("2 recorded as applied"), "{out}");
+    for code in ["unparsable", "gap"] {
+        assert!(err.contains(&format!("warning[migrate.{code}]")), "{err}");
+    }
+}
+
+#[test]
+fn a_history_of_another_tool_needs_only_the_files_that_it_names() {
+    let broken = "-- cutover: phase=expand\nSELECT '";
+    let each = "CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES ('1'), ('3');";
+    let up_to = "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean); INSERT INTO schema_migrations VALUES (3, 0);";
+    for (tool, theirs, faulty, goes) in [
+        ("rails", each, "002_b", true),
+        ("rails", each, "003_c", false),
+        ("golang-migrate", up_to, "002_b", false),
+        ("golang-migrate", up_to, "004_d", true),
+    ] {
+        let stage = Stage::new();
+        let database = rusqlite::Connection::open(stage.file("shop.db")).unwrap();
+        database.execute_batch(theirs).unwrap();
+        stage.write(&format!("migrations/{faulty}.up.sql"), broken);
+        let command = format!("baseline --from {tool}");
+        let (out, err) = stage.migrate(&command, i32::from(!goes));
+        let severity = if goes { "warning" } else { "error" };
+        assert!(
+            err.contains(&format!("{severity}[migrate.unparsable]")) && err.contains(faulty),
+            "{tool} {faulty}\n{out}\n{err}"
+        );
+        assert_eq!(out.contains("recorded as applied"), goes, "{out}");
+    }
+}

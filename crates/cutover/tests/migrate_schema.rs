@@ -101,6 +101,33 @@ fn drift_is_shown_with_its_exit_code() {
     assert_eq!(value[0]["drift"][0]["what"], "column users.rogue");
 }
 
+/// Only what is on record is run for it.
+#[test]
+fn drift_is_shown_beside_a_fault_in_a_file_that_is_pending() {
+    let stage = Stage::new();
+    stage.run("migrate up", 0);
+    let broken = "-- cutover: phase=expand\nCREATE TABLE b (x text);\nSELECT '";
+    stage.write("migrations/002_b.up.sql", broken);
+    stage.write("migrations/002_b.down.sql", "DROP TABLE b;");
+    let (out, err) = stage.run("migrate diff", 0);
+    assert!(out.contains("✓ main is what its migrations produce"), "{out}");
+    assert!(err.contains("warning[migrate.unparsable]"), "{err}");
+    let (out, _) = stage.run("migrate diff --output json", 0);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value[0]["equal"], true);
+    assert_eq!(value[0]["findings"][0]["code"], "migrate.unparsable");
+
+    stage.write("migrations/001_users.up.sql", broken);
+    let (out, err) = stage.run("migrate diff", 1);
+    assert!(
+        err.contains("error[migrate.unparsable]")
+            && err.contains("001_users.up.sql:3")
+            && err.contains("help  cutover migrate validate"),
+        "{err}"
+    );
+    assert_eq!(out, "");
+}
+
 #[test]
 fn a_rename_is_a_set_of_files_that_wait_for_a_reviewer() {
     let stage = Stage::new();

@@ -44,6 +44,14 @@ impl Faulty {
             syncs: syncs.unwrap_or_default(),
         }
     }
+
+    /// Whether it is what is on record so. Of one that is repeatable the record has a checksum in its name.
+    pub(crate) fn is(&self, recorded: &MigrationId) -> bool {
+        match self.id.is_repeatable() {
+            true => recorded.is_repeatable() && recorded.base() == self.id.base(),
+            false => *recorded == self.id,
+        }
+    }
 }
 
 impl Sifted {

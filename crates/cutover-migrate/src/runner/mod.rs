@@ -69,6 +69,7 @@ impl MigrateDatabases {
             url,
             files: Vec::new(),
             faulty: Vec::new(),
+            wrong: Vec::new(),
             values: Values::default(),
             policy: None,
             tool: Some(Arc::new(tool)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 use cutover_migrate::{Act, Direction, MigrationStatus, Reach, Repair};
 use cutover_model::{Diagnostic, Version};
 use cutover_ports::{Certainty, Databases, PortError};
@@ -301,11 +301,9 @@ async fn contracts_wait_until_they_are_asked_for(bed: &Bed) {
         .await
         .unwrap();
     assert_eq!(done.len(), 2);
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
-    assert_eq!(done.len(), 3, "the contract waits, what is after it does not");
+    let (more, ended) = up_all(&databases).await;
+    ended.unwrap();
+    assert_eq!(more.len(), 1, "the contract waits, what is after it does not");
     assert_eq!(codes(&databases.check(&main_db()).await), [""; 0]);
     databases
         .migrate_up(&fence(1), &main_db(), Reach::All, true, &options(), &mut done)
@@ -332,11 +330,7 @@ async fn contracts_wait_until_they_are_asked_for(bed: &Bed) {
 
 async fn what_does_not_fit_the_history_is_found(bed: &Bed) {
     let all = files(&[&USERS, &FILL]);
-    let mut done = Vec::new();
-    bed.databases(&all)
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    up_all(&bed.databases(&all)).await.1.unwrap();
 
     let changed_text = USERS_UP.replace("'Turing'", "'Kay'");
     let mut changed = all.clone();
@@ -381,20 +375,13 @@ async fn what_does_not_fit_the_history_is_found(bed: &Bed) {
             .unwrap()
             .contains("mv 002_early.up.sql 004_early.up.sql")
     );
-    let refused = databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap_err();
+    let refused = up_all(&databases).await.1.unwrap_err();
     assert_eq!(refused.diagnostic.code, "migrate.out-of-order");
 }
 
 async fn a_file_that_was_renamed_is_not_run_again_and_its_record_takes_the_name(bed: &Bed) {
     let all = files(&[&USERS, &FILL]);
-    let mut done = Vec::new();
-    bed.databases(&all)
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    up_all(&bed.databases(&all)).await.1.unwrap();
     for name in ["002_fill_names", "0002_fill"] {
         let (up, down) = (format!("{name}.up.sql"), format!("{name}.down.sql"));
         let renamed = [USERS[0], USERS[1], (&up, FILL[0].1), (&down, FILL[1].1)];
@@ -403,10 +390,7 @@ async fn a_file_that_was_renamed_is_not_run_again_and_its_record_takes_the_name(
         assert_eq!(codes(&found), ["migrate.renamed"], "{name}");
         let help = format!("cutover migrate repair --only {name} --as file");
         assert_eq!(found[0].help.as_deref(), Some(help.as_str()));
-        let refused = databases
-            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-            .await
-            .unwrap_err();
+        let refused = up_all(&databases).await.1.unwrap_err();
         assert_eq!(refused.diagnostic.code, "migrate.renamed");
         let lines = databases.status(&main_db()).await.unwrap();
         assert_eq!(lines.len(), 2);
@@ -419,12 +403,9 @@ async fn a_file_that_was_renamed_is_not_run_again_and_its_record_takes_the_name(
             .unwrap();
         assert_eq!(codes(&databases.check(&main_db()).await), [""; 0]);
         assert_eq!(bed.number("SELECT count(*) FROM cutover_history").await, 2);
-        let before = done.len();
-        databases
-            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-            .await
-            .unwrap();
-        assert_eq!(done.len(), before, "nothing is pending");
+        let (done, ended) = up_all(&databases).await;
+        ended.unwrap();
+        assert_eq!(done, [], "nothing is pending");
         // Back to where it began.
         let databases = bed.databases(&all);
         let lines = databases.status(&main_db()).await.unwrap();
@@ -449,11 +430,8 @@ async fn a_file_that_was_renamed_is_not_run_again_and_its_record_takes_the_name(
 async fn down_takes_back_step_by_step(bed: &Bed) {
     let all = files(&[&USERS, &FILL]);
     let databases = bed.databases(&all);
-    let mut done = Vec::new();
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    let (mut done, ended) = up_all(&databases).await;
+    ended.unwrap();
     databases
         .migrate_down(&fence(1), &main_db(), Reach::Steps(1), &options(), &mut done)
         .await
@@ -465,10 +443,7 @@ async fn down_takes_back_step_by_step(bed: &Bed) {
         .await
         .unwrap();
     assert!(!bed.has_table("users").await);
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    up_all(&databases).await.1.unwrap();
     assert_eq!(bed.number("SELECT count(full_name) FROM users").await, 2);
 }
 
@@ -567,11 +542,7 @@ async fn a_database_that_was_made_by_other_means_is_baselined_once(bed: &Bed) {
     assert_eq!(again.diagnostic.code, "migrate.history-not-empty");
     let pending = databases.pending(&main_db(), Reach::All, false).await.unwrap();
     assert_eq!(pending.run.len(), 1);
-    let mut done = Vec::new();
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    up_all(&databases).await.1.unwrap();
     let log = databases.log(&main_db()).await.unwrap();
     let acts: Vec<_> = log.iter().map(|entry| (entry.id.number, entry.act)).collect();
     assert_eq!(acts, [(1, Act::Baseline), (2, Act::Up)]);
@@ -607,11 +578,7 @@ async fn what_is_recorded_of_a_contract_retires_as_it_does(bed: &Bed) {
 
 async fn one_record_is_repaired_and_no_other(bed: &Bed) {
     let all = files(&[&USERS, &FILL]);
-    let mut done = Vec::new();
-    bed.databases(&all)
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    up_all(&bed.databases(&all)).await.1.unwrap();
     let (users, fill) = (
         USERS_UP.replace("Turing", "Kay"),
         FILL[0].1.replace("IS NULL;", "IS  NOT NULL;"),

@@ -8,7 +8,7 @@ use cutover_ports::{Certainty, Databases as _, PortError};
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const PAUSE_UP: &str =
     "-- cutover: phase=expand\nCREATE TABLE pause (s integer); INSERT INTO pause VALUES (300);";

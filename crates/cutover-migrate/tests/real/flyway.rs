@@ -3,7 +3,7 @@
 use cutover_migrate::{MigrationStatus, Reach};
 use cutover_ports::Databases as _;
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::bed::{Bed, Kind, bed, main_db, up_all};
 
 const FIRST: &str = "DROP VIEW IF EXISTS v;\nCREATE VIEW v AS SELECT x FROM t WHERE x > 1";
 const SECOND: &str = "DROP VIEW IF EXISTS v;\nCREATE VIEW v AS SELECT x FROM t WHERE x > 2";
@@ -27,11 +27,8 @@ fn files(view: &'static str) -> [(&'static str, &'static str); 5] {
 /// Applies what is pending, and answers how many rows the view has then.
 async fn up(bed: &Bed, view: &'static str, expected: &[&str]) -> i64 {
     let databases = bed.databases(&files(view));
-    let mut done = Vec::new();
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    let (done, ended) = up_all(&databases).await;
+    ended.unwrap();
     let done: Vec<String> = done.iter().map(|report| report.id.base().to_owned()).collect();
     assert_eq!(done, expected);
     bed.number("SELECT count(*) FROM v").await
@@ -83,11 +80,8 @@ async fn the_text_of_the_release_that_counts_runs() {
             bed.url.parse().unwrap(),
             bed.files(&files(SECOND)),
         );
-        let mut done = Vec::new();
-        databases
-            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-            .await
-            .unwrap();
+        let (done, ended) = up_all(&databases).await;
+        ended.unwrap();
         let done: Vec<&str> = done.iter().map(|report| report.id.base()).collect();
         assert_eq!(done, round);
         assert_eq!(bed.number("SELECT count(*) FROM v").await, 2);

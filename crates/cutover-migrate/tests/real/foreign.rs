@@ -7,7 +7,7 @@ use std::process::Command;
 use cutover_migrate::{MigrationStatus, Reach, Tool};
 use cutover_ports::Databases as _;
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 
 const A: &str = "-- cutover: phase=expand\nCREATE TABLE a (x integer)";
 const B: &str = "-- cutover: phase=expand\nCREATE TABLE b (x integer)";
@@ -33,10 +33,7 @@ async fn taken_over_and_continued(bed: &Bed, files: &[(&str, &str)], tool: Tool)
     assert_eq!(count, 2, "{tool}");
     let again = databases.import(&fence(1), &name, tool, None, &options()).await;
     assert_eq!(again.unwrap_err().diagnostic.code, "migrate.history-not-empty");
-    databases
-        .migrate_up(&fence(1), &name, Reach::All, false, &options(), &mut Vec::new())
-        .await
-        .unwrap();
+    up_all(&databases).await.1.unwrap();
     assert!(bed.has_table("c").await, "{tool}");
     let lines = databases.status(&name).await.unwrap();
     assert!(lines.iter().all(|line| line.status == MigrationStatus::Applied));

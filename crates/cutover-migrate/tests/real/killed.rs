@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 use cutover_migrate::{Direction, LockPolicy, MigrateDatabases, MigrationStatus, Reach};
 use cutover_model::{Span, Timestamp};
 use cutover_ports::Clock;
@@ -85,12 +85,7 @@ async fn take_back(url: &str, looks: u32) {
 }
 
 async fn migrate(url: &str, looks: u32, rows: bool) {
-    let databases = databases(url, looks, rows);
-    let mut done = Vec::new();
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap();
+    up_all(&databases(url, looks, rows)).await.1.unwrap();
 }
 
 /// The process that is killed; nothing by itself.
@@ -213,10 +208,7 @@ async fn taken_back_until_done(kind: Kind, looks: u32) {
             total: Some(12),
         };
         assert_eq!(lines[0].status, halfway);
-        let mut up = Vec::new();
-        let refused = calm
-            .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut up)
-            .await;
+        let (_, refused) = up_all(&calm).await;
         assert_eq!(refused.unwrap_err().diagnostic.code, "migrate.half-taken-back");
     }
     assert!(kills >= 11, "{kills} kills are not one for each boundary");

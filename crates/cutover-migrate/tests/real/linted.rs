@@ -55,8 +55,6 @@ const RIGHT: &[(Dialect, &str, &str)] = &[
 const RIGHT_OF: &[(Dialect, &str, &str)] = &[
     // Of a table with partitions PostgreSQL builds no index beside the traffic.
     (Dialect::Postgres, "create-index", "nobody writes to a while"),
-    // The linter takes a name with a blank in it for two: the column is copied.
-    (Dialect::Sqlite, "copy-table-loss", "a b,"),
 ];
 
 fn is_right(dialect: Dialect, finding: &Finding) -> bool {

@@ -2,7 +2,6 @@
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 use cutover_db::{DatabaseUrl, PgSession};
-use cutover_migrate::Reach;
 use cutover_ports::{Certainty, Databases};
 
 const TABLE: [(&str, &str); 2] = [
@@ -130,11 +129,7 @@ async fn a_file_may_take_on_a_role_that_has_no_right_to_the_history() {
         ),
         ("003_c.down.sql", "DROP TABLE c"),
     ];
-    let mut done = Vec::new();
-    let ran = bed
-        .databases(&files)
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await;
+    let (_, ran) = up_all(&bed.databases(&files)).await;
     let owned =
         format!("SELECT count(*) FROM pg_class WHERE relowner = '{role}'::regrole AND relkind IN ('r', 'i')");
     let (owned, rows) = (
@@ -588,11 +583,8 @@ CREATE INDEX CONCURRENTLY t_negative ON t ((-a));",
         .map(|_| {
             let databases = bed.patient(&all);
             tokio::spawn(async move {
-                let mut done = Vec::new();
-                databases
-                    .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-                    .await
-                    .unwrap();
+                let (done, ended) = up_all(&databases).await;
+                ended.unwrap();
                 done.into_iter().filter(|report| !report.already).count()
             })
         })

@@ -1,12 +1,13 @@
 //! Statements that run for as long as they may: ended in the database, told with what is left of their file, and never half
 //! applied without a record.
 
-use cutover_migrate::{LockPolicy, MigrateDatabases, MigrationStatus, Reach};
-use cutover_model::{Span, UpgradeId};
-use cutover_ports::{Databases as _, MigrateOptions, PortError};
+use cutover_migrate::{Direction, LockPolicy, MigrateDatabases, MigrationStatus, Reach, autogenerate};
+use cutover_model::{Span, UpgradeId, Version};
+use cutover_ports::{Certainty, Databases as _, MigrateOptions, PortError};
+use cutover_sql::Dialect;
 
 use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
-use crate::cut::{self, INVALID, index_behind_a_lock, lesser, resumes, running, state};
+use crate::cut::{self, INVALID, PATIENCE, index_behind_a_lock, lesser, resumes, running, state};
 
 /// Much longer than a quick statement takes, much shorter than a slow one.
 const LIMIT: Span = Span::from_secs(2);
@@ -156,6 +157,147 @@ async fn what_a_header_says_counts_and_queries_count_too(bed: &Bed) {
     assert_eq!(bed.number("SELECT count(*) FROM a").await, 1);
 }
 
+/// `s` is how long a statement sleeps that touches a row, `v` how long a verify query does, and `n` how often it was touched.
+const SLEEPERS: &str = "CREATE TABLE t (id integer PRIMARY KEY, n integer NOT NULL DEFAULT 0,
+    s integer NOT NULL DEFAULT 0, v integer NOT NULL DEFAULT 0)";
+
+#[tokio::test]
+async fn a_batch_that_runs_out_of_time_is_done_again_and_no_other() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    bed.run(SLEEPERS).await;
+    bed.run("INSERT INTO t (id, s) SELECT id, CASE id WHEN 4 THEN 300 ELSE 0 END FROM generate_series(1, 6) AS id")
+        .await;
+    let files = [
+        (
+            "001_fill.up.sql",
+            "-- cutover: phase=backfill
+-- cutover: backfill table=t key=id batch=2
+-- cutover: verify SELECT count(*) - 1 FROM (SELECT max(v) AS v FROM t) AS longest, pg_sleep(v)
+UPDATE t SET n = n + 1 WHERE pg_sleep(s)::text = '' AND {batch}",
+        ),
+        ("001_fill.down.sql", ""),
+    ];
+    let error = up(&bed.within(LIMIT, &files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(error.certainty, Certainty::Unknown);
+    let two = "batches of 001_fill have changed 2 rows so far; it resumes after the last one";
+    assert_eq!(state(&error), two);
+    assert_eq!(error.diagnostic.help.as_deref(), Some("cutover migrate up"));
+    let changed = "SELECT coalesce(sum(n * power(10, id - 1)), 0)::bigint FROM t";
+    assert_eq!(bed.number(changed).await, 11);
+    let databases = bed.patient(&files);
+    let line = databases.status(&main_db()).await.unwrap().remove(0);
+    assert!(
+        matches!(line.status, MigrationStatus::Interrupted { .. }),
+        "{line:?}"
+    );
+    assert_eq!(line.rows, Some(2));
+
+    // The verify query is one of its queries, and comes when all batches are done.
+    bed.run("UPDATE t SET s = 0, v = 300").await;
+    let error = up(&bed.within(LIMIT, &files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(state(&error), two.replace('2', "6"));
+
+    bed.run("UPDATE t SET v = 0").await;
+    up(&bed.patient(&files)).await.unwrap();
+    assert_eq!(bed.number(changed).await, 111_111);
+    let line = bed.patient(&files).status(&main_db()).await.unwrap().remove(0);
+    assert_eq!((line.status, line.rows), (MigrationStatus::Applied, None));
+}
+
+/// Data of a file, more than a connection holds on its way, of which the server takes the third row only when `s` says so.
+fn copied(rows: usize) -> String {
+    let mut text = "COPY t (id, s) FROM stdin;\n".to_owned();
+    for id in 1..=rows {
+        text.push_str(&format!("{id}\t{}\n", if id == 3 { 300 } else { 0 }));
+    }
+    text + "\\.\n"
+}
+
+#[tokio::test]
+async fn data_that_run_out_of_time_leave_nothing_of_their_statement() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    bed.run(SLEEPERS).await;
+    bed.run(
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_sleep(NEW.s); RETURN NEW; END $$;
+         CREATE TRIGGER slowly BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slowly()",
+    )
+    .await;
+    const ROWS: usize = 400_000;
+    let data = copied(ROWS);
+    let whole = format!("-- cutover: phase=expand\nCREATE TABLE a (x integer);\n{data}");
+    let stepwise = whole.replace("phase=expand", "phase=expand transaction=none timeout=2s");
+    let down = ("001_data.down.sql", "DROP TABLE a; DELETE FROM t");
+    let (whole, stepwise) = (
+        [("001_data.up.sql", whole.as_str()), down],
+        [("001_data.up.sql", stepwise.as_str()), down],
+    );
+
+    let error = up(&bed.within(LIMIT, &whole)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(state(&error), "nothing of 001_data was applied");
+    assert_eq!(error.diagnostic.location.as_ref().unwrap().line, 3);
+    let lines = bed.patient(&whole).status(&main_db()).await.unwrap();
+    assert_eq!(lines[0].status, MigrationStatus::Pending);
+    assert!(!bed.has_table("a").await);
+
+    let error = up(&bed.patient(&stepwise)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.statement-timeout", "{error}");
+    assert_eq!(
+        state(&error),
+        "1 of 2 statements of 001_data are applied; it resumes after them"
+    );
+    let halfway = MigrationStatus::Interrupted {
+        direction: Direction::Up,
+        done: 1,
+        total: Some(2),
+    };
+    let lines = bed.patient(&stepwise).status(&main_db()).await.unwrap();
+    assert_eq!(lines[0].status, halfway);
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, 0);
+
+    bed.run("DROP TRIGGER slowly ON t").await;
+    up(&bed.patient(&stepwise)).await.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, ROWS as i64);
+}
+
+#[tokio::test]
+async fn data_that_wait_for_a_lock_say_who_has_it() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    bed.run(SLEEPERS).await;
+    let data = format!("-- cutover: phase=expand\n{}", copied(2));
+    let files = [("001_data.up.sql", data.as_str()), ("001_data.down.sql", "")];
+    let old = bed.client().await;
+    old.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
+    let error = up(&bed.databases(&files)).await.unwrap_err();
+    assert_eq!(error.diagnostic.code, "migrate.lock-timeout", "{error}");
+    assert!(
+        error.diagnostic.message.contains("table t within 3 tries"),
+        "{error}"
+    );
+    assert!(
+        note(&error, "held by").is_some_and(|who| who.contains("LOCK TABLE t")),
+        "{error}"
+    );
+    let patient = bed.patient(&files);
+    let (waited, ()) = tokio::join!(up_all(&patient), async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass";
+        let waiting = || async { bed.number(waits).await > 0 };
+        cutover_testkit::wait_for("the wait", PATIENCE, waiting).await;
+        old.batch_execute("COMMIT").await.unwrap();
+    });
+    waited.1.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM t").await, 2);
+}
+
 #[tokio::test]
 async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
     let Some(bed) = bed(Kind::Postgres).await else {
@@ -184,6 +326,51 @@ async fn a_concurrent_index_that_runs_out_of_time_is_built_anew() {
     assert_eq!(bed.number(INVALID).await, 0);
     let valid = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid";
     assert_eq!(bed.number(valid).await, 1);
+}
+
+/// What Cutover writes to be built beside the traffic may take as long as it does, whatever holds for the database.
+#[tokio::test]
+async fn an_index_of_a_file_that_cutover_wrote_does_not_run_out_of_time() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    let table = "CREATE TABLE t (a integer);";
+    let base = format!("-- cutover: phase=expand\n{table}");
+    let base = [
+        ("001_t.up.sql", base.as_str()),
+        ("001_t.down.sql", "DROP TABLE t"),
+    ];
+    let databases = bed.patient(&base);
+    up(&databases).await.unwrap();
+    let from = databases.produced(&main_db()).await.unwrap();
+    let text = format!("{table} CREATE INDEX t_a ON t (a)");
+    let to = databases.desired(&main_db(), "schema.sql", &text).await.unwrap();
+    let (drafts, _) = autogenerate(Dialect::Postgres, &from, &to, &[], &Version::new(1, 1, 0));
+    let [draft] = drafts.as_slice() else {
+        panic!("{drafts:?}");
+    };
+    let (up_text, down_text) = (draft.up_text(), draft.down_text());
+    for text in [&up_text, &down_text] {
+        assert!(text.contains(" transaction=none timeout=none\n"), "{text}");
+    }
+    let up_text = up_text.replace("reviewed=no", "reviewed=yes");
+    let own = [("002_i.up.sql", up_text.as_str()), ("002_i.down.sql", &down_text)];
+    let files = [base, own].concat();
+
+    let old = bed.client().await;
+    old.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let hasty = bed.within(Span::from_millis(50), &files);
+    let (built, ()) = tokio::join!(up(&hasty), async {
+        let builds = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%'
+            AND state = 'active' AND clock_timestamp() - query_start > interval '1 second'";
+        let long = || async { bed.number(builds).await > 0 };
+        cutover_testkit::wait_for("a build that takes long", PATIENCE, long).await;
+        old.batch_execute("COMMIT").await.unwrap();
+    });
+    built.unwrap();
+    assert_eq!(bed.number(INVALID).await, 0);
 }
 
 /// A wait for a lock is told, and tried again, as one, however long a lock may be waited for.

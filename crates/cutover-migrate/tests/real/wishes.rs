@@ -7,7 +7,7 @@ use cutover_sql::Dialect;
 use cutover_sql::catalog::{Catalog, changes};
 
 use crate::autogenerate::{borrowed, files, go, lines};
-use crate::bed::{Bed, Kind, bed, fence, main_db, options};
+use crate::bed::{Bed, Kind, bed, fence, main_db, options, up_all};
 use crate::linted::findings;
 
 const BASE: &str = "CREATE TABLE teams (id integer PRIMARY KEY, name text);
@@ -84,12 +84,9 @@ async fn there_and_back(bed: &Bed, kind: Kind, wish: &Wish, query: &str, expecte
     assert_eq!(drafts.last().unwrap().phase, MigrationPhase::Contract);
 
     // As long as both versions run, each column has what the other has.
-    let mut done = Vec::new();
     let databases = bed.databases(&borrowed(&all));
-    databases
-        .migrate_up(&fence(1), &main_db(), Reach::All, false, &options(), &mut done)
-        .await
-        .unwrap_or_else(|error| panic!("{}", shown(error.to_string())));
+    let (_, ended) = up_all(&databases).await;
+    ended.unwrap_or_else(|error| panic!("{}", shown(error.to_string())));
     let sql = format!("SELECT {query} FROM users WHERE id = 1");
     assert_eq!(bed.text(&sql).await, expected, "{}", shown(String::new()));
     go(bed, &all, true)

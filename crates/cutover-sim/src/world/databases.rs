@@ -216,4 +216,9 @@ impl Databases for Sim {
             Err(error) => vec![*error.diagnostic],
         }
     }
+
+    async fn look_over(&self, database: &DatabaseName, _applied: &[MigrationId]) -> Vec<Diagnostic> {
+        // Rows and indexes are not simulated: it is only read.
+        Databases::check(self, database).await
+    }
 }

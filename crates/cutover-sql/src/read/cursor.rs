@@ -372,9 +372,17 @@ impl<'a> Cursor<'a> {
             if !text.is_empty() {
                 text.push(' ');
             }
-            if token.kind != Kind::Word {
-                text.push_str(shown);
-                continue;
+            match token.kind {
+                Kind::Word => {}
+                // As the name itself is read.
+                Kind::Name if self.dialect != Dialect::Postgres => {
+                    text.push_str(&shown.to_lowercase());
+                    continue;
+                }
+                _ => {
+                    text.push_str(shown);
+                    continue;
+                }
             }
             let word = shown.to_ascii_lowercase();
             let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);

@@ -10,8 +10,8 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use table::mentions;
 pub use table::{Table, TableConstraint};
+pub(crate) use table::{mentions, words};
 
 use crate::ddl::{Ddl, Drop, Index, Kind, Name};
 

@@ -244,21 +244,47 @@ fn made_up(table: &str, kind: &ConstraintKind) -> String {
     }
 }
 
-/// Whether a text has this word.
+/// Whether a text has this word; a quoted name is one word, whatever stands in it.
 pub(crate) fn mentions(text: &str, word: &str) -> bool {
-    // Most texts do not have it at all, which is quickly seen.
-    text.contains(word)
-        && text
-            .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-            .any(|one| one == word)
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    // One that begins or ends with a quote does both, or is a part of another name.
+    let quote = |c: Option<char>| c.filter(|c| matches!(c, '"' | '`'));
+    let needs_quotes = !word.chars().all(is_part);
+    let mut found = text.match_indices(word);
+    found.any(|(at, _)| {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let after = text.get(at + word.len()..).and_then(|text| text.chars().next());
+        let is_quoted = quote(before).is_some() || (before == Some('[') && after == Some(']'));
+        !before.is_some_and(is_part)
+            && !after.is_some_and(is_part)
+            && quote(before) == quote(after)
+            && (is_quoted || !needs_quotes)
+    })
+}
+
+/// The words of an expression, names without their quotes.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut until = None;
+    let is_between = move |c: char| {
+        match (until, c) {
+            (Some(end), _) if c == end => until = None,
+            (Some(_), _) => {}
+            (None, '"' | '`' | '\'') => until = Some(c),
+            (None, '[') => until = Some(']'),
+            (None, _) => return c.is_whitespace(),
+        }
+        false
+    };
+    text.split(is_between)
+        .filter(|word| !word.is_empty())
+        .map(|word| word.trim_matches(['"', '`', '[', ']']))
 }
 
 fn says_not_null(check: &str, column: &str) -> bool {
     if !check.contains("null") || !check.contains(column) {
         return false;
     }
-    let bare = check.replace(['(', ')', '"', '`'], " ");
-    let words: Vec<&str> = bare.split_whitespace().collect();
+    let words: Vec<&str> = words(check).filter(|word| !matches!(*word, "(" | ")")).collect();
     // An OR anywhere makes it a weaker condition.
     !words.contains(&"or") && words.windows(4).any(|four| four == [column, "is", "not", "null"])
 }
@@ -316,5 +342,27 @@ mod tests {
         assert!(says_not_null("( \"name\" is not null ) and age > 3", "name"));
         assert!(!says_not_null("name is not null or age > 3", "name"));
         assert!(!says_not_null("name is not null", "age"));
+        assert!(says_not_null("\"first name\" is not null", "first name"));
+        assert!(!says_not_null("\"first name\" is not null", "name"));
+    }
+
+    #[test]
+    fn a_quoted_name_is_one_word() {
+        for (text, word, expected) in [
+            ("lower ( name )", "name", true),
+            ("lower ( first_name )", "name", false),
+            ("\"name\" || `b`", "b", true),
+            ("lower ( \"first name\" )", "first name", true),
+            ("[first name]", "first name", true),
+            ("lower ( \"first name\" )", "name", false),
+            ("lower ( \"first name\" )", "first", false),
+            ("first name", "first name", false),
+            ("array[name]", "name", true),
+            ("\"s\".\"name\"", "name", true),
+        ] {
+            assert_eq!(mentions(text, word), expected, "{word} in {text}");
+        }
+        let all: Vec<&str> = words("cast ( \"first name\" as [my type] )").collect();
+        assert_eq!(all, ["cast", "(", "first name", "as", "my type", ")"]);
     }
 }

@@ -21,6 +21,7 @@ use crate::lookup::Lookup;
 use crate::lost;
 use crate::planning;
 use crate::release::{self, migrations, sifted_migrations};
+use crate::render;
 use crate::world::{self, Machine};
 
 use super::migrate_lease::{adopt, deployed, leased, options};
@@ -115,12 +116,29 @@ impl Chosen {
 
     /// What is wrong with files that are not needed.
     fn warnings(&self) -> Vec<Diagnostic> {
-        let all = self.wrong.values().flatten().cloned();
+        self.names
+            .iter()
+            .flat_map(|name| self.warnings_of(name))
+            .collect()
+    }
+
+    /// The same, of one database.
+    pub(super) fn warnings_of(&self, name: &DatabaseName) -> Vec<Diagnostic> {
+        let all = self.wrong.get(name).into_iter().flatten().cloned();
         all.map(|found| Diagnostic {
             severity: Severity::Warning,
             ..found
         })
         .collect()
+    }
+
+    /// Tells a person of them.
+    pub(super) fn warn(&self, ctx: &Context) {
+        let found = self.warnings();
+        if !found.is_empty() {
+            let style = ctx.printer.talk_style();
+            ctx.printer.talk(&render::diagnostics(&found, &style));
+        }
     }
 }
 
@@ -157,7 +175,7 @@ pub(super) async fn choose_sound(ctx: &Context, which: &MigrateWhich) -> Result<
                 let faults = lost::known(ctx, version, set.read.all_wrong()).await;
                 databases = databases
                     .with_chosen(name.clone(), set.url, set.read.sound)
-                    .with_faulty(&name, set.read.faulty)
+                    .with_faulty(&name, set.read.faulty, set.read.wrong)
                     .with_placeholders(&name, set.placeholders);
                 if let Some(database) = at.databases.get(&name) {
                     databases = databases.with_policy(&name, world::policy(database));
@@ -321,7 +339,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
         let found: Vec<_> = chosen.wrong.values().flatten().cloned().collect();
         if !found.is_empty() {
             let style = ctx.printer.talk_style();
-            ctx.printer.talk(&crate::render::diagnostics(&found, &style));
+            ctx.printer.talk(&render::diagnostics(&found, &style));
         }
     }
     let mut wrong = chosen.wrong.values().flatten();
@@ -356,7 +374,7 @@ fn text(line: &StatusLine) -> String {
             direction,
             done,
             total,
-        } => ('!', halfway(*direction, *done, *total)),
+        } => ('!', halfway(*direction, *done, *total, line.rows)),
         MigrationStatus::Reopened { since } => ('!', format!("to run once more, since {since:.0}")),
         MigrationStatus::Changed => ('✗', "its file was changed since it was applied".to_owned()),
         MigrationStatus::Unknown => ('?', "applied; there is no file of it here".to_owned()),
@@ -366,7 +384,7 @@ fn text(line: &StatusLine) -> String {
     let (mark, state) = match (&line.fault, &line.status) {
         (None, _) => (mark, state),
         (Some(fault), MigrationStatus::Interrupted { direction, done, .. }) => {
-            let far = so_far(*direction, *done, None);
+            let far = so_far(*direction, *done, None, line.rows);
             ('✗', format!("{far}; its file is wrong: {}", fault.code))
         }
         (Some(fault), _) => ('✗', format!("{state}; its file is wrong: {}", fault.code)),
@@ -383,8 +401,8 @@ fn text(line: &StatusLine) -> String {
 }
 
 /// How far a file came that is neither applied nor taken back, and how it goes on.
-fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
-    let said = so_far(direction, done, total);
+fn halfway(direction: Direction, done: usize, total: Option<usize>, rows: Option<u64>) -> String {
+    let said = so_far(direction, done, total, rows);
     match (total, direction) {
         (None, _) => format!("{said}; there is no file of it here"),
         (Some(_), Direction::Up) => format!("{said}; `cutover migrate up` goes on"),
@@ -393,9 +411,15 @@ fn halfway(direction: Direction, done: usize, total: Option<usize>) -> String {
 }
 
 /// How far a file came that is neither applied nor taken back.
-pub(super) fn so_far(direction: Direction, done: usize, total: Option<usize>) -> String {
+pub(super) fn so_far(direction: Direction, done: usize, total: Option<usize>, rows: Option<u64>) -> String {
     let of = total.map_or_else(String::new, |total| format!(" of {total}"));
     match direction {
+        Direction::Up if let Some(rows) = rows => {
+            format!(
+                "interrupted: batches have changed {} so far",
+                render::count(rows, "row")
+            )
+        }
         Direction::Up => format!("interrupted: {done}{of} statements applied"),
         Direction::Down => format!("being taken back: {done}{of} statements of its way down done"),
     }
@@ -420,7 +444,7 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
         ctx.printer.json_pretty(&json!({ "findings": found }));
     } else {
         let style = ctx.printer.talk_style();
-        ctx.printer.talk(&crate::render::diagnostics(&found, &style));
+        ctx.printer.talk(&render::diagnostics(&found, &style));
         ctx.printer.data(&format!(
             "  ✓ files of {} and history fit together\n",
             chosen.version

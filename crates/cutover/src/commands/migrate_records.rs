@@ -105,7 +105,7 @@ fn begun(line: &StatusLine) -> String {
         (Direction::Up, ..) => (Act::Up, String::new(), String::new()),
         (Direction::Down, ..) => (Act::Down, String::new(), String::new()),
     };
-    let (word, said) = (word.word(), so_far(direction, done, total));
+    let (word, said) = (word.word(), so_far(direction, done, total, line.rows));
     format!(
         "  {since:<20}  {word:<8} {:<30}{by} {said}\n",
         line.id.to_string()
@@ -136,7 +136,7 @@ fn line(entry: &LogEntry) -> String {
 }
 
 pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outcome {
-    let chosen = choose(ctx, &baseline.which).await?;
+    let chosen = choose_sound(ctx, &baseline.which).await?;
     let name = only_database(&chosen)?;
     if baseline.adopt {
         adopt(ctx, &chosen).await?;
@@ -154,8 +154,9 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
     })
     .await?;
     if ctx.printer.is_json() {
-        ctx.printer
-            .json_pretty(&json!({ "database": name, "recorded": count }));
+        ctx.printer.json_pretty(
+            &json!({ "database": name, "recorded": count, "findings": chosen.warnings_of(name) }),
+        );
     } else {
         let theirs = match baseline.from {
             Some(tool) => format!("; what {tool} recorded stays as it is"),
@@ -164,6 +165,7 @@ pub(super) async fn baseline(ctx: &Context, baseline: &MigrateBaseline) -> Outco
         ctx.printer.data(&format!(
             "  ✓ {name}  {count} recorded as applied, none was run{theirs}\n"
         ));
+        chosen.warn(ctx);
     }
     Ok(ExitCode::Done)
 }

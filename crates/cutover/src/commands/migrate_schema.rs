@@ -14,11 +14,11 @@ use crate::failure::{Failure, Outcome};
 use crate::world;
 
 use super::lint::{self, Source};
-use super::migrate::choose;
+use super::migrate::choose_sound;
 
 /// Shows how each database differs from what its migrations produce.
 pub(super) async fn diff(ctx: &Context, which: &MigrateWhich) -> Outcome {
-    let chosen = choose(ctx, which).await?;
+    let chosen = choose_sound(ctx, which).await?;
     let mut all = Vec::new();
     for name in &chosen.names {
         all.push((name, chosen.databases.drift(name).await?));
@@ -27,13 +27,18 @@ pub(super) async fn diff(ctx: &Context, which: &MigrateWhich) -> Outcome {
     if ctx.printer.is_json() {
         let value: Vec<_> = all
             .iter()
-            .map(|(name, drift)| json!({ "database": name, "equal": drift.is_empty(), "drift": drift.iter().map(entry).collect::<Vec<_>>() }))
+            .map(|(name, drift)| {
+                let findings = chosen.warnings_of(name);
+                let drift: Vec<_> = drift.iter().map(entry).collect();
+                json!({ "database": name, "equal": drift.is_empty(), "drift": drift, "findings": findings })
+            })
             .collect();
         ctx.printer.json_pretty(&value);
     } else {
         for (name, drift) in &all {
             ctx.printer.data(&text(name, drift));
         }
+        chosen.warn(ctx);
     }
     Ok(if equal { ExitCode::Done } else { ExitCode::Findings })
 }

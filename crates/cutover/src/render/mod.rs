@@ -52,3 +52,4 @@ pub(crate) use status::{Status, status};
 pub(crate) use story::story;
 pub(crate) use traffic::{Sample, ServiceTraffic, Traffic};
 pub(crate) use verdicts::{Judgement, decided};
+pub(crate) use words::count;

@@ -175,7 +175,7 @@ pub(crate) fn sifted_databases(
             }
             all = all
                 .with(name.clone(), url, read.sound)
-                .with_faulty(name, read.faulty);
+                .with_faulty(name, read.faulty, read.wrong);
             if let Some(database) = release.application.databases.get(name) {
                 let lookup = Lookup::new(ctx.folder(), &release.application);
                 all = all

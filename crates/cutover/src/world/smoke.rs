@@ -1,5 +1,6 @@
 //! Smoke tests over HTTP.
 
+use cutover_metrics::cause;
 use cutover_model::{Diagnostic, Smoke, cover_passwords};
 use cutover_ports::{SmokeFailure, SmokeTester};
 
@@ -50,7 +51,7 @@ impl SmokeTester for HttpSmoke {
         };
         let (status, body) = match tokio::time::timeout(test.timeout.as_duration(), asked).await {
             Err(_) => return Err(SmokeFailure(format!("no answer within {}", test.timeout))),
-            Ok(Err(error)) => return Err(SmokeFailure(format!("no answer: {}", root(&error)))),
+            Ok(Err(error)) => return Err(SmokeFailure(format!("no answer: {}", cause(error)))),
             Ok(Ok(answer)) => answer,
         };
         if status != test.status {
@@ -68,15 +69,6 @@ impl SmokeTester for HttpSmoke {
             _ => Ok(()),
         }
     }
-}
-
-/// The innermost cause: the others only say that a request failed.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 fn beginning(body: &str) -> String {

@@ -1,37 +1,32 @@
 //! Webhooks over HTTP and HTTPS.
 //!
 //! Secrets live here for the length of one call. Whatever is said of an answer goes into the journal, so what came from a
-//! reference is taken out of it first, wherever it came back.
+//! reference is taken out of it first, wherever it came back: in the way that metrics providers are asked, too.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
-use cutover_model::{HookAnswer, HookOutcome, Webhook, cover_passwords, cover_secrets};
+use cutover_metrics::{Client, Secrets, cause};
+use cutover_model::{HookAnswer, HookOutcome, Webhook};
 use cutover_ports::{HookCall, Webhooks};
-use cutover_spec::{Application, Reference, references};
+use cutover_spec::Application;
 
 use crate::lookup::Lookup;
 
 /// So much of an answer is read at most, in bytes.
 const MOST: usize = 4 * 1024;
 
-/// How much of an answer is repeated, in characters.
-const SHOWN: usize = 120;
-
-/// Calls webhooks directly, without a proxy or a redirect in between.
+/// Calls webhooks.
 pub(crate) struct HttpWebhooks {
     folder: PathBuf,
     application: Application,
-    /// Made at the first call: it reads the machine's root certificates.
-    client: OnceLock<Result<reqwest::Client, String>>,
+    client: Client,
 }
 
 /// A webhook with its references replaced.
 struct Resolved {
     url: String,
     headers: Vec<(String, String)>,
-    /// What the references stood for.
-    secrets: Vec<String>,
+    secrets: Secrets,
 }
 
 impl HttpWebhooks {
@@ -40,22 +35,8 @@ impl HttpWebhooks {
         Self {
             folder,
             application,
-            client: OnceLock::new(),
+            client: Client::default(),
         }
-    }
-
-    fn client(&self) -> Result<&reqwest::Client, String> {
-        let made = self.client.get_or_init(|| {
-            reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                // Every call is its own: one that is made hours after another must not find a dead connection.
-                .pool_max_idle_per_host(0)
-                .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|error| format!("no HTTP client can be made: {}", root(&error)))
-        });
-        made.as_ref().map_err(Clone::clone)
     }
 
     fn resolve(&self, hook: &Webhook) -> Result<Resolved, String> {
@@ -63,7 +44,7 @@ impl HttpWebhooks {
     }
 
     async fn send(&self, call: &HookCall<'_>, resolved: &Resolved) -> Result<HookAnswer, String> {
-        let client = self.client()?;
+        let client = self.client.get()?;
         let body = serde_json::to_vec(&call.body).map_err(|error| error.to_string())?;
         let mut request = client
             .post(&resolved.url)
@@ -88,9 +69,9 @@ impl HttpWebhooks {
             match tokio::time::timeout(hook.timeout.as_duration(), asked).await {
                 Err(_) => HookAnswer::new(HookOutcome::Lost, format!("no answer within {}", hook.timeout)),
                 Ok(Err(error)) if error.is_connect() || error.is_builder() => {
-                    HookAnswer::new(HookOutcome::NotYet, format!("not reached: {}", root(&error)))
+                    HookAnswer::new(HookOutcome::NotYet, format!("not reached: {}", cause(error)))
                 }
-                Ok(Err(error)) => HookAnswer::new(HookOutcome::Lost, format!("no answer: {}", root(&error))),
+                Ok(Err(error)) => HookAnswer::new(HookOutcome::Lost, format!("no answer: {}", cause(error))),
                 Ok(Ok((status, body))) => {
                     let words = beginning(&body);
                     let said = if words.is_empty() {
@@ -122,35 +103,20 @@ pub(crate) fn unresolved(lookup: &Lookup<'_>, hook: &Webhook) -> Option<String> 
 }
 
 fn resolve(lookup: &Lookup<'_>, hook: &Webhook) -> Result<Resolved, String> {
-    let said = |wrong: cutover_model::Diagnostic| wrong.message;
+    let mut secrets = Secrets::default();
+    let mut look_up = |text: &str| {
+        let found = secrets.look_up(text, &|text| lookup.resolve(text));
+        found.map_err(|wrong| wrong.message)
+    };
     let mut headers = Vec::new();
     for (name, value) in &hook.headers {
-        headers.push((name.clone(), lookup.resolve(value).map_err(said)?));
-    }
-    let texts = hook.headers.values().chain([&hook.url]);
-    let mut secrets = Vec::new();
-    for reference in texts.flat_map(|text| references(text)) {
-        if matches!(reference, Reference::Env(_) | Reference::File(_)) {
-            secrets.push(lookup.resolve(&reference.to_string()).map_err(said)?);
-        }
+        headers.push((name.clone(), look_up(value)?));
     }
     Ok(Resolved {
-        url: lookup.resolve(&hook.url).map_err(said)?,
+        url: look_up(&hook.url)?,
         headers,
         secrets,
     })
-}
-
-impl Resolved {
-    /// A text without any of the secrets.
-    fn cover(&self, text: &str) -> String {
-        let line = cover_secrets(text, &self.secrets)
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SHOWN)
-            .collect::<String>();
-        cover_passwords(&line)
-    }
 }
 
 #[async_trait::async_trait]
@@ -161,19 +127,10 @@ impl Webhooks for HttpWebhooks {
             Err(why) => return HookAnswer::new(HookOutcome::NotYet, why),
         };
         match self.send(call, &resolved).await {
-            Ok(answer) => HookAnswer::new(answer.outcome, resolved.cover(&answer.said)),
-            Err(why) => HookAnswer::new(HookOutcome::NotYet, resolved.cover(&why)),
+            Ok(answer) => HookAnswer::new(answer.outcome, resolved.secrets.cover(&answer.said)),
+            Err(why) => HookAnswer::new(HookOutcome::NotYet, resolved.secrets.cover(&why)),
         }
     }
-}
-
-/// The innermost cause: the others only say that a request failed, and name the address.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 fn beginning(body: &str) -> String {

@@ -214,6 +214,48 @@ fn an_expand_that_must_wait_is_refused_by_validate_and_plan() {
 }
 
 #[test]
+fn what_is_to_be_looked_at_after_migrations_is_in_the_report() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some(url) = runtime.block_on(cutover_testkit::postgres_database()) else {
+        return;
+    };
+    let stage = Stage::new(QUICK);
+    let path = stage.path().join("cutover.yaml");
+    let own = format!("sqlite:{}/shop.db", stage.path().display());
+    let file = std::fs::read_to_string(&path).unwrap();
+    let file = file.replace(&own, &url).replace("sqlite:./shop.db", &url);
+    std::fs::write(&path, file.replace("migrations/sqlite", "migrations/postgres")).unwrap();
+    stage.run(&["upgrade", "1.0.0"]).exits(0);
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let connection = tokio::spawn(connection);
+        let check = "ALTER TABLE users ADD CONSTRAINT named CHECK (first_name <> '') NOT VALID";
+        client.batch_execute(check).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+    let ran = stage.run(&["upgrade", "1.1.0", "--output", "json"]).exits(0);
+    let stages = |stage: &str| -> Vec<String> {
+        let report: Value = ran.json();
+        let all = report["stages"].as_array().unwrap();
+        let own = all.iter().filter(|one| one["stage"] == stage);
+        own.map(|one| one["detail"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // Once, when they have all run.
+    let found = "constraint named of users holds for new rows only";
+    let [expand, backfill] = [stages("expand"), stages("backfill")].map(|details| details.join("\n"));
+    assert!(!expand.contains(found), "{expand}");
+    assert_eq!(backfill.matches(found).count(), 1, "{backfill}");
+    assert!(backfill.contains("VALIDATE CONSTRAINT named"), "{backfill}");
+    let text = stage.run(&["history", "show"]).exits(0).stdout;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(found), "{text}");
+}
+
+#[test]
 fn an_environment_must_have_succeeded_in_another_first() {
     let stage = Stage::new(QUICK);
     let overlays = "environments:\n  staging: {}\n  production: {requires: {succeededIn: staging}}\n";

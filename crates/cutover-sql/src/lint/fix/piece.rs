@@ -8,7 +8,7 @@ use super::is_contract;
 use crate::ddl::Ddl;
 use crate::lint::state::outside;
 use crate::schema::mentions;
-use crate::{Dialect, ended};
+use crate::{Dialect, beside_traffic, ended};
 
 /// A file as `--fix` writes it, before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,10 @@ impl FixedFile {
         }
         if !self.transaction {
             out.push_str(" transaction=none");
+        }
+        // Cut short it would only begin again, and nobody waits behind it.
+        if self.statements.iter().any(|one| beside_traffic(one)) {
+            out.push_str(" timeout=none");
         }
         out.push_str("\n-- cutover: reviewed=no\n-- cutover: irreversible reason=written by --fix, without a way back\n");
         for directive in &self.directives {

@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::lint::swap::{self, Copy, new_checks, new_keys, new_not_nulls};
-use crate::schema::{Table, mentions};
+use crate::schema::{Table, mentions, words};
 
 pub(crate) const RULE: Rule = Rule {
     id: "copy-table-loss",
@@ -37,6 +37,15 @@ pub(crate) const RULE: Rule = Rule {
             "CREATE TABLE posts (stars text);",
             "CREATE TABLE n (stars int); INSERT INTO n SELECT CAST(stars AS int) FROM posts; DROP TABLE posts; ALTER TABLE n RENAME TO posts;",
         ),
+        Example::lite(
+            "CREATE TABLE people (name text, \"first name\" text);",
+            "CREATE TABLE n (name text, \"first name\" text); INSERT INTO n (\"first name\") SELECT \"first name\" FROM people;
+             DROP TABLE people; ALTER TABLE n RENAME TO people;",
+        ),
+        Example::lite(
+            "CREATE TABLE people (\"House No\" text);",
+            "CREATE TABLE n (\"House No\" int); INSERT INTO n SELECT CAST(\"House No\" AS int) FROM people; DROP TABLE people; ALTER TABLE n RENAME TO people;",
+        ),
     ],
     good: &[
         Example::lite(
@@ -47,6 +56,11 @@ pub(crate) const RULE: Rule = Rule {
             "CREATE TABLE posts (id integer PRIMARY KEY, body text);",
             "CREATE TABLE n (id integer PRIMARY KEY, body text); INSERT OR IGNORE INTO n SELECT id, body FROM posts ORDER BY id;
              DROP TABLE posts; ALTER TABLE n RENAME TO posts;",
+        ),
+        Example::lite(
+            "CREATE TABLE people (\"first name\" text, [Last Name] text, \"Age\" int);",
+            "CREATE TABLE n (\"first name\" text, \"Last Name\" text, \"Age\" int NULL);
+             INSERT INTO n SELECT \"first name\", people.[Last Name], Age FROM people; DROP TABLE people; ALTER TABLE n RENAME TO people;",
         ),
     ],
     check,
@@ -188,10 +202,7 @@ fn is_narrowed(copy: &Copy<'_>, column: &Column) -> bool {
     {
         return false;
     }
-    let words: Vec<&str> = text
-        .split_whitespace()
-        .map(|word| word.trim_matches(['"', '`', '[', ']']))
-        .collect();
+    let words: Vec<&str> = words(text).collect();
     words.iter().enumerate().any(|(at, function)| {
         if words.get(at + 1) != Some(&"(") {
             return false;

@@ -1,6 +1,7 @@
 //! What a running service says of itself.
 
 use cutover_analysis::{FigureBounds, Figures, judge_figures};
+use cutover_metrics::cause;
 use cutover_model::{ExitCode, Span, Verdict};
 use serde::Serialize;
 
@@ -80,8 +81,8 @@ async fn ask(url: &str) -> Result<Figures, Failure> {
     let asked = client.get(url).header("accept", "application/json").send().await;
     let answer = asked
         .and_then(reqwest::Response::error_for_status)
-        .map_err(|error| refused(root(&error)))?;
-    let body = answer.bytes().await.map_err(|error| refused(root(&error)))?;
+        .map_err(|error| refused(root(error)))?;
+    let body = answer.bytes().await.map_err(|error| refused(root(error)))?;
     // A list would pass for the figures in their order.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(refused("the answer is a list, and must be an object".to_owned()));
@@ -94,17 +95,11 @@ async fn ask(url: &str) -> Result<Figures, Failure> {
     }
 }
 
-/// The innermost cause: the others only say that a request failed, and name the URL with all that is in it.
-fn root(error: &reqwest::Error) -> String {
-    if let Some(status) = error.status() {
-        return format!("status {status}");
+/// Why nobody answered as they should.
+fn root(error: reqwest::Error) -> String {
+    match error.status() {
+        Some(status) => format!("status {status}"),
+        None if error.is_timeout() => "no answer within 10 s".to_owned(),
+        None => cause(error),
     }
-    if error.is_timeout() {
-        return "no answer within 10 s".to_owned();
-    }
-    let mut error: &dyn std::error::Error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
