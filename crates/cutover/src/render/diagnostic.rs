@@ -115,7 +115,10 @@ fn notes(page: &mut Page, found: &Diagnostic, style: &Style) {
     let wide = lines.iter().map(|(key, _)| columns(key)).max().unwrap_or(0);
     for (key, value) in lines {
         let head = Line::indent(2).tone(Tone::Dim, key).to(2 + wide + 2);
-        if key == "help" || value.starts_with("cutover ") {
+        let is_command = ["cutover ", "mv ", "sed "]
+            .iter()
+            .any(|word| value.starts_with(word));
+        if key == "help" || is_command {
             // A command is copied: it is never broken.
             page.push(head.plain(value));
         } else {
