@@ -362,6 +362,39 @@ fn nothing_that_is_nearly_a_migration_is_passed_over() {
     stage.migrate("validate", 0);
 }
 
+/// Migrations alone need no service.
+#[test]
+fn a_file_without_services_is_enough() {
+    let stage = Stage::new();
+    let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();
+    let (spec, _) = spec.split_once("services:").unwrap();
+    stage.write("cutover.yaml", spec);
+    stage.migrate("up", 0);
+    stage.migrate("validate", 0);
+    stage.migrate("down --yes", 0);
+    let cutover = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .current_dir(stage.file("."))
+            .env("CUTOVER_STATE", stage.file("state"))
+            .args(words)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    for words in [&["plan", "1.0.0"][..], &["upgrade", "1.0.0", "--yes"]] {
+        let (code, said) = cutover(words);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("cutover migrate up --release 1.0.0"), "{said}");
+    }
+    let (code, said) = cutover(&["status"]);
+    assert_eq!(code, Some(0), "{said}");
+    stage.write("cutover.yaml", "apiVersion: cutover/v1\napplication: shop\n");
+    let (code, said) = cutover(&["check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("at least one service"), "{said}");
+}
+
 /// Three hundred files that another tool ran, without a phase and without a way back, and one line that says so.
 #[test]
 fn a_folder_of_another_tool_is_adopted_by_one_line() {
