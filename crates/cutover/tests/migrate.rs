@@ -469,7 +469,7 @@ fn hints_work_as_they_are_pasted() {
     // What was asked for is what is said yes to.
     let (_, err) = stage.migrate("repair --only 1 --as not-applied", 2);
     assert!(
-        err.contains("cutover migrate repair --only 001_a --as not-applied --yes --release 1.0.0"),
+        err.contains("cutover migrate repair --only 1 --as not-applied --release 1.0.0 --yes"),
         "{err}"
     );
     // The linter knows no release.
