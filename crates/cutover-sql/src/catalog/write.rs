@@ -229,10 +229,7 @@ impl Writer<'_> {
                     table,
                     from: Some(old),
                     to,
-                } if to
-                    .as_ref()
-                    .is_none_or(|new| new.ty != old.ty || new.extra != old.extra) =>
-                {
+                } if to.as_ref().is_none_or(|new| column::disturbs(old, new)) => {
                     touched.push(&table.name);
                 }
                 Change::Table { name, to: None, .. } => touched.push(&name.name),

@@ -320,6 +320,11 @@ fn is_retyped(old: &Column, new: &Column) -> bool {
     ty(old) != ty(new) || collation(old) != collation(new)
 }
 
+/// Whether what reads the column has to step aside for the change: a view stays for a sequence that comes or goes.
+pub(super) fn disturbs(old: &Column, new: &Column) -> bool {
+    is_retyped(old, new) || old.extra != new.extra && (is_computed(old) || is_computed(new))
+}
+
 fn collation(column: &Column) -> Option<&str> {
     let extra = column.extra.as_deref()?;
     let end = extra.find(" GENERATED ").unwrap_or(extra.len());
