@@ -412,7 +412,7 @@ fn a_folder_of_another_tool_is_adopted_by_one_line() {
         };
         stage.write(&format!("migrations/V{at}__m.sql"), &text);
     }
-    let (_, err) = stage.migrate("baseline --to 300", 2);
+    let (_, err) = stage.migrate("up", 2);
     assert!(err.lines().count() < 100, "{err}");
     assert!(err.contains("and 297 more migrate.down-missing"), "{err}");
     assert!(err.contains("adopted=yes"), "{err}");
