@@ -49,6 +49,10 @@ pub(crate) async fn run<S: SqlSession>(
             return Err(job.error(script, failure, None, Applied::Nothing));
         }
     };
+    let batched = &match keeping_times(session, job, batched).await {
+        Ok(batched) => batched,
+        Err(failure) => return Err(job.error(script, failure, Some(0), Applied::Statements(0))),
+    };
     let progress = batches(session, job, batched, progress).await?;
     let finished = async {
         session.begin(job.lock_timeout(1)).await?;
@@ -90,6 +94,31 @@ async fn begin<S: SqlSession>(session: &mut S, job: &Job) -> Result<Option<Progr
     history::put(session, &job.row(Span::ZERO, false)).await?;
     session.commit().await?;
     Ok(Some(progress))
+}
+
+/// What fills a sync changes no row to anybody, so the times that MySQL sets in each row that is changed stay as they are. A
+/// statement that a person wrote is left alone.
+async fn keeping_times<S: SqlSession>(
+    session: &mut S,
+    job: &Job,
+    batched: &Batched,
+) -> Result<Batched, Failure> {
+    let mut out = batched.clone();
+    let Some(new) = batched.batches.new.as_ref().filter(|_| job.dialect.is_mysql()) else {
+        return Ok(out);
+    };
+    let sql = "SELECT column_name FROM information_schema.columns
+        WHERE table_schema = coalesce(?1, database()) AND table_name = ?2 AND lower(extra) LIKE '%on update%'";
+    let table = &batched.batches.table;
+    let found = history::run(session, sql, &[table.schema.clone(), Some(table.name.clone())]).await?;
+    let kept: String = found
+        .into_iter()
+        .filter_map(|row| row.into_iter().next().flatten())
+        .filter(|name| !new.iter().any(|one| one.eq_ignore_ascii_case(name)))
+        .map(|name| format!("{0} = {0}, ", ticked(&name)))
+        .collect();
+    out.statement = out.statement.replacen(" SET ", &format!(" SET {kept}"), 1);
+    Ok(out)
 }
 
 async fn batches<S: SqlSession>(

@@ -84,7 +84,7 @@ pub(crate) fn findings(
                     "migrate.unknown",
                     format!("{} was applied{by} and has no file here", row.id),
                 )
-                .note("applied", format!("{} by {}", row.applied_at, row.applied_by))
+                .note("applied", format!("{:.0} by {}", row.applied_at, row.applied_by))
                 .help("cutover migrate status"),
             );
         }
@@ -127,7 +127,7 @@ fn under_another_name(file: &MigrationFile, files: &[Arc<MigrationFile>], row: &
     };
     let found = Diagnostic::error("migrate.renamed", message)
         .at(locate(&file.up.name, &file.up.text, 0, 1))
-        .note("applied", format!("{} by {}", row.applied_at, row.applied_by));
+        .note("applied", format!("{:.0} by {}", row.applied_at, row.applied_by));
     if same {
         return found
             .note(
@@ -182,7 +182,7 @@ fn without_files(gap: Diagnostic, row: &AppliedMigration) -> Diagnostic {
         "migrate.file-missing",
         format!("{id} is applied, and its files are missing here"),
     )
-    .note("applied", row.applied_at.to_string())
+    .note("applied", format!("{:.0}", row.applied_at))
     .note("next", "get them back from version control")
     .help(from_version_control(id));
     match gap.location {
@@ -201,7 +201,7 @@ fn changed(file: &MigrationFile, row: &HistoryRow) -> Diagnostic {
     .note(
         "applied",
         format!(
-            "{} by {}, checksum {}",
+            "{:.0} by {}, checksum {}",
             row.applied_at,
             row.applied_by,
             row.checksum.short()

@@ -10,7 +10,7 @@ use cutover_spec::StoredFile;
 use cutover_sql::lint::{Input, Linted, Prior, StatementPhase, fix, lint};
 use cutover_sql::{Dialect, Header, locate};
 
-use crate::load::retires_missing;
+use crate::load::{IF_THEIRS, retires_missing};
 
 /// As many statements are named in an error.
 const NAMED: usize = 8;
@@ -135,6 +135,11 @@ fn missing(input: &Input<'_>, header: &Header, phases: &[StatementPhase]) -> Dia
         "contract",
         "the old version must be gone: retires=VERSION says which",
     );
+    let found = if input.dialect == Dialect::MongoDb {
+        found
+    } else {
+        found.note(IF_THEIRS.0, IF_THEIRS.1)
+    };
     let found = named(found, text, phases);
     found.help(split_by(input, header).unwrap_or_else(|| "cutover migrate validate".to_owned()))
 }

@@ -2,12 +2,13 @@
 
 use cutover_model::{MigrationPhase, Version};
 use cutover_sql::catalog::{
-    Catalog, Change, Column, Constraint, Index, Safety, changes, renamed, statements,
+    Catalog, Change, Column, Constraint, ConstraintKind, Index, Safety, changes, renamed, statements,
 };
 use cutover_sql::{Dialect, TableName, beside_traffic};
 
 pub(crate) mod backfill;
 mod contract;
+mod follow;
 pub(crate) mod held;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
@@ -175,7 +176,11 @@ pub fn autogenerate(
         sets.sort(dialect, from, renames, change);
     }
     sets.follow_views(dialect);
+    sets.follow_types(dialect);
     sets.follow_columns(dialect);
+    if dialect.is_mysql() {
+        sets.renew_foreign(from, to);
+    }
     (assemble(dialect, from, sets, retires), left)
 }
 
@@ -205,10 +210,11 @@ fn assemble(dialect: Dialect, from: &Catalog, mut sets: Sets, retires: &Version)
     if let Some(draft) = out.last_mut().filter(|_| !sets.moved.is_empty()) {
         draft.directives.extend(sets.moved.iter().map(|one| {
             format!(
-                "sync table={} old={} new={} up={} down={}",
-                one.table,
-                one.old.name,
-                one.new.join(","),
+                "sync table={} old={} new={}{} up={} down={}",
+                plain(&one.table.to_string()),
+                plain(&one.old.name),
+                plain(&one.new.join(",")),
+                rowless_key(dialect, from, &one.table),
                 value(&one.up.join(", ")),
                 value(&one.down)
             )
@@ -241,6 +247,50 @@ fn assemble(dialect: Dialect, from: &Catalog, mut sets: Sets, retires: &Version)
 /// Expressions as a directive has values.
 fn value(expression: &str) -> String {
     format!("\"{}\"", expression.replace('"', "\"\""))
+}
+
+/// A name, or several, as a directive has them.
+fn plain(names: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ',' | '-' | '$');
+    if names.chars().all(is_plain) {
+        names.to_owned()
+    } else {
+        value(names)
+    }
+}
+
+/// The key that a sync names on SQLite where a table has no `rowid`.
+fn rowless_key(dialect: Dialect, from: &Catalog, table: &TableName) -> String {
+    let own = from
+        .tables
+        .get(table)
+        .filter(|own| own.options.contains("without rowid"));
+    let Some(own) = own.filter(|_| dialect == Dialect::Sqlite) else {
+        return String::new();
+    };
+    let in_line = own.columns.iter().find(|column| {
+        column
+            .extra
+            .as_deref()
+            .is_some_and(|extra| extra.contains("primary key"))
+    });
+    let of_key = |column: &&Column| {
+        let mut keys = own
+            .constraints
+            .values()
+            .filter(|one| one.kind == ConstraintKind::PrimaryKey);
+        keys.any(|one| renamed(dialect, &one.definition, &column.name, "").is_some())
+    };
+    let names: Vec<&str> = match in_line {
+        Some(column) => vec![column.name.as_str()],
+        None => own
+            .columns
+            .iter()
+            .filter(of_key)
+            .map(|column| column.name.as_str())
+            .collect(),
+    };
+    format!(" key={}", plain(&names.join(",")))
 }
 
 /// A column whose values go to others, by a sync, until a contract drops it.
@@ -341,59 +391,6 @@ impl Sets {
 }
 
 impl Sets {
-    /// A new view on one that changes in the contract comes with it.
-    fn follow_views(&mut self, dialect: Dialect) {
-        let changed: Vec<String> = self
-            .contract
-            .iter()
-            .filter_map(|change| match change {
-                Change::View { name, .. } => Some(name.name.clone()),
-                _ => None,
-            })
-            .collect();
-        let follows = |change: &Change| match change {
-            Change::View { to: Some(view), .. } => changed
-                .iter()
-                .any(|name| renamed(dialect, &view.query, name, "").is_some()),
-            _ => false,
-        };
-        let (later, now) = std::mem::take(&mut self.expand).into_iter().partition(follows);
-        self.expand = now;
-        let later: Vec<Change> = later;
-        self.contract.extend(later);
-    }
-
-    /// An index of a column that only the contract adds comes with it.
-    fn follow_columns(&mut self, dialect: Dialect) {
-        let added: Vec<(TableName, String)> = self
-            .contract
-            .iter()
-            .filter_map(|change| match change {
-                Change::Column {
-                    table,
-                    from: None,
-                    to: Some(column),
-                } => Some((table.clone(), column.name.clone())),
-                _ => None,
-            })
-            .collect();
-        let follows = |change: &Change| match change {
-            Change::Index {
-                table: of,
-                to: Some(index),
-                ..
-            } => added
-                .iter()
-                .any(|(table, name)| table == of && renamed(dialect, &index.definition, name, "").is_some()),
-            _ => false,
-        };
-        for set in [&mut self.expand, &mut self.concurrent] {
-            let (later, now): (Vec<Change>, Vec<Change>) = std::mem::take(set).into_iter().partition(follows);
-            *set = now;
-            self.contract.extend(later);
-        }
-    }
-
     /// What guards the old column stays as long as it does. On PostgreSQL so does what a key or index succeeds, and the indexes
     /// of the new column come before the new version does.
     fn follow_guards(&mut self, dialect: Dialect, from: &Catalog) {

@@ -4,7 +4,9 @@
 
 mod directive;
 mod names;
+mod numbers;
 mod sifted;
+mod theirs;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +23,9 @@ use crate::{MigrationFile, Script, Unread, sessions, weave};
 
 pub(crate) use names::file_name;
 use names::{Taken, bad_name};
+use numbers::check_numbers;
 pub use sifted::{Faulty, Sifted};
+pub(crate) use theirs::IF_THEIRS;
 
 /// Reads the migrations of a database from its files, in order. Of MongoDB they end in `.json`, of others in `.sql`; what ends in
 /// neither is not looked at.
@@ -50,7 +54,12 @@ pub fn sift(database: &DatabaseName, files: &[StoredFile], unread: &[Unread], di
         let parsed = pairs.iter().map(|(_, pair)| Parsed::of(pair, dialect));
         parsed.collect::<Vec<_>>()
     });
-    for ((id, pair), parsed) in pairs.into_iter().zip(parsed.into_iter().flatten()) {
+    let parsed: Vec<Parsed> = parsed.into_iter().flatten().collect();
+    let adopted = theirs::adopted(pairs.iter().map(|(id, _)| id).zip(&parsed));
+    for ((id, pair), mut parsed) in pairs.into_iter().zip(parsed) {
+        if let Some((header, _)) = parsed.up.as_mut().filter(|_| Some(id.number) <= adopted) {
+            theirs::excuse(header, pair.down.is_some());
+        }
         let mut faulty = Faulty::of(id.clone(), parsed.up.as_ref().map(|(header, _)| header));
         let found = match pair.up {
             // What one of its files says is not known.
@@ -158,6 +167,7 @@ impl Parsed {
         let mut errors = Vec::new();
         let text = pair.up.map_or("", |up| &up.text);
         let up = pair.up.and_then(|file| script(file, dialect, &mut errors));
+        errors.extend(pair.up.and_then(|file| theirs::both_ways(file, dialect)));
         let down = pair.down.and_then(|file| script(file, dialect, &mut errors));
         Self {
             up,
@@ -193,75 +203,6 @@ impl Pair<'_> {
         self.name()
             .rsplit_once('.')
             .map_or("", |(_, extension)| extension)
-    }
-}
-
-/// What a file with another number would be called.
-fn renumbered(pair: &Pair<'_>, number: &str, id: &MigrationId) -> String {
-    if pair.is_flyway() {
-        format!("V{number}__{}.sql", id.name)
-    } else {
-        format!("{number}_{}.up.{}", id.name, pair.extension())
-    }
-}
-
-/// A number of a date or a moment (`20261127`, `20261127093000`): such numbers have gaps.
-const fn is_timestamp(id: &MigrationId) -> bool {
-    id.width >= 8
-}
-
-fn check_numbers(pairs: &BTreeMap<MigrationId, Pair<'_>>, errors: &mut Vec<Diagnostic>) {
-    let numbered: Vec<_> = pairs.iter().filter(|(id, _)| !id.is_repeatable()).collect();
-    let next_number = numbered.last().map_or(1, |(id, _)| id.number + 1);
-    for ((before, earlier), (after, later)) in numbered.iter().zip(numbered.iter().skip(1)) {
-        let width = usize::from(after.width);
-        let shown = |number: u64| format!("{number:0width$}");
-        let file = || locate(later.name(), "", 0, 0);
-        if before.number == after.number {
-            errors.push(
-                Diagnostic::error(
-                    "migrate.duplicate-number",
-                    format!("{before} and {after} have the same number"),
-                )
-                .at(file())
-                .help(format!(
-                    "mv {} {}",
-                    later.name(),
-                    renumbered(later, &shown(next_number), after)
-                )),
-            );
-            continue;
-        }
-        // Flyway's users are used to gaps: its numbers are versions.
-        let may_have_gaps =
-            [before, after].iter().any(|id| is_timestamp(id)) || earlier.is_flyway() || later.is_flyway();
-        if before.number + 1 != after.number && !may_have_gaps {
-            let missing = before.number + 1;
-            errors.push(
-                Diagnostic::error(
-                    "migrate.gap",
-                    format!(
-                        "number {} is missing between {before} and {after}",
-                        shown(missing)
-                    ),
-                )
-                .at(file())
-                .note("missing", shown(missing))
-                .note("why", "a file that was forgotten looks the same as a gap")
-                .note(
-                    "if it never was",
-                    format!(
-                        "and {after} is applied nowhere: mv {} {}",
-                        later.name(),
-                        renumbered(later, &shown(missing), after)
-                    ),
-                )
-                .help(format!(
-                    "git log --diff-filter=DR --summary -- '*{}_*'",
-                    shown(missing)
-                )),
-            );
-        }
     }
 }
 
@@ -390,8 +331,8 @@ fn check_header(
         );
     }
     match (has_down, &header.irreversible) {
-        (false, None) => errors.push(
-            Diagnostic::error(
+        (false, None) => {
+            let found = Diagnostic::error(
                 "migrate.down-missing",
                 format!("{id} has an up file but no down file"),
             )
@@ -401,8 +342,13 @@ fn check_header(
                 down_name(up),
                 dialect.directive("irreversible", "…")
             ))
-            .help("cutover migrate validate"),
-        ),
+            .help("cutover migrate validate");
+            errors.push(if dialect == Dialect::MongoDb {
+                found
+            } else {
+                found.note(IF_THEIRS.0, IF_THEIRS.1)
+            });
+        }
         (true, Some(_)) => errors.push(
             Diagnostic::error(
                 "migrate.irreversible-with-down",

@@ -112,7 +112,7 @@ pub fn drafts_for(
             let mut out = Vec::new();
             for rename in renames {
                 let old = going(dialect, from, &rename.table, &rename.from)?;
-                free(from, &rename.table, &rename.to)?;
+                free(dialect, from, &rename.table, &rename.to)?;
                 let new = Column {
                     name: rename.to.clone(),
                     extra: own_renamed(dialect, old, &rename.to),
@@ -126,7 +126,7 @@ pub fn drafts_for(
         Wish::Retype(retype) => {
             let Rename { table, from: old, to } = &retype.rename;
             let old = going(dialect, from, table, old)?;
-            free(from, table, to)?;
+            free(dialect, from, table, to)?;
             let new = Column {
                 name: to.clone(),
                 ty: retype.ty.clone(),
@@ -134,6 +134,12 @@ pub fn drafts_for(
                 extra: own_renamed(dialect, old, to),
                 ..old.clone()
             };
+            if dialect == Dialect::Postgres && held::INCOMPARABLE.contains(&retype.ty.as_str()) {
+                return Err(refuse(format!(
+                    "PostgreSQL compares no two values of {}, so that nobody can tell whether {table}.{} and {to} agree",
+                    retype.ty, old.name
+                )));
+            }
             let cast = |name: &str, ty: &str| match dialect {
                 Dialect::Mysql | Dialect::MariaDb => mysql::cast(&dialect.quoted(name), ty),
                 Dialect::Postgres | Dialect::Sqlite | Dialect::MongoDb => {
@@ -147,7 +153,7 @@ pub fn drafts_for(
             let old = going(dialect, from, &split.table, &split.from)?;
             let mut new = Vec::new();
             for name in &split.to {
-                free(from, &split.table, name)?;
+                free(dialect, from, &split.table, name)?;
                 new.push(Column {
                     name: name.clone(),
                     ty: old.ty.clone(),
@@ -293,9 +299,21 @@ fn going<'a>(
     }
 }
 
-fn free(from: &Catalog, table: &TableName, name: &str) -> Result<(), Diagnostic> {
-    match from.tables.get(table).and_then(|table| table.column(name)) {
-        Some(_) => Err(refuse(format!("table {table} has a column {name} already"))),
+fn free(dialect: Dialect, from: &Catalog, table: &TableName, name: &str) -> Result<(), Diagnostic> {
+    if name.contains([',', '.']) || name.trim() != name {
+        return Err(refuse(format!("`{name}` is no name that a directive can hold")));
+    }
+    let same = |column: &&Column| match dialect {
+        Dialect::Postgres => column.name == name,
+        // Names that differ in nothing but case are one there.
+        _ => column.name.eq_ignore_ascii_case(name),
+    };
+    let own = from.tables.get(table);
+    match own.and_then(|own| own.columns.iter().find(same)) {
+        Some(there) => Err(refuse(format!(
+            "table {table} has a column {} already",
+            there.name
+        ))),
         None => Ok(()),
     }
 }

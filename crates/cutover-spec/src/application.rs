@@ -30,7 +30,8 @@ pub struct Application {
     /// The databases by name.
     #[serde(default)]
     pub databases: BTreeMap<DatabaseName, Database>,
-    /// The services by name; at least one.
+    /// The services by name; at least one, unless a database has migrations, for which `cutover migrate` needs none.
+    #[serde(default)]
     pub services: BTreeMap<ServiceName, Service>,
     /// How a release takes over.
     #[serde(default)]

@@ -28,6 +28,8 @@ pub struct Header {
     pub verify: Option<String>,
     /// `irreversible reason=…`.
     pub irreversible: Option<String>,
+    /// `adopted=yes`: this file, and those with a lower number, were written for another tool.
+    pub adopted: bool,
     /// `reviewed=no`: Cutover wrote the file, and nobody has read it yet.
     pub unreviewed: Option<Range<usize>>,
     /// The first line of the first other comment.
@@ -87,6 +89,7 @@ impl Default for Header {
             prechecks: Vec::new(),
             verify: None,
             irreversible: None,
+            adopted: false,
             unreviewed: None,
             summary: None,
             syncs: Vec::new(),
@@ -163,8 +166,9 @@ pub struct DirectiveError {
     pub range: Range<usize>,
 }
 
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "phase",
+    "adopted",
     "reviewed",
     "retires",
     "transaction",
@@ -425,6 +429,10 @@ impl<'a> Reader<'a> {
                         self.header.retires = Some(version);
                     }
                 }
+            },
+            "adopted" => match value {
+                "yes" => self.header.adopted = true,
+                _ => self.bad_value("adopted", value, "yes", value_range),
             },
             "reviewed" => match value {
                 "no" => self.header.unreviewed = Some(range),

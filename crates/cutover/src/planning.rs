@@ -97,6 +97,13 @@ pub(crate) async fn upgrade(
     expected: Option<Version>,
 ) -> Result<Proposal, Failure> {
     let application = ctx.application()?;
+    if application.services.is_empty() {
+        return Err(Failure::new(
+            "spec.missing-key",
+            "there is nothing to upgrade: no service is described, and migrations run without one",
+            format!("cutover migrate up --release {version}"),
+        ));
+    }
     let current = current(ctx).await?;
     let only: Option<Vec<ServiceName>> = services
         .iter()

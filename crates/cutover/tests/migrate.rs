@@ -56,6 +56,22 @@ impl Stage {
         (out, err)
     }
 
+    /// Runs what stands behind `help`, or behind the key of a note, in the folder of `cutover.yaml`.
+    #[track_caller]
+    fn paste(&self, told: &str) {
+        let line = told
+            .lines()
+            .rev()
+            .find(|line| line.contains("  mv ") || line.contains("  sed "));
+        let line = line.unwrap_or_else(|| panic!("no command in {told}"));
+        let at = line.find("  mv ").or_else(|| line.find("  sed ")).unwrap();
+        let done = Command::new("sh")
+            .args(["-c", line[at..].trim()])
+            .current_dir(self.0.path())
+            .status();
+        assert!(done.unwrap().success(), "{line}");
+    }
+
     fn file(&self, name: &str) -> std::path::PathBuf {
         Path::new(self.0.path()).join(name)
     }
@@ -176,7 +192,8 @@ fn a_file_that_was_renamed_or_lost_is_told_from_a_new_one() {
     moved("002_bb", "002_other");
     let (_, err) = stage.migrate("validate", 5);
     assert!(
-        err.contains("error[migrate.renamed]") && err.contains("mv 002_other.up.sql 005_other.up.sql"),
+        err.contains("error[migrate.renamed]")
+            && err.contains("mv ./migrations/002_other.up.sql ./migrations/005_other.up.sql"),
         "{err}"
     );
 
@@ -338,11 +355,133 @@ fn nothing_that_is_nearly_a_migration_is_passed_over() {
     stage.write("migrations/005_e.up.SQL", "-- cutover: phase=expand\nSELECT 1");
     stage.write("migrations/005_e.down.sql", "SELECT 1");
     let (_, err) = stage.migrate("up", 2);
+    assert!(err.contains("error[migrate.bad-name]"), "{err}");
+    assert!(!err.contains("migrate.up-missing"), "{err}");
+    // What the hint says is pasted where `cutover.yaml` is.
+    stage.paste(&err);
+    stage.migrate("validate", 0);
+}
+
+/// Migrations alone need no service.
+#[test]
+fn a_file_without_services_is_enough() {
+    let stage = Stage::new();
+    let spec = std::fs::read_to_string(stage.file("cutover.yaml")).unwrap();
+    let (spec, _) = spec.split_once("services:").unwrap();
+    stage.write("cutover.yaml", spec);
+    stage.migrate("up", 0);
+    stage.migrate("validate", 0);
+    stage.migrate("down --yes", 0);
+    let cutover = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .current_dir(stage.file("."))
+            .env("CUTOVER_STATE", stage.file("state"))
+            .args(words)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    for words in [&["plan", "1.0.0"][..], &["upgrade", "1.0.0", "--yes"]] {
+        let (code, said) = cutover(words);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("cutover migrate up --release 1.0.0"), "{said}");
+    }
+    let (code, said) = cutover(&["status"]);
+    assert_eq!(code, Some(0), "{said}");
+    stage.write("cutover.yaml", "apiVersion: cutover/v1\napplication: shop\n");
+    let (code, said) = cutover(&["check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("at least one service"), "{said}");
+}
+
+/// Three hundred files that another tool ran, without a phase and without a way back, and one line that says so.
+#[test]
+fn a_folder_of_another_tool_is_adopted_by_one_line() {
+    let stage = Stage::new();
+    std::fs::remove_dir_all(stage.file("migrations")).unwrap();
+    for at in 1..=300 {
+        let text = if at % 3 == 0 {
+            format!(
+                "UPDATE t{} SET x = 1; ALTER TABLE t{} DROP COLUMN y;",
+                at - 1,
+                at - 1
+            )
+        } else {
+            format!("CREATE TABLE t{at} (x integer, y integer);")
+        };
+        stage.write(&format!("migrations/V{at}__m.sql"), &text);
+    }
+    let (_, err) = stage.migrate("up", 2);
+    assert!(err.lines().count() < 100, "{err}");
+    assert!(err.contains("and 297 more migrate.down-missing"), "{err}");
+    assert!(err.contains("adopted=yes"), "{err}");
+    let last = std::fs::read_to_string(stage.file("migrations/V300__m.sql")).unwrap();
+    stage.write(
+        "migrations/V300__m.sql",
+        &format!("-- cutover: adopted=yes\n{last}"),
+    );
+    let (out, _) = stage.migrate("baseline --to 300", 0);
+    assert!(out.contains("300 recorded as applied"), "{out}");
+    stage.migrate("validate", 0);
+    // They run on a scratch database, in order, and are no reason why the next one would be passed.
+    stage.write("migrations/V301__next.sql", "CREATE TABLE next (x integer);");
+    let (_, err) = stage.migrate("up", 2);
+    assert!(err.contains("error[migrate.down-missing]: 301_next"), "{err}");
+    stage.write("migrations/U301__next.sql", "DROP TABLE next;");
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("301_next"), "{out}");
+}
+
+/// Hints are followed to the letter.
+#[test]
+fn hints_work_as_they_are_pasted() {
+    let stage = Stage::new();
+    stage.migrate("up", 0);
+    // Two branches gave one number; the file that is applied keeps it.
+    stage.write(
+        "migrations/004_cc.up.sql",
+        "-- cutover: phase=expand\nCREATE TABLE cc (x integer);",
+    );
+    stage.write("migrations/004_cc.down.sql", "DROP TABLE cc;");
+    let (out, err) = stage.migrate("status", 5);
+    assert!(out.contains("✓ 004_d") && out.contains("+ 004_cc"), "{out}");
+    assert!(err.contains("cutover migrate status --release 1.0.0"), "{err}");
+    let line = err
+        .lines()
+        .find(|line| line.contains("if that is 004_cc"))
+        .unwrap();
+    stage.paste(line);
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("005_cc"), "{out}");
+    stage.migrate("down --yes", 0);
+    // Both ways in one file.
+    stage.write(
+        "migrations/006_ee.up.sql",
+        "-- migrate:up\nCREATE TABLE ee (x integer);\n\n-- migrate:down\nDROP TABLE ee;\n",
+    );
+    let (_, err) = stage.migrate("up", 2);
+    assert!(err.contains("error[migrate.both-ways]"), "{err}");
+    stage.paste(&err);
+    let (out, _) = stage.migrate("up", 0);
+    assert!(out.contains("006_ee"), "{out}");
+    stage.migrate("down --yes", 0);
+    // What was asked for is what is said yes to.
+    let (_, err) = stage.migrate("repair --only 1 --as not-applied", 2);
     assert!(
-        err.contains("error[migrate.bad-name]") && err.contains("mv 005_e.up.SQL 005_e.up.sql"),
+        err.contains("cutover migrate repair --only 1 --as not-applied --release 1.0.0 --yes"),
         "{err}"
     );
-    assert!(!err.contains("migrate.up-missing"), "{err}");
+    // The linter knows no release.
+    stage.write(
+        "migrations/006_ee.up.sql",
+        "ALTER TABLE b ADD CONSTRAINT q CHECK (x > 0);",
+    );
+    let (_, err) = stage.migrate("up", 2);
+    assert!(
+        !err.contains("lint --fix") || !err.contains("up.sql --release"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@ use cutover_model::{MigrationPhase, Version};
 use cutover_sql::Dialect;
 use cutover_sql::catalog::{Catalog, Change, statements};
 
-use super::{Draft, Sets, about, apply, inverse, loose, mysql, postgres, unique};
+use super::backfill::kept;
+use super::{Draft, Sets, about, apply, inverse, loose, mysql, plain, postgres, unique};
 
 /// On PostgreSQL up to three: what is done beside the traffic has files of its own, before and after the others.
 pub(super) fn drafts(dialect: Dialect, mut now: Catalog, mut sets: Sets, retires: &Version) -> Vec<Draft> {
@@ -95,10 +96,11 @@ fn rest(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> Draf
             }
         }
         fill.push(format!(
-            "UPDATE {} SET {} = ({})",
+            "UPDATE {} SET {} = ({}){}",
             dialect.table(table),
             dialect.quoted(&one.old.name),
-            one.down
+            one.down,
+            kept(dialect, &after, table, &one.old.name)
         ));
         if first != one.old {
             strict.push(Change::Column {
@@ -111,10 +113,10 @@ fn rest(dialect: Dialect, now: &Catalog, sets: &Sets, retires: &Version) -> Draf
     let mut down = statements(dialect, &after, &back);
     down.extend(fill);
     down.extend(statements(dialect, &apply(&after, &back), &strict));
-    let ended = sets
-        .moved
-        .iter()
-        .map(|one| format!("end-sync table={} new={}", one.table, one.new.join(",")));
+    let ended = sets.moved.iter().map(|one| {
+        let (table, new) = (one.table.to_string(), one.new.join(","));
+        format!("end-sync table={} new={}", plain(&table), plain(&new))
+    });
     Draft {
         suffix: "contract",
         phase: MigrationPhase::Contract,

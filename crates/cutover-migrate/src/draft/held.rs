@@ -5,6 +5,9 @@ use cutover_sql::{Dialect, TableName};
 
 use super::mysql;
 
+/// Types of PostgreSQL without `=`.
+pub(crate) const INCOMPARABLE: [&str; 4] = ["json", "xml", "point", "polygon"];
+
 /// Why two versions cannot write a column in turn, where the server itself does.
 pub(crate) fn valued_by_server(dialect: Dialect, column: &Column) -> Option<String> {
     let extra = column.extra.as_deref().unwrap_or_default().to_uppercase();
@@ -41,6 +44,15 @@ pub(crate) fn held_by(
     };
     if let Some(other) = own.columns.iter().find(is_computed) {
         return Some(format!("column {} is computed from it", other.name));
+    }
+    if let Some((_, by)) = own.options.split_once("PARTITION BY").filter(|(_, by)| names(by)) {
+        return Some(format!("the table is partitioned by{by}"));
+    }
+    if dialect == Dialect::Postgres && INCOMPARABLE.contains(&column.ty.as_str()) {
+        return Some(format!(
+            "PostgreSQL compares no two values of {}, so that nobody can tell whether two columns agree",
+            column.ty
+        ));
     }
     if let Some(view) = from.views.iter().find(|view| of_it(&view.query)) {
         return Some(format!("view {} reads it", view.name));

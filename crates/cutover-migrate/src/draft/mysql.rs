@@ -147,7 +147,7 @@ pub(crate) fn definition_renamed(text: &str, from: &str, to: &str) -> Option<Str
 /// The contract's statements made safe, and the directives that prove it: a foreign key, which would copy the table while nobody writes, without a look at the rows, which are looked at before and
 /// after instead.
 pub(crate) fn guarded(now: &Catalog, changes: &[Change], up: Vec<String>) -> (Vec<String>, Vec<String>) {
-    let (mut out, mut directives) = (up, Vec::new());
+    let (mut out, mut directives, mut queries) = (up, Vec::new(), Vec::new());
     for change in changes {
         match change {
             Change::Constraint {
@@ -161,12 +161,19 @@ pub(crate) fn guarded(now: &Catalog, changes: &[Change], up: Vec<String>) -> (Ve
                 let (Some(query), Some(at)) = (astray(now, table, &one.definition), at) else {
                     continue;
                 };
-                directives.extend([format!("precheck {query}"), format!("verify {query}")]);
+                directives.push(format!("precheck {query}"));
+                queries.push(query);
                 out.insert(at + 1, "SET foreign_key_checks = 1".to_owned());
                 out.insert(at, "SET foreign_key_checks = 0".to_owned());
             }
             _ => {}
         }
+    }
+    // A file has one of these: of several, their sum.
+    match queries.as_slice() {
+        [] => {}
+        [one] => directives.push(format!("verify {one}")),
+        all => directives.push(format!("verify SELECT ({})", all.join(") + ("))),
     }
     (out, directives)
 }

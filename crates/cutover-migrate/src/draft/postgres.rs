@@ -35,26 +35,59 @@ pub(crate) fn apart(now: &Catalog, changes: Vec<Change>) -> Apart {
                 table,
                 from: Some(from),
                 to: Some(to),
-            } if !from.not_null && to.not_null && !to.ty.ends_with("serial") && is_plain(now, table) => {
+            } if !from.not_null && to.not_null && is_plain(now, table) => {
+                let step = |from: &Column, to: &Column| Change::Column {
+                    table: table.clone(),
+                    from: Some(from.clone()),
+                    to: Some(to.clone()),
+                };
                 let mid = Column {
                     not_null: false,
                     ..to.clone()
                 };
-                let strict = Change::Column {
+                // What the server counts is never NULL.
+                let is_counted = to.ty.ends_with("serial")
+                    || to
+                        .extra
+                        .as_deref()
+                        .is_some_and(|extra| extra.ends_with("AS IDENTITY"));
+                if mid == *from {
+                    out.early.push(step(from, to));
+                } else if is_counted {
+                    let first = Column {
+                        not_null: true,
+                        ..from.clone()
+                    };
+                    out.early.push(step(from, &first));
+                    out.rest.push(step(&first, to));
+                } else {
+                    out.rest.push(step(from, &mid));
+                    out.late.push(step(&mid, to));
+                }
+            }
+            // It may not fit the column as that is between: it goes with the type, and older rows are looked at later.
+            Change::Constraint {
+                table,
+                name,
+                from: Some(from),
+                to: Some(to),
+            } if to.kind == ConstraintKind::Check
+                && is_plain(now, table)
+                && !to.definition.ends_with(NOT_VALID)
+                && moving.is_late(table, Some(&from.definition), &to.definition) =>
+            {
+                let unlooked = Constraint {
+                    definition: format!("{}{NOT_VALID}", to.definition),
+                    ..to.clone()
+                };
+                let step = |from: &Constraint, to: &Constraint| Change::Constraint {
                     table: table.clone(),
-                    from: Some(mid.clone()),
+                    name: name.clone(),
+                    from: Some(from.clone()),
                     to: Some(to.clone()),
                 };
-                if mid == *from {
-                    out.early.push(strict);
-                } else {
-                    out.rest.push(Change::Column {
-                        table: table.clone(),
-                        from: Some(from.clone()),
-                        to: Some(mid),
-                    });
-                    out.late.push(strict);
-                }
+                out.rest.push(step(from, &unlooked));
+                out.late.push(step(&unlooked, to));
             }
             Change::Constraint {
                 table,
@@ -257,6 +290,21 @@ impl Writer<'_> {
             return build.into_iter().chain([adopt]).collect();
         }
         let definition = to.definition.strip_suffix(NOT_VALID).unwrap_or(&to.definition);
+        if let Some(from) = from
+            && from
+                .definition
+                .strip_suffix(NOT_VALID)
+                .unwrap_or(&from.definition)
+                == definition
+        {
+            // All that is left to do is to look at older rows; what was looked at stays so.
+            let validate = format!("{alter} VALIDATE CONSTRAINT {}", quoted(name));
+            return if to.definition.ends_with(NOT_VALID) {
+                Vec::new()
+            } else {
+                vec![validate]
+            };
+        }
         let add = format!("{alter} {replaces}ADD CONSTRAINT {} {definition}", quoted(name));
         // What is not enforced is not looked at.
         if definition.ends_with("NOT ENFORCED") {

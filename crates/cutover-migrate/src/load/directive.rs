@@ -23,7 +23,7 @@ pub(super) fn told(dialect: Dialect, name: &str, error: &DirectiveError, at: Loc
             "known are about, phase, retires, precheck, verify, irreversible, reviewed, timeout, ignore and commands",
         ),
         DirectiveProblem::Unknown { nearest: None, .. } => diagnostic.label(
-            "known are phase=, reviewed=, retires=, transaction=, timeout=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
+            "known are phase=, adopted=, reviewed=, retires=, transaction=, timeout=, precheck, verify, irreversible reason=, sync, end-sync and backfill",
         ),
         _ => diagnostic,
     }

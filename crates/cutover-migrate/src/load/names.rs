@@ -56,6 +56,8 @@ fn is_name(text: &str) -> bool {
 /// Which names a folder has, to tell what a file may be called that is called wrongly.
 pub(super) struct Taken {
     names: BTreeSet<String>,
+    /// Those that were named as to be renamed, too: each is named once.
+    told: BTreeSet<String>,
     /// How many parts the longest of Flyway's versions has.
     parts: usize,
 }
@@ -67,22 +69,23 @@ impl Taken {
         let parts = versions.map(|found| found.parts.len()).max();
         Self {
             parts: parts.unwrap_or(1),
+            told: BTreeSet::new(),
             names,
         }
     }
 
     /// Those of Flyway's with a whole number that a version of several parts would come before, were it one number: it, and what the
     /// file is called in the same order.
-    fn out_of_order(&self, version: &[u64]) -> Vec<(&str, String)> {
-        let named = self
-            .names
-            .iter()
-            .filter_map(|name| Some((name.as_str(), flyway(name)?)));
-        named
+    fn out_of_order(&mut self, version: &[u64]) -> Vec<(String, String)> {
+        let named = self.names.iter().filter(|name| !self.told.contains(*name));
+        let named = named.filter_map(|name| Some((name.as_str(), flyway(name)?)));
+        let found: Vec<(String, String)> = named
             .filter(|(_, found)| found.kind != 'B' && found.parts.len() == 1)
             .filter(|(_, found)| found.parts.first() > version.first())
-            .filter_map(|(name, found)| Some((name, found.renamed(self.parts)?)))
-            .collect()
+            .filter_map(|(name, found)| Some((name.to_owned(), found.renamed(self.parts)?)))
+            .collect();
+        self.told.extend(found.iter().map(|(name, _)| name.clone()));
+        found
     }
 }
 
@@ -197,8 +200,8 @@ pub(super) fn bad_name(name: &str, dialect: Dialect, taken: &mut Taken) -> (Diag
                 version.version
             ),
         );
-        for (other, renamed) in taken.out_of_order(&version.parts).into_iter().take(NAMED) {
-            found = found.note("also", format!("mv {} {renamed}", shell(other)));
+        for (other, renamed) in taken.out_of_order(&version.parts) {
+            found = found.note("also", format!("mv {} {renamed}", shell(&other)));
         }
     }
     let meant = meant(name, dialect, taken).filter(|meant| meant != name);
@@ -208,15 +211,14 @@ pub(super) fn bad_name(name: &str, dialect: Dialect, taken: &mut Taken) -> (Diag
     match meant.filter(|meant| id.is_some() && !taken.names.contains(meant)) {
         Some(meant) => {
             let found = found.help(format!("mv {} {meant}", shell(name)));
+            // It is what this one will be called, and needs no other name.
+            taken.told.insert(meant.clone());
             taken.names.insert(meant);
             (found, id)
         }
         None => (found.help("cutover migrate new NAME --release VERSION"), None),
     }
 }
-
-/// As many others are named.
-const NAMED: usize = 8;
 
 /// What Flyway reads in such a folder and Cutover does not.
 fn passed_over(name: &str, taken: &Taken) -> Option<(&'static str, String)> {
@@ -344,6 +346,28 @@ mod tests {
             also,
             ["mv U2__c.sql U2000000__c.sql", "mv V2__c.sql V2000000__c.sql"]
         );
+    }
+
+    /// What is named once is not named again, nor under the name that it is to get.
+    #[test]
+    fn each_file_that_is_renamed_along_is_named_once() {
+        let names: Vec<String> = (1..=30)
+            .map(|at| format!("V{at}__a.sql"))
+            .chain(["V1.1__b.sql".to_owned(), "V2.1__c.sql".to_owned()])
+            .collect();
+        let mut taken = Taken::of(names.iter().map(String::as_str));
+        let mut also = |name: &str| {
+            let (found, _) = bad_name(name, Dialect::Postgres, &mut taken);
+            let notes = found.notes.into_iter().filter(|(key, _)| key == "also");
+            notes.map(|(_, note)| note).collect::<Vec<_>>()
+        };
+        let first = also("V1.1__b.sql");
+        assert_eq!(first.len(), 29);
+        assert!(
+            first.contains(&"mv V30__a.sql V30000__a.sql".to_owned()),
+            "{first:?}"
+        );
+        assert_eq!(also("V2.1__c.sql"), Vec::<String>::new());
     }
 
     #[test]

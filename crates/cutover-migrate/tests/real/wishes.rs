@@ -228,3 +228,65 @@ async fn a_renamed_column_of_postgres_has_its_key_before_the_new_version_runs() 
     bed.run(&upsert("email_address", 13)).await;
     assert_eq!(bed.number("SELECT count(*) FROM users").await, 2);
 }
+
+/// Names with blanks, and a table without a `rowid`.
+#[tokio::test]
+async fn names_that_need_quotes_get_other_names() {
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
+        let Some(bed) = bed(kind).await else { continue };
+        let (dialect, rowless) = match kind {
+            Kind::Sqlite => (Dialect::Sqlite, " WITHOUT ROWID"),
+            Kind::Postgres => (Dialect::Postgres, ""),
+            Kind::MariaDb => (Dialect::MariaDb, ""),
+        };
+        let own = |text: &str| text.replace(['<', '>'], if dialect == Dialect::MariaDb { "`" } else { "\"" });
+        let made = own(&format!(
+            "CREATE TABLE <T x> (<the id> integer PRIMARY KEY, <a b> varchar(20)){rowless};"
+        ));
+        let base = files(&made, &[]);
+        go(&bed, &base, true).await.unwrap();
+        bed.run(&own("INSERT INTO <T x> (<the id>, <a b>) VALUES (1, 'one')"))
+            .await;
+        let databases = bed.databases(&borrowed(&base));
+        let from: Catalog = databases.produced(&main_db()).await.unwrap();
+        let drafts = drafts_for(dialect, &from, &rename("T x.a b:c d"), &Version::new(1, 1, 0)).unwrap();
+        let all = files(&made, &drafts);
+        go(&bed, &all, true)
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{all:#?}"));
+        assert_eq!(bed.text(&own("SELECT <c d> FROM <T x>")).await, "one");
+        let refused = drafts_for(dialect, &from, &rename("T x.a b:A B"), &Version::new(1, 1, 0));
+        assert_eq!(
+            refused.is_err(),
+            dialect != Dialect::Postgres,
+            "{dialect:?}: names differ in case only"
+        );
+    }
+}
+
+/// What only the contract would find, when the old version is gone.
+#[tokio::test]
+async fn a_column_that_cannot_go_is_refused_before_files_are_written() {
+    let Some(bed) = bed(Kind::Postgres).await else {
+        return;
+    };
+    let made = "CREATE TABLE p (id int, d date NOT NULL, j json, n text, PRIMARY KEY (id, d)) PARTITION BY RANGE (d);";
+    let base = files(made, &[]);
+    let from: Catalog = bed
+        .databases(&borrowed(&base))
+        .produced(&main_db())
+        .await
+        .unwrap();
+    for (wish, said) in [
+        (rename("p.d:day"), "partitioned by RANGE (d)"),
+        (rename("p.j:k"), "no two values of json"),
+        (
+            Wish::Retype("p.n:k:json".parse().unwrap()),
+            "no two values of json",
+        ),
+        (rename("p.n:a,b"), "no name that a directive can hold"),
+    ] {
+        let found = drafts_for(Dialect::Postgres, &from, &wish, &Version::new(1, 1, 0)).unwrap_err();
+        assert!(found.message.contains(said), "{found}");
+    }
+}

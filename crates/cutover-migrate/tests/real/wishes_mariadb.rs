@@ -278,3 +278,35 @@ async fn a_column_that_cannot_go_is_refused_before_anything_is_written() {
     assert!(error.message.contains("users.id cannot go"), "{}", error.message);
     assert_eq!(renamable(Dialect::MariaDb, &from, &renames[1..]), Ok(()));
 }
+
+/// The server sets such a time in each row that is changed, and a backfill is no change to anybody.
+#[tokio::test]
+async fn a_backfill_keeps_the_times_of_the_last_change() {
+    let Some(bed) = bed(Kind::MariaDb).await else {
+        return;
+    };
+    let made = "CREATE TABLE t (id int PRIMARY KEY, a varchar(20), n int,
+        changed timestamp NOT NULL DEFAULT '2001-01-01' ON UPDATE current_timestamp());";
+    let base = files(made, &[]);
+    go(&bed, &base, true).await.unwrap();
+    bed.run("INSERT INTO t (id, a) VALUES (1, 'one'), (2, 'two')")
+        .await;
+    let from = produced(&bed, &base).await;
+    for wish in [
+        Wish::Rename(vec!["t.a:b".parse().unwrap()]),
+        Wish::NotNull("t.n".parse().unwrap()),
+    ] {
+        let drafts = drafts_for(Dialect::MariaDb, &from, &wish, &Version::new(1, 1, 0)).unwrap();
+        let all = files(made, &drafts);
+        let kept = async || {
+            let times = bed
+                .text("SELECT group_concat(DISTINCT date(changed)) FROM t")
+                .await;
+            assert_eq!(times, "2001-01-01", "{all:#?}");
+        };
+        go(&bed, &all, true).await.unwrap();
+        kept().await;
+        go(&bed, &all, false).await.unwrap();
+        kept().await;
+    }
+}

@@ -58,7 +58,11 @@ fn once(application: &Application, findings: &mut Findings<'_>) {
             )
             .label("did you mean `cutover/v1`?");
     }
-    if application.services.is_empty() {
+    let has_migrations = application
+        .databases
+        .values()
+        .any(|database| database.migrations.is_some() || database.runner.is_some());
+    if application.services.is_empty() && !has_migrations {
         findings.error(
             "spec.missing-key",
             "services",

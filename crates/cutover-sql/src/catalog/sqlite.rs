@@ -19,6 +19,71 @@ const CLAUSES: [&str; 10] = [
     "generated",
 ];
 
+/// Words that are a name in quotes only.
+const RESERVED: [&str; 61] = [
+    "add",
+    "all",
+    "alter",
+    "and",
+    "as",
+    "autoincrement",
+    "between",
+    "case",
+    "check",
+    "collate",
+    "commit",
+    "constraint",
+    "create",
+    "default",
+    "deferrable",
+    "delete",
+    "distinct",
+    "drop",
+    "else",
+    "escape",
+    "except",
+    "exists",
+    "foreign",
+    "from",
+    "generated",
+    "group",
+    "having",
+    "in",
+    "index",
+    "insert",
+    "intersect",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "limit",
+    "not",
+    "nothing",
+    "notnull",
+    "null",
+    "on",
+    "or",
+    "order",
+    "primary",
+    "references",
+    "returning",
+    "select",
+    "set",
+    "table",
+    "then",
+    "to",
+    "transaction",
+    "union",
+    "unique",
+    "update",
+    "using",
+    "values",
+    "when",
+    "where",
+    "true",
+    "false",
+];
+
 struct Piece {
     text: String,
     kind: Kind,
@@ -77,14 +142,15 @@ fn normal(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Word => text.to_lowercase(),
         Kind::Name => {
-            let inner = text.trim_matches(['"', '`', '[', ']']);
+            let inner = bare(text);
+            let inner = inner.as_str();
             let simple = inner
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
             if simple
                 && !inner.is_empty()
                 && !inner.starts_with(|first: char| first.is_ascii_digit())
-                && !CLAUSES.contains(&inner)
+                && !RESERVED.contains(&inner)
             {
                 inner.to_owned()
             } else {
@@ -93,6 +159,17 @@ fn normal(kind: Kind, text: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+/// A quoted name without its quotes.
+fn bare(text: &str) -> String {
+    let within = |open: char, close: char| text.strip_prefix(open)?.strip_suffix(close);
+    for quote in ['"', '`'] {
+        if let Some(inner) = within(quote, quote) {
+            return inner.replace(&format!("{quote}{quote}"), &quote.to_string());
+        }
+    }
+    within('[', ']').unwrap_or(text).to_owned()
 }
 
 fn join(pieces: &[&Piece]) -> String {
@@ -131,11 +208,7 @@ fn definition(table: &mut Table, pieces: &[&Piece]) {
 
 fn column(pieces: &[&Piece]) -> Column {
     let name = pieces.first().map_or("", |piece| piece.text.as_str());
-    let name = if name.starts_with('"') {
-        name.trim_matches('"').replace("\"\"", "\"")
-    } else {
-        name.to_owned()
-    };
+    let name = bare(name);
     let rest = pieces.get(1..).unwrap_or_default();
     let end = rest
         .iter()
@@ -251,6 +324,23 @@ mod tests {
             ["constraint c check ( age < 200 )", "unique ( \"Name\" , age )"]
         );
         assert!(read_table("CREATE TABLE t AS SELECT 1").is_none_or(|table| table.columns.is_empty()));
+    }
+
+    #[test]
+    fn names_that_need_quotes_keep_them() {
+        let table =
+            read_table("CREATE TABLE t (\"i\"\"d\" int, [select] int CHECK (\"select\" > 0), `a``b` int)")
+                .unwrap();
+        let names: Vec<&str> = table.columns.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["i\"d", "select", "a`b"]);
+        assert_eq!(
+            table.columns[1].extra.as_deref(),
+            Some("check ( \"select\" > 0 )")
+        );
+        assert_eq!(
+            canonical("CREATE INDEX i ON t (\"select\") WHERE \"group\" > [a b]"),
+            "create index i on t ( \"select\" ) where \"group\" > \"a b\""
+        );
     }
 
     #[test]

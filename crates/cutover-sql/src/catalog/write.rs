@@ -1,5 +1,7 @@
 //! Changes as statements.
 
+mod column;
+
 use super::change::{EXTENSION, SCHEMA, adds_only, is_foreign, is_same};
 use super::{Catalog, Change, Column, Constraint, ConstraintKind, Table, View};
 use crate::{Dialect, TableName, quoted};
@@ -227,7 +229,9 @@ impl Writer<'_> {
                     table,
                     from: Some(old),
                     to,
-                } if to.as_ref().is_none_or(|new| new.ty != old.ty) => touched.push(&table.name),
+                } if to.as_ref().is_none_or(|new| column::disturbs(old, new)) => {
+                    touched.push(&table.name);
+                }
                 Change::Table { name, to: None, .. } => touched.push(&name.name),
                 Change::Enum {
                     name,
@@ -328,7 +332,7 @@ impl Writer<'_> {
                     name,
                     from: Some(_),
                     to: Some(values),
-                } => self.remake_enum(name, values),
+                } => self.remake_enum(name, values, changes),
                 _ => {}
             }
         }
@@ -363,44 +367,6 @@ impl Writer<'_> {
             ));
             known.push(value);
         }
-    }
-
-    /// PostgreSQL takes no value out of a type: another type takes its place.
-    fn remake_enum(&mut self, name: &TableName, values: &[String]) {
-        let old = format!("{}_old", name.name);
-        self.push(format!("ALTER TYPE {} RENAME TO {}", name.sql(), quoted(&old)));
-        self.create_enum(name, values);
-        for (table, column) in self.from.columns_of(name) {
-            let keeps = self
-                .to
-                .tables
-                .get(&table)
-                .and_then(|table| table.column(&column.name))
-                .is_some_and(|new| new.ty == column.ty);
-            if !keeps {
-                continue;
-            }
-            let (of, own) = (
-                format!(
-                    "ALTER TABLE {} ALTER COLUMN {}",
-                    table.sql(),
-                    quoted(&column.name)
-                ),
-                &column.ty,
-            );
-            let array = if own.ends_with("[]") { "[]" } else { "" };
-            if column.default.is_some() {
-                self.push(format!("{of} DROP DEFAULT"));
-            }
-            self.push(format!(
-                "{of} TYPE {own} USING {}::text{array}::{own}",
-                quoted(&column.name)
-            ));
-            if let Some(default) = &column.default {
-                self.push(format!("{of} SET DEFAULT {default}"));
-            }
-        }
-        self.push(format!("DROP TYPE {}", beside(name, &old)));
     }
 
     fn tables(&mut self, changes: &[Change]) {
@@ -470,70 +436,6 @@ impl Writer<'_> {
         match self.dialect {
             Dialect::Sqlite => constraint.definition.clone(),
             _ => format!("CONSTRAINT {} {}", quoted(name), constraint.definition),
-        }
-    }
-
-    fn columns(&mut self, changes: &[Change], rebuilt: &[TableName]) {
-        for change in changes {
-            let Change::Column { table, from, to } = change else {
-                continue;
-            };
-            if rebuilt.contains(table) {
-                continue;
-            }
-            let alter = format!("ALTER TABLE {}", table.sql());
-            match (from, to) {
-                (None, Some(new)) => {
-                    let text = format!("{alter} ADD COLUMN {}", definition(new));
-                    self.push(text);
-                }
-                (Some(old), None) => self.push(format!("{alter} DROP COLUMN {}", quoted(&old.name))),
-                (Some(old), Some(new)) => {
-                    self.alter(&format!("{alter} ALTER COLUMN {}", quoted(&new.name)), old, new)
-                }
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn alter(&mut self, alter: &str, old: &Column, new: &Column) {
-        let retyped = old.ty != new.ty;
-        if old.default.is_some() && (retyped || new.default.is_none()) {
-            self.push(format!("{alter} DROP DEFAULT"));
-        }
-        if retyped {
-            // Without it, the column would get the collation of its type.
-            let collation = new.extra.as_deref().filter(|extra| extra.starts_with("COLLATE "));
-            let collation = collation.map_or_else(String::new, |extra| format!(" {extra}"));
-            self.push(format!(
-                "{alter} TYPE {0}{collation} USING {1}::{0}",
-                new.ty,
-                quoted(&new.name)
-            ));
-        }
-        if let Some(default) = &new.default
-            && (retyped || old.default.as_ref() != Some(default))
-        {
-            self.push(format!("{alter} SET DEFAULT {default}"));
-        }
-        match (old.not_null, new.not_null) {
-            (false, true) => self.push(format!("{alter} SET NOT NULL")),
-            (true, false) => self.push(format!("{alter} DROP NOT NULL")),
-            _ => {}
-        }
-        let identity = |column: &Column| {
-            column
-                .extra
-                .clone()
-                .filter(|extra| extra.ends_with("AS IDENTITY"))
-        };
-        match (identity(old), identity(new)) {
-            (None, Some(new)) => self.push(format!("{alter} ADD {new}")),
-            (Some(_), None) => self.push(format!("{alter} DROP IDENTITY")),
-            (Some(old), Some(new)) if old != new => {
-                self.push(format!("{alter} SET {}", new.trim_end_matches(" AS IDENTITY")));
-            }
-            _ => {}
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) fn statements(from: &Catalog, to: &Catalog, changes: &[Change]) -> Ve
     for table in &at_once {
         writer.at_once(table);
     }
+    writer.drop_spatial(&at_once);
     writer.columns(&at_once);
     writer.indexes(&at_once);
     writer.checks(true);
@@ -255,6 +256,18 @@ impl Writer<'_> {
         }
     }
 
+    /// An index that refuses a column that may be NULL goes before its column becomes one.
+    fn drop_spatial(&mut self, at_once: &[&TableName]) {
+        for change in self.changes {
+            if let Change::Index { table, name, .. } = change
+                && is_gone_spatial(change)
+                && !at_once.contains(&table)
+            {
+                self.alter(table, &[format!("DROP INDEX {}", ticked(name))]);
+            }
+        }
+    }
+
     /// What comes before what goes: a foreign key never lacks the index that it needs.
     fn indexes(&mut self, at_once: &[&TableName]) {
         for only_gone in [false, true] {
@@ -268,7 +281,7 @@ impl Writer<'_> {
                 else {
                     continue;
                 };
-                if to.is_none() != only_gone || at_once.contains(&table) {
+                if to.is_none() != only_gone || at_once.contains(&table) || is_gone_spatial(change) {
                     continue;
                 }
                 match (from, to) {
@@ -304,6 +317,18 @@ impl Writer<'_> {
             self.alter(table, &actions);
         }
     }
+}
+
+fn is_gone_spatial(change: &Change) -> bool {
+    let Change::Index {
+        from: Some(index),
+        to: None,
+        ..
+    } = change
+    else {
+        return false;
+    };
+    index.definition.contains(" SPATIAL ")
 }
 
 fn create(name: &TableName, table: &Table) -> String {

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::lookup::Lookup;
 use crate::lost;
 use crate::planning;
-use crate::release::{self, migrations, sifted_migrations};
+use crate::release::{self, hints, migrations, sifted_migrations};
 use crate::render;
 use crate::world::{self, Machine};
 
@@ -31,7 +31,8 @@ use super::{confirm, migrate_records as records, migrate_schema as schema, uncon
 pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
     let (release, can_adopt) = (command.release().cloned(), command.can_adopt());
     let done = Box::pin(carry_out(ctx, machine, command)).await;
-    done.map_err(|failure| {
+    done.map_err(|mut failure| {
+        hints::place(ctx, release.as_ref(), &mut failure.found);
         let failure = if can_adopt {
             with_adopt(failure, &ctx.globals.again)
         } else {
@@ -46,14 +47,18 @@ pub(super) async fn run(ctx: &Context, machine: &Machine, command: Migrate) -> O
 
 /// The hints of a command are for the same command, and for the release that it was told.
 pub(super) fn of_release(mut failure: Failure, version: &Version) -> Failure {
-    for help in failure.found.iter_mut().filter_map(|found| found.help.as_mut()) {
+    told_of(&mut failure.found, version);
+    failure
+}
+
+fn told_of(found: &mut [Diagnostic], version: &Version) {
+    for help in found.iter_mut().filter_map(|found| found.help.as_mut()) {
         let commands: Vec<String> = help
             .split(", or ")
             .map(|command| Migrate::of_release(command, version))
             .collect();
         *help = commands.join(", or ");
     }
-    failure
 }
 
 async fn carry_out(ctx: &Context, machine: &Machine, command: Migrate) -> Outcome {
@@ -290,7 +295,12 @@ fn of_service(
 }
 
 async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
-    let chosen = choose_sound(ctx, which).await?;
+    let mut chosen = choose_sound(ctx, which).await?;
+    if let Some(version) = &which.release {
+        for found in chosen.wrong.values_mut() {
+            told_of(found, version);
+        }
+    }
     let mut all = Vec::new();
     for name in &chosen.names {
         let seen = chosen.databases.observe(name).await?;
@@ -339,7 +349,7 @@ async fn status(ctx: &Context, which: &MigrateWhich) -> Outcome {
         let found: Vec<_> = chosen.wrong.values().flatten().cloned().collect();
         if !found.is_empty() {
             let style = ctx.printer.talk_style();
-            ctx.printer.talk(&render::diagnostics(&found, &style));
+            ctx.printer.talk(&render::some_diagnostics(&found, &style));
         }
     }
     let mut wrong = chosen.wrong.values().flatten();
@@ -444,7 +454,7 @@ async fn validate(ctx: &Context, which: &MigrateWhich) -> Outcome {
         ctx.printer.json_pretty(&json!({ "findings": found }));
     } else {
         let style = ctx.printer.talk_style();
-        ctx.printer.talk(&render::diagnostics(&found, &style));
+        ctx.printer.talk(&render::some_diagnostics(&found, &style));
         ctx.printer.data(&format!(
             "  ✓ files of {} and history fit together\n",
             chosen.version

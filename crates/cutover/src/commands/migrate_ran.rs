@@ -70,7 +70,7 @@ impl Ran {
         if !self.findings.is_empty() {
             let style = ctx.printer.talk_style();
             ctx.printer
-                .talk(&crate::render::diagnostics(&self.findings, &style));
+                .talk(&crate::render::some_diagnostics(&self.findings, &style));
         }
         for (name, waiting) in &self.waiting {
             ctx.printer.advise(&format!(

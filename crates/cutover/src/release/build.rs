@@ -348,13 +348,8 @@ fn read_migrations(
         }
         Err(found) => (Vec::new(), Sifted::none(found)),
     };
-    for location in read.each_wrong().filter_map(|found| found.location.as_mut()) {
-        location.file = Path::new(place)
-            .join(&location.file)
-            .components()
-            .collect::<std::path::PathBuf>()
-            .to_string_lossy()
-            .into_owned();
+    for found in read.each_wrong() {
+        super::hints::in_folder(found, place);
     }
     Ok(MigrationSet {
         url,

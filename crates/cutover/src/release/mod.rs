@@ -5,6 +5,7 @@
 mod artifact;
 mod build;
 pub(crate) mod certificates;
+pub(crate) mod hints;
 mod key;
 mod restart;
 mod tree;

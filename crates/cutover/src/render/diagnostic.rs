@@ -1,11 +1,18 @@
 //! What is wrong, shown at its place, with what to do next.
 
+use std::collections::BTreeMap;
+
 use cutover_model::{Diagnostic, Location, Severity};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::style::Style;
 use super::text::{Line, Page, Tone, columns};
 use super::words::count;
+
+/// Up to as many findings are all shown.
+const MANY: usize = 20;
+/// Of more, as many of each code.
+const OF_EACH: usize = 3;
 
 /// One finding.
 pub(crate) fn diagnostic(found: &Diagnostic, style: &Style) -> String {
@@ -16,10 +23,39 @@ pub(crate) fn diagnostic(found: &Diagnostic, style: &Style) -> String {
 
 /// Several findings, with a count at the end when there is more than one.
 pub(crate) fn diagnostics(found: &[Diagnostic], style: &Style) -> String {
+    several(found, usize::MAX, style)
+}
+
+/// The same, where hundreds of files may have one fault: some of each, and how many more.
+pub(crate) fn some_diagnostics(found: &[Diagnostic], style: &Style) -> String {
+    let of_each = if found.len() > MANY { OF_EACH } else { usize::MAX };
+    several(found, of_each, style)
+}
+
+fn several(found: &[Diagnostic], of_each: usize, style: &Style) -> String {
     let mut page = Page::new();
+    let mut hidden: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
+    let mut drawn: BTreeMap<&str, usize> = BTreeMap::new();
     for one in found {
+        let of_code = drawn.entry(&one.code).or_default();
+        if *of_code == of_each {
+            hidden.entry(&one.code).or_default().push(one);
+            continue;
+        }
+        *of_code += 1;
         page.blank();
         draw(&mut page, one, style);
+    }
+    for (code, more) in &hidden {
+        page.blank();
+        let place = |one: &&Diagnostic| one.location.as_ref().map(|place| place.file.clone());
+        let ends = more.first().and_then(place).zip(more.last().and_then(place));
+        let among = ends.map_or_else(String::new, |(first, last)| format!(", from {first} to {last}"));
+        let text = format!(
+            "and {} more {code}{among}; --output json has them all",
+            more.len()
+        );
+        page.hanging(Line::new(), Tone::Plain, &text, style.edge());
     }
     if found.len() > 1 {
         page.blank();
@@ -55,9 +91,14 @@ pub(super) fn draw(page: &mut Page, found: &Diagnostic, style: &Style) {
         };
         page.push(line);
     }
+    // What stands above already is not said twice.
+    let label = found
+        .label
+        .as_deref()
+        .filter(|label| !found.message.ends_with(label));
     if let Some(place) = &found.location {
-        excerpt(page, place, found.label.as_deref(), tone, style);
-    } else if let Some(label) = &found.label {
+        excerpt(page, place, label, tone, style);
+    } else if let Some(label) = label {
         page.hanging(Line::indent(2), Tone::Plain, label, style.edge());
     }
     notes(page, found, style);
@@ -74,7 +115,10 @@ fn notes(page: &mut Page, found: &Diagnostic, style: &Style) {
     let wide = lines.iter().map(|(key, _)| columns(key)).max().unwrap_or(0);
     for (key, value) in lines {
         let head = Line::indent(2).tone(Tone::Dim, key).to(2 + wide + 2);
-        if key == "help" || value.starts_with("cutover ") {
+        let is_command = ["cutover ", "mv ", "sed "]
+            .iter()
+            .any(|word| value.starts_with(word));
+        if key == "help" || is_command {
             // A command is copied: it is never broken.
             page.push(head.plain(value));
         } else {
@@ -197,6 +241,10 @@ mod tests {
             Diagnostic::warning("spec.soak", "the soak is shorter than a minute"),
         ];
         insta::assert_snapshot!(diagnostics(&found, &Style::bare()));
+        assert_eq!(
+            some_diagnostics(&found, &Style::bare()),
+            diagnostics(&found, &Style::bare())
+        );
     }
 
     #[test]
@@ -232,5 +280,46 @@ mod tests {
             text: "services:".to_owned(),
         });
         insta::assert_snapshot!(diagnostic(&past, &Style::bare()));
+    }
+
+    #[test]
+    fn of_hundreds_some_are_shown_and_the_others_counted() {
+        let one = |at: usize| {
+            let code = if at == 7 {
+                "migrate.gap"
+            } else {
+                "migrate.down-missing"
+            };
+            Diagnostic::error(code, format!("fault {at}")).at(Location {
+                file: format!("m/{at:03}_a.up.sql"),
+                line: 1,
+                column: 1,
+                length: 1,
+                text: "SELECT 1".to_owned(),
+            })
+        };
+        let found: Vec<Diagnostic> = (1..=300).map(one).collect();
+        let text = some_diagnostics(&found, &Style::bare());
+        assert!(text.lines().count() < 40, "{text}");
+        assert!(
+            text.contains("fault 7\n") && !text.contains("fault 4\n"),
+            "{text}"
+        );
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains("and 296 more migrate.down-missing, from m/004_a.up.sql to m/300_a.up.sql; --output json has them all"),
+            "{text}"
+        );
+        assert!(words.ends_with("300 errors"), "{text}");
+        assert!(diagnostics(&found, &Style::bare()).contains("fault 299"));
+    }
+
+    #[test]
+    fn what_the_message_says_is_not_said_beside_the_mark() {
+        let found = Diagnostic::error("migrate.statement-failed", "001_a.up.sql: no such table: t")
+            .label("no such table: t");
+        let text = diagnostic(&found, &Style::bare());
+        assert_eq!(text.matches("no such table").count(), 1, "{text}");
     }
 }

@@ -35,7 +35,7 @@ mod shop_plans;
 
 pub(crate) use address::{Address, quoted};
 pub(crate) use chart::{chart, svg};
-pub(crate) use diagnostic::{diagnostic, diagnostics};
+pub(crate) use diagnostic::{diagnostic, diagnostics, some_diagnostics};
 pub(crate) use frame::{View, frame};
 pub(crate) use history::history;
 pub(crate) use keys::{Ask, Asking, press};

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::address::Address;
 use super::style::{HERE, Style};
-use super::{diagnostic, diagnostics};
+use super::{diagnostic, some_diagnostics};
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 80;
@@ -208,7 +208,7 @@ impl Printer {
         let style = self.talk_style();
         let text = match found {
             [one] => diagnostic(one, &style),
-            all => diagnostics(all, &style),
+            all => some_diagnostics(all, &style),
         };
         self.write(1, &mut io::stderr().lock(), &text);
     }
