@@ -491,6 +491,9 @@ impl Known {
     }
 }
 
+/// Of hundreds of like faults, as many others are told.
+const ALSO: usize = 5;
+
 /// The first error stops; the others are in its notes.
 fn refuse_errors(found: Vec<Diagnostic>) -> Result<(), PortError> {
     let mut errors = found
@@ -499,7 +502,31 @@ fn refuse_errors(found: Vec<Diagnostic>) -> Result<(), PortError> {
     let Some(first) = errors.next() else {
         return Ok(());
     };
-    Err(PortError::refused(
-        errors.fold(first, |first, more| first.note("also", more.message)),
-    ))
+    let told = errors
+        .by_ref()
+        .take(ALSO)
+        .fold(first, |first, more| first.note("also", more.message));
+    let told = match errors.count() {
+        0 => told,
+        more => told.note("also", format!("{more} more")),
+    };
+    Err(PortError::refused(told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_faults_some_are_told_and_the_others_counted() {
+        let faults = |count: usize| {
+            let all = (1..=count).map(|at| Diagnostic::error("a.b", format!("fault {at}")));
+            refuse_errors(all.collect()).unwrap_err().diagnostic
+        };
+        assert_eq!(faults(1 + ALSO).notes.len(), ALSO);
+        let many = faults(300);
+        assert_eq!(many.notes.len(), ALSO + 1);
+        assert_eq!(many.notes[ALSO].1, "294 more");
+        assert!(refuse_errors(vec![Diagnostic::warning("a.b", "c")]).is_ok());
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use cutover_model::{Diagnostic, Version};
 
 use crate::context::Context;
+use crate::render::quoted;
 
 /// Words that files are named behind.
 const COMMANDS: [&str; 4] = ["mv ", "rm ", "sed ", "cutover migrate lint "];
@@ -64,12 +65,7 @@ fn with_folder(text: &str, folder: &str) -> String {
     if !said.is_empty() && !said.ends_with(": ") && !said.ends_with("&& ") {
         return text.to_owned();
     }
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
-    let folder = if folder.chars().all(plain) {
-        folder.to_owned()
-    } else {
-        format!("'{}'", folder.replace('\'', "'\\''"))
-    };
+    let folder = quoted(folder);
     let word = |word: &str| {
         let bare = word.trim_end_matches(',').trim_matches('\'');
         let is_file = !bare.contains('/') && ENDS.iter().any(|end| bare.ends_with(end));
