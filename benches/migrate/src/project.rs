@@ -29,6 +29,12 @@ with engine.connect() as connection:
         context.run_migrations()
 "#;
 
+const CUTOVER_YAML: &str = "apiVersion: cutover/v1
+application: bench
+databases:
+  main: {url: \"${env:BENCH_URL}\", migrations: ./migrations}
+";
+
 impl<'a> Project<'a> {
     pub(crate) fn write(tool: &'a Tool, folder: &Path, files: usize) -> Result<Self> {
         let folder = folder.join(format!("{}-{files}", tool.kind.name().to_lowercase()));
@@ -41,6 +47,9 @@ impl<'a> Project<'a> {
             for at in 1..=files {
                 write_one(tool.kind, &versions, at)?;
             }
+        }
+        if tool.kind == Kind::Cutover {
+            fs::write(folder.join("cutover.yaml"), CUTOVER_YAML)?;
         }
         if tool.kind == Kind::Alembic {
             fs::write(
@@ -90,11 +99,6 @@ impl<'a> Project<'a> {
         command.current_dir(&self.folder);
         match kind {
             Kind::Cutover => {
-                fs::write(
-                    self.folder.join("cutover.yaml"),
-                    "apiVersion: cutover/v1\napplication: bench\ndatabases:\n  main: {url: \"${env:BENCH_URL}\", \
-                     migrations: ./migrations}\nservices:\n  worker:\n    target: {process: {command: [\"/bin/true\"]}}\n",
-                )?;
                 command.env("CUTOVER_STATE", database.state(&self.folder));
             }
             Kind::Dbmate => {

@@ -17,6 +17,7 @@ const fn allowed(files: usize) -> f64 {
 pub(crate) struct Report {
     tools: Vec<String>,
     rounds: usize,
+    rounds_of_nothing: usize,
     measured: Vec<Measured>,
 }
 
@@ -28,6 +29,7 @@ impl Report {
                 .map(|tool| format!("{} {}", tool.kind.name(), tool.version))
                 .collect(),
             rounds: plan.rounds,
+            rounds_of_nothing: plan.rounds_of_nothing(),
             measured: Vec::new(),
         }
     }
@@ -38,9 +40,10 @@ impl Report {
 
     pub(crate) fn markdown(&self) -> String {
         let mut out = format!(
-            "Medians of {} rounds; in brackets, how many times as long as Cutover. All write to SQLite with \
-             synchronous=FULL, its own default.\n\n| | {} |\n|---|{}\n",
+            "Medians of {} rounds, and of {} where there is nothing to do; in brackets, how many times as long as Cutover. \
+             All write to SQLite with synchronous=FULL, its own default.\n\n| | {} |\n|---|{}\n",
             self.rounds,
+            self.rounds_of_nothing,
             self.tools.join(" | "),
             "---|".repeat(self.tools.len())
         );

@@ -169,11 +169,11 @@ fn look_below(folder: &Path, at: &Path, depth: usize, out: &mut Vec<PathBuf>) {
 
 /// Does something with the parts of a long list, each in a thread of its own; answers in the list's order.
 pub(crate) fn in_threads<T: Sync, R: Send>(all: &[T], work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = all.len().div_ceil(threads).max(PER_THREAD);
-    if all.len() <= share {
+    if all.len() <= PER_THREAD {
         return vec![work(all)];
     }
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = all.len().div_ceil(threads).max(PER_THREAD);
     thread::scope(|scope| {
         let workers: Vec<_> = all
             .chunks(share)
