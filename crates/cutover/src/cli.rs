@@ -15,9 +15,11 @@ use cutover_model::{DatabaseName, EnvironmentName, ServiceName, Span, Version};
 pub(crate) use analyze::{Analyze, Measured};
 
 use crate::render::{Address, Colour, Output, quoted};
+pub(crate) use refused::{for_a_program, refused};
 
 mod lint;
 mod migrate;
+mod refused;
 #[cfg(test)]
 mod told;
 

@@ -19,21 +19,24 @@ mod render;
 mod state_dir;
 mod world;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode as ProcessExit;
 
 use cutover_model::{Diagnostic, ExitCode};
+use serde_json::Map;
 use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Migrate, Proxy};
 use failure::Outcome;
-use render::Printer;
+use render::{Address, Colour, Output, Printer};
 
 fn main() -> ProcessExit {
-    let (cli, address) = match Cli::read(std::env::args_os()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let (cli, address) = match Cli::read(&words) {
         Ok(read) => read,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &words),
     };
     log(&cli.command);
     let printer = Printer::new(cli.globals.output, cli.globals.color, false, &address);
@@ -73,7 +76,12 @@ fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
 }
 
 /// Help and version are data; what was wrong is talk.
-fn usage(error: &clap::Error) -> ProcessExit {
+fn usage(error: &clap::Error, words: &[OsString]) -> ProcessExit {
+    if error.use_stderr() && cli::for_a_program(words) {
+        let printer = Printer::new(Output::Json, Colour::Never, true, &Address::default());
+        printer.failure(&[cli::refused(error, words)], Map::new());
+        return ExitCode::Usage.into();
+    }
     // Nobody can be told that nobody reads.
     drop(error.print());
     if error.use_stderr() {
