@@ -41,7 +41,7 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let mut out = format!(
             "Medians of {} rounds, and of {} where there is nothing to do; in brackets, how many times as long as Cutover. \
-             All write to SQLite with synchronous=FULL, its own default.\n\n| | {} |\n|---|{}\n",
+             All write to SQLite with synchronous=FULL, its own default; Cutover has quick files there share a commit.\n\n| | {} |\n|---|{}\n",
             self.rounds,
             self.rounds_of_nothing,
             self.tools.join(" | "),

@@ -501,19 +501,22 @@ fn script(file: &StoredFile, dialect: Dialect, errors: &mut Vec<Diagnostic>) -> 
     Some((header, script))
 }
 
+/// Names and texts of a test.
+#[cfg(test)]
+fn stored(files: &[(&str, &str)]) -> Vec<StoredFile> {
+    let all = files.iter().map(|(name, text)| StoredFile {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    });
+    all.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn load(files: &[(&str, &str)]) -> Result<Vec<MigrationFile>, Vec<String>> {
-        let files: Vec<StoredFile> = files
-            .iter()
-            .map(|(name, text)| StoredFile {
-                name: (*name).to_owned(),
-                text: (*text).to_owned(),
-            })
-            .collect();
-        from_files(&"main".parse().unwrap(), &files, Dialect::Sqlite).map_err(|errors| {
+        from_files(&"main".parse().unwrap(), &stored(files), Dialect::Sqlite).map_err(|errors| {
             for error in &errors {
                 assert!(error.location.is_some(), "{error}");
                 assert!(error.help.is_some(), "{error}");

@@ -46,13 +46,8 @@ pub(super) fn both_ways(up: &StoredFile, dialect: Dialect) -> Option<Diagnostic>
     }
     let mut at = 0;
     for line in up.text.split_inclusive('\n') {
-        let said = line
-            .trim_start()
-            .strip_prefix("--")
-            .map(|said| said.trim().to_lowercase());
-        let found = said.and_then(|said| BACK.iter().find(|(back, _)| said.starts_with(back)));
-        if let Some((_, tool)) = found {
-            let (name, mark) = (&up.name, line.trim());
+        if let Some((mark, tool)) = back(line) {
+            let name = &up.name;
             let down = super::down_name(up);
             return Some(
                 Diagnostic::error(
@@ -73,21 +68,25 @@ pub(super) fn both_ways(up: &StoredFile, dialect: Dialect) -> Option<Diagnostic>
     None
 }
 
+/// How a line begins behind which a way back stands, and in whose files it does. What follows in the line may be anything.
+fn back(line: &str) -> Option<(&str, &'static str)> {
+    let said = line.trim_start().strip_prefix("--")?.trim_start();
+    let before = line.len() - said.len();
+    BACK.iter().find_map(|(back, tool)| {
+        let own = said.get(..back.len())?;
+        let mark = line.get(..before + back.len())?;
+        own.eq_ignore_ascii_case(back).then_some((mark, *tool))
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::stored;
+    use super::*;
     use crate::from_files;
 
-    use super::*;
-
     fn read(files: &[(&str, &str)]) -> Result<Vec<String>, Vec<Diagnostic>> {
-        let files: Vec<StoredFile> = files
-            .iter()
-            .map(|(name, text)| StoredFile {
-                name: (*name).to_owned(),
-                text: (*text).to_owned(),
-            })
-            .collect();
-        let found = from_files(&"main".parse().unwrap(), &files, Dialect::Postgres)?;
+        let found = from_files(&"main".parse().unwrap(), &stored(files), Dialect::Postgres)?;
         Ok(found
             .iter()
             .map(|file| format!("{} {}", file.migration.id, file.migration.phase))
@@ -118,12 +117,12 @@ mod tests {
     fn a_file_with_both_ways_in_it_is_refused() {
         for (text, command) in [
             (
-                "-- migrate:up\nCREATE TABLE a (x int);\n\n-- migrate:down\nDROP TABLE a;\n",
+                "-- migrate:up\nCREATE TABLE a (x int);\n\n-- migrate:down transaction:false, don't/won't\nDROP TABLE a;\n",
                 "sed '1,/^-- migrate:down/d' 1_a.up.sql > 1_a.down.sql && sed -i '/^-- migrate:down/,$d' 1_a.up.sql",
             ),
             (
-                "-- +goose Up\nCREATE TABLE a (x int);\n-- +goose Down\nDROP TABLE a;\n",
-                "sed '1,/^-- [+]goose Down/d' 1_a.up.sql > 1_a.down.sql && sed -i '/^-- [+]goose Down/,$d' 1_a.up.sql",
+                "-- +goose Up\nCREATE TABLE a (x int);\n  -- +goose Down\nDROP TABLE a;\n",
+                "sed '1,/^  -- [+]goose Down/d' 1_a.up.sql > 1_a.down.sql && sed -i '/^  -- [+]goose Down/,$d' 1_a.up.sql",
             ),
             (
                 "-- cutover: adopted=yes\n-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n",

@@ -324,6 +324,14 @@ fn wrong(told: &[Told]) -> Vec<String> {
     told.iter().filter_map(refused).collect()
 }
 
+/// Each is a command, and there are as many as there must be where they were looked for in the right way.
+fn all_are_there(told: &[Told]) {
+    assert!(told.len() > 150, "{}", told.len());
+    let wrong = wrong(told);
+    let (count, all) = (wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{count} of {}:\n{all}", told.len());
+}
+
 #[test]
 fn commands_of_the_sources_are_there() {
     let mut sources = Vec::new();
@@ -339,7 +347,6 @@ fn commands_of_the_sources_are_there() {
             told.extend(commands(&format!("{shown}:{line}"), &text));
         }
     }
-    assert!(told.len() > 150, "{}", told.len());
     for one in &told {
         let piped = one.command.contains(['|', '<', '>', '&', '$']);
         assert!(
@@ -348,14 +355,7 @@ fn commands_of_the_sources_are_there() {
             one.place, one.command
         );
     }
-    let wrong = wrong(&told);
-    assert!(
-        wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
-        told.len(),
-        wrong.join("\n")
-    );
+    all_are_there(&told);
 }
 
 #[test]
@@ -370,15 +370,7 @@ fn commands_of_the_documentation_are_there() {
             told.extend(commands_of_page(&shown, &std::fs::read_to_string(&path).unwrap()));
         }
     }
-    assert!(told.len() > 150, "{}", told.len());
-    let wrong = wrong(&told);
-    assert!(
-        wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
-        told.len(),
-        wrong.join("\n")
-    );
+    all_are_there(&told);
 }
 
 #[test]
